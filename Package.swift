@@ -1,0 +1,62 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours is compiled in the Swift 6 language mode with warnings as errors.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+func target(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = [],
+  exclude: [String] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, exclude: exclude, resources: resources,
+    swiftSettings: strict)
+}
+
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = ["Fixtures"]
+) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude,
+    swiftSettings: strict)
+}
+
+let package = Package(
+  name: "semg-train",
+  products: [.executable(name: "semg-train", targets: ["SEMGTrain"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+    .target(name: "CVectorLoops"),
+
+    target("Recordings"),
+    target("SignalProcessing"),
+    target("Compute"),
+    target("ComputeReference", ["Compute"]),
+    target("ComputeCPU", ["Compute", "COneDNN", "CVectorLoops"]),
+    target("Networks", ["Compute"]),
+    target("Artifacts", ["Networks", "CHDF5", "CZip"]),
+    target("Training", ["Networks", "Compute", "Recordings", "SignalProcessing", "Artifacts"]),
+    .executableTarget(
+      name: "SEMGTrain",
+      dependencies: [
+        "Training", "ComputeReference", "ComputeCPU",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    tests("RecordingsTests", ["Recordings"]),
+    tests("SignalProcessingTests", ["SignalProcessing"]),
+    tests("ComputeTests", ["Compute", "ComputeReference"]),
+    tests("ComputeCPUTests", ["Compute", "ComputeReference", "ComputeCPU"]),
+    tests("NetworksTests", ["Networks", "Compute", "ComputeReference", "ComputeCPU"]),
+    tests("TrainingTests", ["Training", "ComputeReference", "ComputeCPU"]),
+    tests("ArtifactsTests", ["Artifacts", "Networks"]),
+    tests("SEMGTrainTests", ["SEMGTrain"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
