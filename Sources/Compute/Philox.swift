@@ -44,4 +44,3 @@ public enum Philox {
     UInt32((Double(rate) * 65_536).rounded())
   }
 }
-
