@@ -1,0 +1,133 @@
+"""What holds for the repository as a whole: what is committed, and that the README tells the truth."""
+
+import pathlib
+import re
+import subprocess
+
+FORBIDDEN = re.compile(r"(^|/)(Package\.resolved|\.build|__pycache__|venv)(/|$)|\.(pyc|o|so|whl)$")
+LARGEST_FILE = 1_000_000  # bytes; fixtures are small, weights and recordings are made, not kept
+
+
+def tracked_files(root: pathlib.Path) -> list[str]:
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True
+    )
+    return [name for name in listing.stdout.split("\0") if name]
+
+
+def committed_products(files: list[str]) -> str | None:
+    found = [name for name in files if FORBIDDEN.search(name)]
+    return f"committed, and should not be: {', '.join(found)}" if found else None
+
+
+def large_files(root: pathlib.Path, files: list[str]) -> str | None:
+    found = [
+        f"{name} ({size:,} bytes)"
+        for name in files
+        if (root / name).is_file() and (size := (root / name).stat().st_size) > LARGEST_FILE
+    ]
+    return f"over {LARGEST_FILE:,} bytes: {', '.join(found)}" if found else None
+
+
+def cancelled_tests(root: pathlib.Path, files: list[str]) -> str | None:
+    """Swift Testing's report calls a cancelled test passed: a skip must be a trait instead."""
+    found = [
+        name
+        for name in files
+        if name.startswith("Tests/")
+        and name.endswith(".swift")
+        and (root / name).is_file()
+        and re.search(r"\bTest\.cancel\(", (root / name).read_text())
+    ]
+    return f"use .enabled(if:), not Test.cancel: {', '.join(found)}" if found else None
+
+
+def shell_lines(markdown: str) -> list[str]:
+    """The lines of the fenced code blocks that are marked as shell, continued lines joined."""
+    lines: list[str] = []
+    for block in re.findall(r"^```(?:sh|shell|bash)\n(.*?)^```", markdown, re.M | re.S):
+        lines += re.sub(r"\\\n\s*", "", block).splitlines()
+    return lines
+
+
+def readme_commands(markdown: str) -> list[tuple[str, list[str]]]:
+    """(subcommand, long options) of every `semg-train` that the README tells the user to type.
+
+    The subcommand is "train", the default one, where none is named.
+    """
+    commands = []
+    for line in shell_lines(markdown):
+        match = re.match(r"\s*(?:\$ )?(?:\S*/)?semg-train\b(.*)", line)
+        if not match:
+            continue
+        words = match[1].split("#")[0].split()
+        name = words[0] if words and re.fullmatch(r"[a-z]+", words[0]) else "train"
+        commands.append((name, [word.split("=")[0] for word in words if word.startswith("--")]))
+    return commands
+
+
+def help_text(binary: pathlib.Path, *arguments: str) -> str:
+    result = subprocess.run(
+        [str(binary), *arguments, "--help"], capture_output=True, text=True, timeout=30
+    )
+    return result.stdout if result.returncode == 0 else ""
+
+
+def unknown_commands(
+    commands: list[tuple[str, list[str]]], binary: pathlib.Path | None
+) -> str | None:
+    if binary is None:
+        return "no semg-train was built to ask"
+    wrong = []
+    for name, options in commands:
+        text = help_text(binary, name)
+        if not text:
+            wrong.append(f"semg-train {name}")
+        wrong += [
+            f"semg-train {name} {option}"
+            for option in options
+            if text and option not in ("--help", "--version")
+            and not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text)
+        ]
+    return f"the README names what --help does not know: {', '.join(wrong)}" if wrong else None
+
+
+def unknown_make_targets(markdown: str, makefile: str) -> str | None:
+    named = set(re.findall(r"^\s*make ([a-z-]+)", "\n".join(shell_lines(markdown)), re.M))
+    wrong = sorted(named - set(re.findall(r"^([a-z-]+):", makefile, re.M)))
+    return f"the README names targets that the Makefile lacks: {', '.join(wrong)}" if wrong else None
+
+
+def missing_links(root: pathlib.Path, files: list[str]) -> str | None:
+    """Relative links of the Markdown files that lead nowhere."""
+    wrong = []
+    for name in files:
+        if not name.endswith(".md") or not (root / name).is_file():
+            continue
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (root / name).read_text()):
+            if "://" not in link and not (root / name).parent.joinpath(link).exists():
+                wrong.append(f"{name}: {link}")
+    return f"links to nowhere: {', '.join(wrong)}" if wrong else None
+
+
+def check(root: pathlib.Path, binary: pathlib.Path | None) -> list[tuple[str, str | None]]:
+    """Every check as (name, what is wrong or None); prints what is wrong."""
+    readme = (root / "README.md").read_text()
+    cases: list[tuple[str, str | None]] = [
+        ("the README's commands exist", unknown_commands(readme_commands(readme), binary)),
+        ("the README's make targets exist",
+         unknown_make_targets(readme, (root / "Makefile").read_text())),
+    ]
+    # A copy without its history (a downloaded archive) has no list of tracked files to check.
+    if (root / ".git").exists():
+        files = tracked_files(root)
+        cases += [
+            ("no build product is committed", committed_products(files)),
+            ("no large file is committed", large_files(root, files)),
+            ("no test cancels itself", cancelled_tests(root, files)),
+            ("links in Markdown lead somewhere", missing_links(root, files)),
+        ]
+    for name, problem in cases:
+        if problem:
+            print(f"{name}: {problem}")
+    return cases

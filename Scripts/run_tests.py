@@ -1,0 +1,147 @@
+"""Runs every check of the repository and prints, last, what their own reports add up to.
+
+usage: run_tests.py        (from `make test`, which installs the system packages first)
+
+Every step runs whatever became of the one before, so one run shows all that is wrong. Reports lie
+in build/reports. Environment: CI=true makes a skip a failure; SEMG_TEST_MINUTES (24) bounds all.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import check_repository
+import make_venv
+import reports
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "build" / "reports"
+VENV = ROOT / "build" / "venv"
+# A build folder of its own: the flags differ from `make build`, and each would undo the other.
+SCRATCH = ROOT / "build" / "swift-test"
+SWIFT_OPTIONS = [
+    "--configuration", "release", "--scratch-path", str(SCRATCH), "-Xswiftc", "-enable-testing",
+]
+DEADLINE = time.monotonic() + 60 * float(os.environ.get("SEMG_TEST_MINUTES", "24"))
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> str | None:
+    """Runs a command to its end or to the deadline; returns what went wrong, or None."""
+    print("+", " ".join(command), flush=True)
+    started = time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **(environment or {})}, start_new_session=True
+    )
+    try:
+        status = process.wait(timeout=max(1.0, DEADLINE - time.monotonic()))
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as stop:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if isinstance(stop, KeyboardInterrupt):
+            raise
+        return f"`{command[0]} {command[1]}` was still running when the time for all tests was up"
+    print(f"  ({time.monotonic() - started:.0f} s)", flush=True)
+    return None if status == 0 else f"`{' '.join(command[:2])}` exited with {status}"
+
+
+class PythonEnvironment(threading.Thread):
+    """Makes build/venv while Swift compiles: one waits for the network, the other for the cores."""
+
+    problem: str | None = "not finished"
+
+    def run(self) -> None:
+        try:
+            make_venv.make(VENV, ROOT / "Tests" / "requirements.txt")
+            self.problem = None
+        except (subprocess.CalledProcessError, OSError) as error:
+            self.problem = f"no Python environment: {error}"
+
+
+def lint() -> None:
+    problem = run(
+        ["swift", "format", "lint", "--strict", "--parallel", "--recursive", "Sources", "Tests",
+         "Package.swift"]
+    )
+    reports.write(REPORTS / "lint.xml", "lint", [("swift format", problem)])
+
+
+def python_tests() -> None:
+    """The self-tests of our scripts; they need nothing but the standard library."""
+    cases: list[tuple[str, str | None]] = []
+
+    class Recorder(unittest.TextTestResult):
+        def addSuccess(self, test: unittest.TestCase) -> None:
+            super().addSuccess(test)
+            cases.append((test.id(), None))
+
+        def addFailure(self, test, error) -> None:
+            super().addFailure(test, error)
+            cases.append((test.id(), self.failures[-1][1]))
+
+        def addError(self, test, error) -> None:
+            super().addError(test, error)
+            cases.append((test.id(), self.errors[-1][1]))
+
+    suite = unittest.defaultTestLoader.discover(str(ROOT / "Scripts" / "tests"))
+    unittest.TextTestRunner(sys.stdout, resultclass=Recorder, verbosity=1).run(suite)
+    reports.write(REPORTS / "scripts.xml", "scripts", cases)
+
+
+def swift_tests(environment: PythonEnvironment) -> None:
+    problem = run(["swift", "build", "--build-tests", *SWIFT_OPTIONS])
+    reports.write(REPORTS / "build.xml", "build", [("release, for testing", problem)])
+    environment.join(timeout=max(1.0, DEADLINE - time.monotonic()))
+    reports.write(REPORTS / "venv.xml", "venv", [("Python environment", environment.problem)])
+    if problem:
+        return
+    problem = run(
+        ["swift", "test", "--skip-build", "--xunit-output", str(REPORTS / "swift.xml"),
+         *SWIFT_OPTIONS],
+        {"SEMG_ALL_TESTS": "1", "SEMG_PYTHON": str(VENV / "bin" / "python")},
+    )
+    # XCTest's report (swift.xml) is written only if there are XCTest cases; ours is the other.
+    report = REPORTS / "swift-swift-testing.xml"
+    counted = reports.count(report)
+    if problem and not counted.failed:
+        reports.write(REPORTS / "swift-exit.xml", "swift test", [("exit status", problem)])
+    elif not problem and counted.passed == 0:
+        reports.write(REPORTS / "swift-exit.xml", "swift test", [("tests ran", "none did")])
+
+
+def repository() -> None:
+    binaries = [SCRATCH / "release" / "semg-train"]
+    binary = next((path for path in binaries if path.exists()), None)
+    reports.write(REPORTS / "repository.xml", "repository", check_repository.check(ROOT, binary))
+
+
+def main() -> int:
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    REPORTS.mkdir(parents=True)
+    environment = PythonEnvironment(daemon=True)
+    environment.start()
+    lint()
+    python_tests()
+    swift_tests(environment)
+    repository()
+
+    total = reports.Count()
+    for report in sorted(REPORTS.glob("*.xml")):
+        count = reports.count(report)
+        print(f"{report.stem}: {count}")
+        total += count
+    code = total.exit_code(os.environ.get("CI") == "true")
+    if code and total.failed == 0:
+        print("no test ran" if total.passed == 0 else "in CI a skipped test is a failed one")
+    (REPORTS / "summary.txt").write_text(f"{total}\n")
+    print(total, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# What takes hours, by hand: Keras and semg-train on the same split, seeds and machine. Every
+# finished (side, model, seed) is kept in build/benchmarks, so a stopped run goes on where it was.
+# Figures and their date go into Benchmarks/RESULTS.md by hand.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=build/venv/bin/python
+data=${SEMG_DATA:-../shared/data/synapse}
+
+"$python" Benchmarks/keras/losses.py --data "$data"
+"$python" Benchmarks/keras/speed.py --data "$data"
+"$python" Benchmarks/keras/accuracy.py --data "$data"
