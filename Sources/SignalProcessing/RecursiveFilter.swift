@@ -54,11 +54,13 @@ public struct ZeroPhaseFilter: Sendable {
     guard signal.samples > padding else {
       throw .recordingTooShort(samples: signal.samples, required: padding + 1)
     }
-    let length = signal.samples
-    let groups = signal.groups
-    withUnsafeTemporaryAllocation(
-      of: SignalBlocks.Block.self, capacity: length + 2 * padding
-    ) { extended in
+    let (length, groups) = (signal.samples, signal.groups)
+    let total = length + 2 * padding
+    if signal.scratch.count < total {
+      signal.scratch = Array(repeating: .zero, count: total)
+    }
+    signal.scratch.withUnsafeMutableBufferPointer { scratch in
+      let extended = UnsafeMutableBufferPointer(rebasing: scratch[..<total])
       signal.blocks.withUnsafeMutableBufferPointer { blocks in
         for group in 0..<groups {
           apply(

@@ -4,52 +4,56 @@ public struct SignalBlocks: Sendable {
   public typealias Block = SIMD8<Double>
 
   /// How many samples a channel has.
-  public let samples: Int
+  public private(set) var samples = 0
   public let channels: Int
   /// `[groups, T]`: group g holds channels 8g…8g+7; lanes beyond the last channel are zero.
-  var blocks: [Block]
+  var blocks: [Block] = []
+  /// Room for a filter to extend the signal in. Kept from one recording to the next: giving half a
+  /// megabyte back and asking for it again costs as much in page faults as the filters take.
+  var scratch: [Block] = []
 
   public var groups: Int { (channels + 7) / 8 }
 
+  /// An empty signal, to be loaded.
+  public init(channels: Int) {
+    precondition(channels > 0, "a signal of \(channels) channels")
+    self.channels = channels
+  }
+
   /// Takes interleaved samples `[T, C]`.
   public init(_ values: [Double], channels: Int) {
-    self.init(count: values.count, channels: channels) { values[$0] }
+    self.init(channels: channels)
+    values.withUnsafeBufferPointer { load($0) }
   }
 
-  /// Takes interleaved samples `[T, C]`.
-  public init(_ values: UnsafeBufferPointer<Float>, channels: Int) {
-    guard channels == 8 else {
-      self.init(count: values.count, channels: channels) { Double(values[$0]) }
-      return
-    }
-    precondition(values.count % 8 == 0, "\(values.count) values are no whole samples of 8")
-    let samples = values.count / 8
-    let blocks = [Block](unsafeUninitializedCapacity: samples) { buffer, count in
-      for sample in 0..<samples {
-        var block = Block()
-        for lane in 0..<8 { block[lane] = Double(values[8 * sample + lane]) }
-        buffer[sample] = block
-      }
-      count = samples
-    }
-    self.init(samples: samples, channels: 8, blocks: blocks)
-  }
+  /// Takes other interleaved samples `[T, C]`, in the memory that the last ones had.
+  public mutating func load(_ values: UnsafeBufferPointer<Double>) { take(values) }
 
-  private init(count: Int, channels: Int, value: (Int) -> Double) {
+  /// Takes other interleaved samples `[T, C]`, in the memory that the last ones had.
+  public mutating func load(_ values: UnsafeBufferPointer<Float>) { take(values) }
+
+  @inline(__always)
+  private mutating func take<Value: BinaryFloatingPoint>(_ values: UnsafeBufferPointer<Value>) {
+    let channels = channels
     precondition(
-      channels > 0 && count % channels == 0, "\(count) values are no whole samples of \(channels)")
-    let samples = count / channels
-    var blocks = [Block](repeating: .zero, count: (channels + 7) / 8 * samples)
-    for sample in 0..<samples {
-      for channel in 0..<channels {
-        blocks[channel / 8 * samples + sample][channel % 8] = value(sample * channels + channel)
+      values.count % channels == 0, "\(values.count) values are no whole samples of \(channels)")
+    let samples = values.count / channels
+    self.samples = samples
+    blocks.removeAll(keepingCapacity: true)
+    blocks.reserveCapacity(groups * samples)
+    for group in 0..<groups {
+      let lanes = min(8, channels - 8 * group)
+      for sample in 0..<samples {
+        let start = sample * channels + 8 * group
+        var block = Block()
+        if lanes == 8 {
+          for lane in 0..<8 { block[lane] = Double(values[start + lane]) }
+        } else {
+          for lane in 0..<lanes { block[lane] = Double(values[start + lane]) }
+        }
+        blocks.append(block)
       }
     }
-    self.init(samples: samples, channels: channels, blocks: blocks)
-  }
-
-  private init(samples: Int, channels: Int, blocks: [Block]) {
-    (self.samples, self.channels, self.blocks) = (samples, channels, blocks)
   }
 
   /// The samples interleaved again, `[T, C]`.

@@ -80,6 +80,17 @@ import Testing
     }
   }
 
+  @Test func aLoadedAgainSignalIsFilteredAsANewOne() throws {
+    let filter = try RecordingFilter(sampleRate: 512)
+    var reused = SignalBlocks(channels: 9)
+    for samples in [60, 200, 90] {
+      let signal = ScipyCase.signal(samples: samples, channels: 9)
+      signal.withUnsafeBufferPointer { reused.load($0) }
+      try filter.apply(to: &reused)
+      #expect(try reused.interleaved == filter.filtered(signal, channels: 9))
+    }
+  }
+
   @Test func keepsTheBandAndRemovesOffsetAndHum() throws {
     // 6 s of a 100 Hz signal, 50 Hz hum and an offset. The notch is 50/30 Hz wide and so settles
     // with a time constant of 0.2 s: the middle second is ten of them from either end.

@@ -43,8 +43,7 @@ import Testing
       let expected = (Double(Float(signal[index])) - mean) / (deviation + 1e-8)
       #expect(abs(Double(value) - expected) <= 1e-7 * abs(expected) + 1e-15)
     }
-    let after = ChannelStatistics(
-      values.withUnsafeBufferPointer { SignalBlocks($0, channels: channels) })
+    let after = ChannelStatistics(SignalBlocks(values.map { Double($0) }, channels: channels))
     for channel in 0..<channels {
       #expect(abs(after.mean[channel]) < 1e-6 && abs(after.deviation[channel] - 1) < 1e-6)
     }
@@ -62,7 +61,12 @@ import Testing
     let signal = ScipyCase.signal(samples: 13, channels: channels)
     #expect(SignalBlocks(signal, channels: channels).interleaved == signal)
     let narrow = signal.map { Float($0) }
-    let blocks = narrow.withUnsafeBufferPointer { SignalBlocks($0, channels: channels) }
+    var blocks = SignalBlocks(channels: channels)
+    signal.withUnsafeBufferPointer { blocks.load($0) }
+    #expect(blocks.interleaved == signal)
+    narrow[(3 * channels)...].withUnsafeBufferPointer { blocks.load($0) }
+    #expect(blocks.interleaved == narrow[(3 * channels)...].map { Double($0) })
+    narrow.withUnsafeBufferPointer { blocks.load($0) }
     var back = [Float](repeating: .nan, count: narrow.count)
     back.withUnsafeMutableBufferPointer { blocks.write(to: $0) }
     #expect(back == narrow)
