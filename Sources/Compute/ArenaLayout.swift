@@ -123,7 +123,7 @@ public struct ArenaLayout: Sendable {
           let end = rival.placement.offset + plan[rival.id].byteCount + guardBytes
           offset = max(offset, Self.roundUp(end, to: alignment))
         }
-        if offset == 0 || offset + plan[id].byteCount <= limit { break }
+        if offset == 0 || offset + plan[id].byteCount + guardBytes <= limit { break }
         segment += 1
       }
       let placement = Placement(
@@ -131,7 +131,7 @@ public struct ArenaLayout: Sendable {
       placed.append((id, placement))
       placements[id.index] = placement
       while sizes.count <= segment { sizes.append(0) }
-      sizes[segment] = max(sizes[segment], offset + bytes)
+      sizes[segment] = max(sizes[segment], offset + plan[id].byteCount + guardBytes)
     }
     segments[.activation] = sizes
   }
