@@ -1,0 +1,104 @@
+import Compute
+
+extension OperationCase {
+  /// Forward and backward of multi-head self-attention.
+  ///
+  /// - Parameter averages: appends the mean over time that follows in the published network, which
+  ///   lets a device take the short form.
+  public static func attention(
+    _ shape: AttentionShape, capacity: Int, live: Int, averages: Bool = false
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let (T, C, H, K, O) = (
+      shape.time, shape.channels, shape.heads, shape.keySize, shape.outputChannels
+    )
+    let x = build.input("input", [T, C])
+    let (values, gradients) = build.attentionParameters(shape)
+    let activations = AttentionActivations(
+      query: build.activation("query", [T, H, K]), key: build.activation("key", [T, H, K]),
+      value: build.activation("value", [T, H, K]),
+      probabilities: build.activation("probabilities", [H, T, T]),
+      context: build.activation("context", [T, H, K]))
+    let mean = SequenceShape(time: T, channels: O)
+    let result = build.output("output", averages ? [O] : [T, O])
+    let y = averages ? build.activation("sequence", [T, O]) : result.value
+    let dY = averages ? build.activation("sequence_gradient", [T, O]) : result.gradient
+    build.operations = [
+      .attentionForward(
+        shape, input: x.value, parameters: values, activations: activations, output: y)
+    ]
+    if averages {
+      build.operations += [
+        .meanOverTimeForward(mean, input: y, output: result.value),
+        .meanOverTimeBackward(mean, outputGradient: result.gradient, inputGradient: dY),
+      ]
+    }
+    build.operations.append(
+      .attentionBackward(
+        shape, input: x.value, outputGradient: dY, parameters: values,
+        activations: activations, inputGradient: x.gradient, gradients: gradients))
+    build.useIteration(300, step: 1)
+    return build.build(
+      "attention\(averages ? " and mean" : ""), \(H) heads of \(K), \(C) → \(O), T \(T), "
+        + "dropout \(shape.dropoutRate), \(live)/\(capacity)", live: live)
+  }
+
+  private static func attention(
+    _ time: Int, _ channels: Int, _ heads: Int, _ keySize: Int, _ outputs: Int, _ rate: Float,
+    _ capacity: Int, _ live: Int, averages: Bool = false
+  ) -> OperationCase {
+    attention(
+      AttentionShape(
+        time: time, channels: channels, heads: heads, keySize: keySize, outputChannels: outputs,
+        dropoutRate: rate, stream: RandomStream.firstLayer + 9),
+      capacity: capacity, live: live, averages: averages)
+  }
+
+  static var awkwardAttention: [OperationCase] {
+    [
+      attention(1, 1, 1, 1, 1, 0, 1, 1),
+      attention(1, 3, 2, 4, 3, 0.3, 2, 2),
+      attention(5, 7, 3, 2, 7, 0, 2, 2),
+      attention(7, 7, 2, 5, 4, 0.3, 3, 2),
+      attention(9, 33, 1, 7, 33, 0.5, 2, 1),
+      attention(7, 6, 2, 3, 6, 0, 3, 2, averages: true),
+      attention(9, 7, 4, 5, 7, 0.3, 3, 2, averages: true),
+      attention(1, 4, 2, 3, 4, 0.3, 2, 2, averages: true),
+    ]
+  }
+
+  static func modelAttention(batch: Int) -> [OperationCase] {
+    [
+      attention(204, 64, 4, 64, 64, 0.3, batch, batch),
+      attention(204, 64, 4, 64, 64, 0.3, batch, batch, averages: true),
+      attention(204, 64, 4, 64, 64, 0, batch, batch, averages: true),
+    ]
+  }
+}
+
+extension CaseBuilder {
+  /// The eight weights and their gradients.
+  fileprivate mutating func attentionParameters(
+    _ shape: AttentionShape
+  ) -> (values: AttentionParameters, gradients: AttentionParameters) {
+    let (C, H, K, O) = (shape.channels, shape.heads, shape.keySize, shape.outputChannels)
+    let scale = Fill.uniform(OperationCase.fanScale(C))
+    let pairs =
+      ["query", "key", "value"].flatMap {
+        [
+          parameter("\($0)_kernel", [C, H, K], scale),
+          parameter("\($0)_bias", [H, K], .uniform(0.5)),
+        ]
+      } + [
+        parameter("output_kernel", [H, K, O], .uniform(OperationCase.fanScale(H * K))),
+        parameter("output_bias", [O], .uniform(0.5)),
+      ]
+    func collect(_ tensor: (OperationCase.Pair) -> TensorID) -> AttentionParameters {
+      let ids = pairs.map(tensor)
+      return AttentionParameters(
+        queryKernel: ids[0], queryBias: ids[1], keyKernel: ids[2], keyBias: ids[3],
+        valueKernel: ids[4], valueBias: ids[5], outputKernel: ids[6], outputBias: ids[7])
+    }
+    return (collect(\.value), collect(\.gradient))
+  }
+}

@@ -1,0 +1,92 @@
+import Compute
+
+extension OperationCase {
+  /// Training forward and backward of batch normalization.
+  public static func batchNorm(
+    time: Int, channels: Int, capacity: Int, live: Int
+  ) -> OperationCase {
+    let shape = NormalizationShape(time: time, channels: channels, epsilon: 1e-3)
+    var build = CaseBuilder(capacity: capacity)
+    let x = build.input("input", [time, channels], .between(-1, 1.5))
+    let gamma = build.parameter("gamma", [channels], .between(0.5, 1.5))
+    let beta = build.parameter("beta", [channels], .uniform(0.5))
+    let movingMean = build.lasting("moving_mean", [channels], .statistic, .uniform(0.5))
+    let movingVariance = build.lasting(
+      "moving_variance", [channels], .statistic, .between(0.5, 1.5))
+    let mean = build.activation("mean", [channels], batched: false)
+    let variance = build.activation("variance", [channels], batched: false)
+    let y = build.output("output", [time, channels])
+    build.operations = [
+      .batchNormForward(
+        shape, input: x.value, gamma: gamma.value, beta: beta.value, output: y.value,
+        mean: mean, variance: variance, movingMean: movingMean, movingVariance: movingVariance),
+      .batchNormBackward(
+        shape, input: x.value, outputGradient: y.gradient, gamma: gamma.value, mean: mean,
+        variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
+        betaGradient: beta.gradient),
+    ]
+    return build.build(
+      "batch norm T \(time), C \(channels), \(live)/\(capacity)", live: live)
+  }
+
+  public static func batchNormInference(
+    time: Int, channels: Int, capacity: Int, live: Int
+  ) -> OperationCase {
+    let shape = NormalizationShape(time: time, channels: channels, epsilon: 1e-3)
+    var build = CaseBuilder(capacity: capacity)
+    let x = build.given("input", [time, channels], .between(-1, 1.5))
+    let gamma = build.lasting("gamma", [channels], .parameter, .between(0.5, 1.5))
+    let beta = build.lasting("beta", [channels], .parameter, .uniform(0.5))
+    let movingMean = build.lasting("moving_mean", [channels], .statistic, .uniform(0.5))
+    let movingVariance = build.lasting(
+      "moving_variance", [channels], .statistic, .between(0.5, 1.5))
+    let y = build.plainOutput("output", [time, channels])
+    build.operations = [
+      .batchNormInference(
+        shape, input: x, gamma: gamma, beta: beta, movingMean: movingMean,
+        movingVariance: movingVariance, output: y)
+    ]
+    build.isDifferentiable = false
+    return build.build(
+      "batch norm inference T \(time), C \(channels), \(live)/\(capacity)", live: live,
+      program: .predict)
+  }
+
+  public static func layerNorm(
+    time: Int, channels: Int, capacity: Int, live: Int
+  ) -> OperationCase {
+    let shape = NormalizationShape(time: time, channels: channels, epsilon: 1e-6)
+    var build = CaseBuilder(capacity: capacity)
+    let x = build.input("input", [time, channels], .between(-1, 1.5))
+    let gamma = build.parameter("gamma", [channels], .between(0.5, 1.5))
+    let beta = build.parameter("beta", [channels], .uniform(0.5))
+    let mean = build.activation("mean", [time])
+    let variance = build.activation("variance", [time])
+    let y = build.output("output", [time, channels])
+    build.operations = [
+      .layerNormForward(
+        shape, input: x.value, gamma: gamma.value, beta: beta.value, output: y.value,
+        mean: mean, variance: variance),
+      .layerNormBackward(
+        shape, input: x.value, outputGradient: y.gradient, gamma: gamma.value, mean: mean,
+        variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
+        betaGradient: beta.gradient),
+    ]
+    return build.build(
+      "layer norm T \(time), C \(channels), \(live)/\(capacity)", live: live)
+  }
+
+  static var awkwardNormalizations: [OperationCase] {
+    let sizes = [(5, 7, 3, 2), (1, 33, 3, 3), (13, 1, 2, 2), (17, 33, 2, 2), (1, 3, 2, 1)]
+    return sizes.map { batchNorm(time: $0.0, channels: $0.1, capacity: $0.2, live: $0.3) }
+      + sizes.map { batchNormInference(time: $0.0, channels: $0.1, capacity: $0.2, live: $0.3) }
+      + sizes.map { layerNorm(time: $0.0, channels: $0.1, capacity: $0.2, live: $0.3) }
+  }
+
+  static func modelNormalizations(batch: Int) -> [OperationCase] {
+    let sizes = [(204, 32), (204, 64), (204, 128), (102, 256), (51, 512)]
+    return sizes.map { batchNorm(time: $0.0, channels: $0.1, capacity: batch, live: batch) }
+      + sizes.map { batchNormInference(time: $0.0, channels: $0.1, capacity: batch, live: batch) }
+      + [layerNorm(time: 204, channels: 64, capacity: batch, live: batch)]
+  }
+}

@@ -1,0 +1,128 @@
+import Compute
+
+extension OperationCase {
+  public static func softmax(classes: Int, capacity: Int, live: Int) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let logits = build.given("logits", [classes], .uniform(6))
+    let probabilities = build.plainOutput("probabilities", [classes])
+    build.operations = [.softmax(classes: classes, logits: logits, probabilities: probabilities)]
+    build.isDifferentiable = false
+    return build.build(
+      "softmax \(classes), \(live)/\(capacity)", live: live, program: .predict)
+  }
+
+  /// Cross-entropy with its gradient, and the penalty of a kernel beside it.
+  public static func crossEntropy(
+    classes: Int, smoothing: Float, capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let logits = build.input("logits", [classes], .uniform(4))
+    let targets = build.given("targets", [classes], .oneHot(classes))
+    let weights = build.given("sample_weights", [], .between(1, 1.5))
+    let kernel = build.lasting("kernel", [33, 7], .parameter, .uniform(0.5))
+    let probabilities = build.plainOutput("probabilities", [classes])
+    build.operations = [
+      .softmaxCrossEntropy(
+        LossShape(classes: classes, smoothing: smoothing), logits: logits.value,
+        targets: targets, sampleWeights: weights, probabilities: probabilities,
+        logitsGradient: logits.gradient),
+      .l2Penalty(coefficient: 1e-4, kernels: [kernel]),
+    ]
+    build.useIteration(0, step: 1)
+    return build.build(
+      "cross-entropy \(classes), smoothing \(smoothing), \(live)/\(capacity)", live: live)
+  }
+
+  /// One step of Adam over an arena of `shapes`, of which the first `decayed` carry L2.
+  public static func adam(
+    shapes: [[Int]], decayed: Int, iteration: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: 1)
+    func tensors(_ name: String, _ role: TensorSpec.Role, _ fill: Fill) -> [TensorID] {
+      shapes.indices.map { build.lasting("\(name)_\($0)", shapes[$0], role, fill) }
+    }
+    let parameters = tensors("parameter", .parameter, .uniform(0.3))
+    let gradients = tensors("gradient", .gradient, .uniform(0.02))
+    let started: Float = iteration > 0 ? 1 : 0
+    let first = tensors("first_moment", .firstMoment, .uniform(0.01 * started))
+    let second = tensors("second_moment", .secondMoment, .between(0, 1e-4 * started))
+    build.operations = [
+      .adam(
+        AdamSettings(l2: 1e-4), decayed: decayed, parameters: parameters, gradients: gradients,
+        firstMoments: first, secondMoments: second)
+    ]
+    build.useIteration(iteration, step: 1, learningRates: [1e-3, 0.9e-3])
+    build.isDifferentiable = false
+    return build.build(
+      "adam \(shapes), \(decayed) decayed, after \(iteration) steps", live: 1, program: .update)
+  }
+
+  /// A batch of all three views over a random walk of windows that overlap.
+  public static func gather(
+    time: Int, channels: Int, mixesLabels: Bool, weighted: Bool, capacity: Int, live: Int
+  ) -> OperationCase {
+    let windows = 7
+    let shape = GatherShape(
+      time: time, channels: channels, classes: 3, mixesLabels: mixesLabels,
+      classWeights: weighted ? [1, 1.5, 1.25] : [])
+    var build = CaseBuilder(capacity: capacity)
+    let batch = build.plainOutput("batch", [time, channels])
+    let targets = build.plainOutput("targets", [3])
+    let weights = build.plainOutput("sample_weights", [])
+    build.operations = [
+      .gatherWindows(shape, batch: batch, targets: targets, sampleWeights: weights)
+    ]
+    build.dataset = Dataset(
+      samples: SeededValues.uniform(name: "gather", count: (time + windows * 2) * channels),
+      channels: channels, windowStarts: (0..<Int32(windows)).map { $0 * 2 },
+      labels: (0..<Int32(windows)).map { $0 % 3 })
+    build.table = EpochTable(
+      dataset: DatasetID(index: 0),
+      samples: (0..<3 * capacity).map { index in
+        let window = Int32(index * 5 % windows)
+        return switch index % 4 {
+        case 0: SampleEntry(window: window)
+        case 1: SampleEntry(window: window, maskedChannel: Int16(index % channels), view: .masked)
+        case 2: SampleEntry(window: window, view: .masked)
+        default:
+          SampleEntry(
+            window: window, partner: Int32((index + 3) % windows), lambda: 0.3, view: .mixed)
+        }
+      }, augmentationEpoch: 4)
+    build.step = 1
+    build.isDifferentiable = false
+    return build.build(
+      "gather T \(time), C \(channels)\(mixesLabels ? ", mixed labels" : "")"
+        + "\(weighted ? ", class weights" : ""), \(live)/\(capacity)", live: live)
+  }
+
+  static var awkwardTraining: [OperationCase] {
+    [
+      softmax(classes: 2, capacity: 1, live: 1), softmax(classes: 7, capacity: 3, live: 2),
+      crossEntropy(classes: 2, smoothing: 0, capacity: 1, live: 1),
+      crossEntropy(classes: 5, smoothing: 0.1, capacity: 4, live: 3),
+      crossEntropy(classes: 33, smoothing: 0.1, capacity: 2, live: 2),
+      adam(shapes: [[1]], decayed: 0, iteration: 0),
+      adam(shapes: [[3, 7], [33], [1], [5]], decayed: 2, iteration: 0),
+      adam(shapes: [[3, 7], [33], [1], [5]], decayed: 4, iteration: 20_000),
+      gather(
+        time: 13, channels: 3, mixesLabels: true, weighted: true, capacity: 5, live: 5),
+      gather(
+        time: 1, channels: 1, mixesLabels: false, weighted: true, capacity: 6, live: 4),
+      gather(
+        time: 9, channels: 7, mixesLabels: false, weighted: false, capacity: 4, live: 3),
+    ]
+  }
+
+  static func modelTraining(batch: Int) -> [OperationCase] {
+    [
+      softmax(classes: 5, capacity: batch, live: batch),
+      crossEntropy(classes: 5, smoothing: 0.1, capacity: batch, live: batch),
+      adam(
+        shapes: [[9, 8, 64], [5, 64, 128], [3, 128, 256], [512, 512], [64], [512, 5]],
+        decayed: 4, iteration: 1_000),
+      gather(
+        time: 204, channels: 8, mixesLabels: true, weighted: true, capacity: batch, live: batch),
+    ]
+  }
+}
