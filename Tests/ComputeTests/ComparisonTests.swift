@@ -1,0 +1,128 @@
+import ComputeCases
+import ComputeReference
+import Testing
+
+@testable import Compute
+
+@Suite struct ComparisonTests {
+  /// Reads beyond the live slots, writes beyond them and elements left out would all show here.
+  @Test(arguments: OperationCase.awkward)
+  func theReferenceEqualsItself(on subject: OperationCase) throws {
+    let report = try compare(
+      reference: subject.load(on: ReferenceDevice()),
+      candidate: subject.load(on: ReferenceDevice()), program: subject.program,
+      step: subject.step, live: subject.live)
+    #expect(report.count == subject.plan.programs[subject.program]?.operations.count)
+    for launch in report {
+      #expect(launch.passes, "\(launch)")
+      for tensor in launch.tensors {
+        #expect(tensor.error == 0 && tensor.bound.isFinite)
+      }
+    }
+  }
+
+  @Test func caseNamesAreUnique() {
+    let names = (OperationCase.awkward + OperationCase.models(batch: 2)).map(\.name)
+    let repeated = Dictionary(grouping: names) { $0 }.filter { $1.count > 1 }.keys
+    #expect(repeated.isEmpty)
+  }
+
+  @Test func everyOperationHasACaseAtBothSizes() {
+    for cases in [OperationCase.awkward, OperationCase.models(batch: 2)] {
+      let names = Set(
+        cases.flatMap { $0.plan.programs.values.flatMap { $0.operations.map(\.name) } })
+      #expect(names.count == 34, "\(names.sorted())")
+    }
+  }
+
+  @Test(arguments: [
+    Fault.wrongElement, .unwrittenElement, .writesBeyondLive, .readsBeyondLive, .ignoresStep,
+  ])
+  func aFaultyDeviceIsFound(fault: Fault) throws {
+    let subject = OperationCase.dropout(elements: 999, rate: 0.25, capacity: 3, live: 2)
+    let report = try compare(
+      reference: subject.load(on: ReferenceDevice()),
+      candidate: subject.load(on: FaultyDevice(fault: fault)), program: subject.program,
+      step: subject.step, live: subject.live)
+    #expect(!report[0].passes, "\(report[0])")
+    #expect((report[0].tensors[0].damage != nil) == (fault == .writesBeyondLive))
+  }
+
+  @Test func everyWiderBoundStaysBelowItsLimit() {
+    for (operation, bound) in ComparisonBound.wider {
+      #expect(bound.relative > ComparisonBound.relative && bound.relative <= 1e-8, "\(operation)")
+      #expect(!bound.reason.isEmpty)
+    }
+  }
+}
+
+/// What `FaultyDevice` does wrong.
+enum Fault: Sendable {
+  case wrongElement, unwrittenElement, writesBeyondLive, readsBeyondLive, ignoresStep
+}
+
+/// The reference with one mistake in each output.
+struct FaultyDevice: Device {
+  let fault: Fault
+  var name: String { "faulty" }
+
+  func load(_ plan: Plan, options: LoadOptions) throws(DeviceError) -> any LoadedPlan {
+    FaultyPlan(try ReferenceDevice().load(plan, options: options), fault)
+  }
+}
+
+final class FaultyPlan: LoadedPlan {
+  let base: any LoadedPlan
+  let fault: Fault
+
+  init(_ base: any LoadedPlan, _ fault: Fault) {
+    self.base = base
+    self.fault = fault
+  }
+
+  var plan: Plan { base.plan }
+  var byteCount: Int { base.byteCount }
+  func launches(of program: ProgramID) -> [Launch] { base.launches(of: program) }
+  func write(_ values: [Float], to tensor: TensorID) throws(DeviceError) {
+    try base.write(values, to: tensor)
+  }
+  func write(_ values: [Double], to tensor: TensorID) throws(DeviceError) {
+    try base.write(values, to: tensor)
+  }
+  func read(_ tensor: TensorID) throws(DeviceError) -> [Float] { try base.read(tensor) }
+  func readDoubles(_ tensor: TensorID) throws(DeviceError) -> [Double] {
+    try base.readDoubles(tensor)
+  }
+  func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID { try base.upload(dataset) }
+  func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
+    try base.upload(table, for: program)
+  }
+  func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
+    try base.run(program, step: step, live: live)
+  }
+  func results(of program: ProgramID, steps: Range<Int>) throws(DeviceError) -> [StepResult] {
+    try base.results(of: program, steps: steps)
+  }
+  func snapshot() throws(DeviceError) -> Snapshot { try base.snapshot() }
+  func restore(_ snapshot: Snapshot) throws(DeviceError) { try base.restore(snapshot) }
+  func discard(_ snapshot: Snapshot) { base.discard(snapshot) }
+
+  func run(launch: Int, of program: ProgramID, step: Int, live: Int) throws(DeviceError) {
+    let wrongStep = fault == .ignoresStep ? 0 : step
+    try base.run(launch: launch, of: program, step: wrongStep, live: live)
+    guard let operation = plan.programs[program]?.operations[launch] else { return }
+    for id in operation.writes {
+      var values = try base.readDoubles(id)
+      let liveCount = plan[id].elementCount(live: live)
+      switch fault {
+      case .wrongElement: values[liveCount / 2] += 1e-3
+      case .unwrittenElement: values[liveCount - 1] = .nan
+      case .writesBeyondLive: values[liveCount] = 0
+      case .readsBeyondLive:
+        values[0] += try base.readDoubles(operation.reads[0]).last ?? 0
+      case .ignoresStep: break
+      }
+      try base.write(values, to: id)
+    }
+  }
+}
