@@ -15,8 +15,10 @@ missing_packages() {
 wanted=""
 for group in "${@:-run}"; do
   case $group in
-    # libstdc++ brings the C headers and libgcc that every Swift toolchain on Debian links against.
-    run) wanted="$wanted libdnnl-dev libhdf5-dev libzip-dev libstdc++-12-dev"
+    # The last line is what a Swift toolchain unpacked from its archive itself lacks on Debian:
+    # libstdc++ brings the C headers and libgcc, binutils the linker.
+    run) wanted="$wanted libdnnl-dev libhdf5-dev libzip-dev ca-certificates"
+         wanted="$wanted libstdc++-12-dev binutils libncurses6 libsqlite3-0 libxml2"
          command -v git >/dev/null || wanted="$wanted git"
          command -v pkg-config >/dev/null || wanted="$wanted pkg-config" ;;
     test) command -v python3 >/dev/null || wanted="$wanted python3"

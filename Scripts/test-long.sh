@@ -10,5 +10,4 @@ data=${SEMG_DATA:-../shared/data/synapse}
 swift build -c release --package-path Benchmarks --scratch-path build/benchmarks-swift
 "$python" Benchmarks/keras/losses.py --data "$data"
 "$python" Benchmarks/keras/speed.py --data "$data"
-"$python" Benchmarks/keras/reading.py --data "$data"
 "$python" Benchmarks/keras/accuracy.py --data "$data"
