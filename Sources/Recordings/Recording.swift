@@ -1,0 +1,27 @@
+/// The samples of one file.
+public struct Recording: Sendable {
+  /// `[sampleCount, channelCount]`, row-major: one row a sample, in the file's units.
+  public let samples: [Double]
+  public let sampleCount: Int
+  public let channelCount: Int
+  /// How many columns the file has, channels or not.
+  public let columnCount: Int
+  /// The names in the header line, one a column; nil where the file has none.
+  public let columnNames: [String]?
+  /// The file's size.
+  public let byteCount: Int
+  public let fingerprint: Fingerprint
+}
+
+/// How recordings are read.
+public struct ReadOptions: Hashable, Sendable {
+  /// The columns that are channels.
+  public var channels: ChannelSelection
+  /// The fewest samples a recording may have: what the filters need, or one window.
+  public var minimumSamples: Int
+
+  public init(channels: ChannelSelection = .firstEight, minimumSamples: Int = 1) {
+    self.channels = channels
+    self.minimumSamples = minimumSamples
+  }
+}

@@ -1,0 +1,218 @@
+/// What sort of fault an error is, for whoever turns errors into exit codes.
+public enum FaultKind: Sendable {
+  /// The content or the layout of the data is wrong.
+  case badContent
+  /// A path is missing or unreadable, or no recording lies below it.
+  case unreadable
+  /// Settings contradict each other or the data.
+  case contradiction
+  /// Output cannot be created.
+  case cannotCreate
+  /// A write failed midway.
+  case writeFailed
+}
+
+/// What can be wrong with one recording, or with a set of them. `line` counts from 1, `column` too.
+///
+/// `file` is the path as it was opened: the data directory as the user gave it, then the path below.
+public enum RecordingError: Error, Equatable, Sendable {
+  // The file itself.
+  case missing(path: String)
+  case unreadable(file: String, reason: String)
+  case directoryNamedAsRecording(file: String)
+  case notARegularFile(file: String)
+  case nameNotUTF8(directory: String, name: String)
+  case tooLarge(file: String, bytes: Int, limit: Int)
+
+  // Its encoding.
+  case emptyFile(file: String)
+  case utf16(file: String)
+  case nulByte(file: String, line: Int)
+  case binary(file: String, line: Int, byte: UInt8)
+  case lineWithoutEnd(file: String, line: Int, limit: Int)
+  case loneCarriageReturn(file: String, line: Int)
+
+  // Its rows.
+  case noRows(file: String)
+  case missingColumn(file: String, line: Int, found: Int, expected: Int)
+  case wrongDelimiter(file: String, line: Int, found: String)
+  case raggedRow(file: String, line: Int, found: Int, expected: Int)
+  case cutMidLine(file: String, line: Int, found: String, expected: Int)
+  case blankLine(file: String, line: Int)
+  case mixedFirstLine(file: String, column: Int, found: String)
+  case notANumber(file: String, line: Int, column: Int, found: String)
+  case notFinite(file: String, line: Int, column: Int, found: String)
+  case emptyCell(file: String, line: Int, column: Int)
+  case tooShort(file: String, samples: Int, minimum: Int)
+
+  // Its place in the layout.
+  case noGesture(file: String)
+  case noSession(file: String)
+  case noSubject(file: String)
+
+  // The set.
+  case noRecordings(directory: String)
+  case fewerThanTwoGestures(found: [Int])
+  case emptyPart(part: Part)
+  case gestureMissing(gesture: Int, part: Part)
+  case sameSamples(file: String, part: Part, other: String, otherPart: Part)
+}
+
+extension RecordingError {
+  /// The class of the fault: nearly all are bad content; what cannot be opened is unreadable.
+  public var kind: FaultKind {
+    switch self {
+    case .missing, .unreadable, .noRecordings, .nameNotUTF8, .notARegularFile: .unreadable
+    default: .badContent
+    }
+  }
+
+  /// The recording that the fault lies in, or nil where it lies in the set as a whole. Where a
+  /// caller goes on without bad recordings, this is the one to leave out.
+  public var file: String? {
+    switch self {
+    case .missing(let file), .unreadable(let file, _), .directoryNamedAsRecording(let file),
+      .notARegularFile(let file), .tooLarge(let file, _, _), .emptyFile(let file),
+      .utf16(let file), .nulByte(let file, _), .binary(let file, _, _),
+      .lineWithoutEnd(let file, _, _), .loneCarriageReturn(let file, _), .noRows(let file),
+      .missingColumn(let file, _, _, _), .wrongDelimiter(let file, _, _),
+      .raggedRow(let file, _, _, _), .cutMidLine(let file, _, _, _), .blankLine(let file, _),
+      .mixedFirstLine(let file, _, _), .notANumber(let file, _, _, _),
+      .notFinite(let file, _, _, _), .emptyCell(let file, _, _), .tooShort(let file, _, _),
+      .noGesture(let file), .noSession(let file), .noSubject(let file),
+      .sameSamples(let file, _, _, _):
+      file
+    case .nameNotUTF8, .noRecordings, .fewerThanTwoGestures, .emptyPart, .gestureMissing: nil
+    }
+  }
+}
+
+extension RecordingError: CustomStringConvertible {
+  /// One sentence: where, what was found, what was expected, and what helps where that is known.
+  public var description: String {
+    fileDescription ?? encodingDescription ?? rowDescription ?? layoutDescription ?? setDescription
+  }
+
+  private var fileDescription: String? {
+    switch self {
+    case .missing(let path):
+      "\(path): found nothing there, expected a recording or a directory of recordings"
+    case .unreadable(let file, let reason):
+      "\(file): cannot be read: \(reason)"
+    case .directoryNamedAsRecording(let file):
+      "\(file): found a directory with a recording's name, expected a CSV file; rename it"
+    case .notARegularFile(let file):
+      "\(file): found a device, pipe or socket, expected a CSV file"
+    case .nameNotUTF8(let directory, let name):
+      "\(directory): found a file name that is not UTF-8 (\(name)), expected one that is; rename it"
+    case .tooLarge(let file, let bytes, let limit):
+      "\(file): found \(bytes) bytes, expected at most \(limit) in one recording; cut it in pieces"
+    default: nil
+    }
+  }
+
+  private var encodingDescription: String? {
+    switch self {
+    case .emptyFile(let file):
+      "\(file):1: found an empty file, expected one row of numbers a sample"
+    case .utf16(let file):
+      "\(file):1: found UTF-16 text, expected UTF-8 or ASCII; save it again as UTF-8"
+    case .nulByte(let file, let line):
+      "\(file):\(line): found a NUL byte, expected text; the file is damaged or is no CSV"
+    case .binary(let file, let line, let byte):
+      "\(file):\(line): found binary content (byte 0x\(hex(byte))), expected numbers and commas"
+    case .lineWithoutEnd(let file, let line, let limit):
+      "\(file):\(line): found a line of more than \(limit) bytes, expected one line a sample"
+    case .loneCarriageReturn(let file, let line):
+      "\(file):\(line): found a carriage return inside a line, "
+        + "expected lines that end with LF or CRLF"
+    default: nil
+    }
+  }
+
+  private var rowDescription: String? {
+    switch self {
+    case .noRows(let file):
+      "\(file):1: found no row of numbers, expected one row a sample"
+    case .missingColumn(let file, let line, let found, let expected):
+      "\(file):\(line): found \(columns(found)), expected at least \(expected) "
+        + "for the channels asked for (see --channels)"
+    case .wrongDelimiter(let file, let line, let found):
+      "\(file):\(line): found columns separated by \(found), expected commas"
+    case .raggedRow(let file, let line, let found, let expected):
+      "\(file):\(line): found \(columns(found)), expected \(expected) as in the first line"
+    case .cutMidLine(let file, let line, let found, let expected):
+      "\(file):\(line): the file is cut off: the last line ends with \(found), "
+        + "expected \(columns(expected)) of whole numbers"
+    case .blankLine(let file, let line):
+      "\(file):\(line): found a blank line between rows, expected a row of numbers"
+    case .mixedFirstLine(let file, let column, let found):
+      "\(file):1: found \(found) in column \(column) among cells of the other sort, "
+        + "expected a number in each column, or a name in each"
+    case .notANumber(let file, let line, let column, let found):
+      "\(file):\(line): found \(found) in column \(column), expected a number"
+    case .notFinite(let file, let line, let column, let found):
+      "\(file):\(line): found \(found) in column \(column), expected a finite number"
+    case .emptyCell(let file, let line, let column):
+      "\(file):\(line): found an empty cell in column \(column), expected a number"
+    case .tooShort(let file, let samples, let minimum):
+      "\(file): found \(samples) \(samples == 1 ? "sample" : "samples"), "
+        + "expected at least \(minimum) for the filters and one window"
+    default: nil
+    }
+  }
+
+  private var layoutDescription: String? {
+    switch self {
+    case .noGesture(let file):
+      "\(file): found no gesture in the path, expected a name such as gesture00_trial01.csv"
+    case .noSession(let file):
+      "\(file): found no session in the path, expected a directory such as Session1"
+    case .noSubject(let file):
+      "\(file): found no subject in the path, expected a name such as subject_3"
+    default: nil
+    }
+  }
+
+  private var setDescription: String {
+    switch self {
+    case .noRecordings(let directory):
+      "\(directory): found no CSV file below it, expected recordings such as "
+        + "Session1/subject_1/gesture00_trial01.csv"
+    case .fewerThanTwoGestures(let found):
+      "found \(found.isEmpty ? "no gesture" : "only gesture \(found[0])") in the training part, "
+        + "expected two or more"
+    case .emptyPart(let part):
+      "found no recording in the \(part.rawValue) part, expected some of each gesture"
+    case .gestureMissing(let gesture, let part):
+      "found no recording of gesture \(gesture) in the \(part.rawValue) part, "
+        + "expected some of each gesture in each part"
+    case .sameSamples(let file, let part, let other, let otherPart):
+      "\(file): found the same samples as in \(other), expected different recordings "
+        + "in the \(part.rawValue) and \(otherPart.rawValue) parts"
+    default: "a fault without a description"
+    }
+  }
+
+  private func columns(_ count: Int) -> String { count == 1 ? "1 column" : "\(count) columns" }
+
+  private func hex(_ byte: UInt8) -> String {
+    let digits = String(byte, radix: 16, uppercase: true)
+    return digits.count == 1 ? "0" + digits : digits
+  }
+}
+
+/// All that was found wrong with a set of recordings, in the order of their paths.
+public struct RecordingProblems: Error, Equatable, Sendable, CustomStringConvertible {
+  public let problems: [RecordingError]
+
+  public init(_ problems: [RecordingError]) { self.problems = problems }
+
+  /// Unreadable where nothing worse than that was found; bad content otherwise.
+  public var kind: FaultKind {
+    problems.allSatisfy { $0.kind == .unreadable } ? .unreadable : .badContent
+  }
+
+  /// A sentence a line.
+  public var description: String { problems.map(\.description).joined(separator: "\n") }
+}

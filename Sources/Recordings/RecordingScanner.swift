@@ -1,0 +1,191 @@
+import Foundation
+
+/// Reads the text of one recording.
+///
+/// The fast path walks over the bytes once and stops at the first thing that it does not expect;
+/// then `diagnose` takes that one line apart and says what is wrong with it.
+struct RecordingScanner {
+  let file: String
+  let options: ReadOptions
+  let decimals: DecimalScanner
+  /// The text, and where it ends; zeros lie behind.
+  let start: UnsafePointer<UInt8>
+  let end: UnsafePointer<UInt8>
+
+  init(_ text: FileText, file: String, options: ReadOptions, decimals: DecimalScanner) {
+    self.file = file
+    self.options = options
+    self.decimals = decimals
+    start = text.start
+    end = text.start + text.count
+  }
+
+  /// What the first line says about all others.
+  struct Table {
+    var columnCount: Int
+    var names: [String]?
+    var firstRow: UnsafePointer<UInt8>
+    var firstRowLine: Int
+  }
+
+  func scan() throws(RecordingError) -> Recording {
+    let textStart = try checkEncoding()
+    let table = try readFirstLine(at: textStart)
+    let lines = countLineFeeds(from: table.firstRow) + 1
+    let channelCount = options.channels.count
+    var sampleCount = 0
+    var failure: RecordingError?
+    var fingerprint: Fingerprint?
+    // Initialized element by element up to the rows that are there.
+    let samples = [Double](unsafeUninitializedCapacity: lines * channelCount) { buffer, count in
+      do throws(RecordingError) {
+        guard let base = buffer.baseAddress else { return }
+        sampleCount = try scanRows(of: table, into: base)
+        count = sampleCount * channelCount
+        fingerprint = Fingerprint(
+          UnsafeBufferPointer(start: base, count: count), channelCount: channelCount)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    guard sampleCount > 0, let fingerprint else { throw .noRows(file: file) }
+    guard sampleCount >= options.minimumSamples else {
+      throw .tooShort(file: file, samples: sampleCount, minimum: options.minimumSamples)
+    }
+    return Recording(
+      samples: samples, sampleCount: sampleCount, channelCount: channelCount,
+      columnCount: table.columnCount, columnNames: table.names, byteCount: end - start,
+      fingerprint: fingerprint)
+  }
+
+  /// Refuses what is no text, and skips a byte-order mark.
+  private func checkEncoding() throws(RecordingError) -> UnsafePointer<UInt8> {
+    guard end > start else { throw .emptyFile(file: file) }
+    let mark = (start[0], start[1], start[2])
+    if mark.0 == 0xFF && mark.1 == 0xFE || mark.0 == 0xFE && mark.1 == 0xFF {
+      throw .utf16(file: file)
+    }
+    if let zero = memchr(start, 0, end - start)?.assumingMemoryBound(to: UInt8.self) {
+      if looksLikeUTF16() { throw .utf16(file: file) }
+      throw .nulByte(file: file, line: countLineFeeds(from: start, to: zero) + 1)
+    }
+    let hasMark = mark == (0xEF, 0xBB, 0xBF)
+    if hasMark && end - start == 3 { throw .emptyFile(file: file) }
+    return hasMark ? start + 3 : start
+  }
+
+  /// Whether every second byte of the beginning is zero: ASCII in UTF-16 without a mark.
+  private func looksLikeUTF16() -> Bool {
+    let pairs = min(end - start, 64) / 2
+    guard pairs >= 2 else { return false }
+    let zeros = (0..<2).map { offset in
+      (0..<pairs).count { start[2 * $0 + offset] == 0 }
+    }
+    return zeros.contains(pairs) && zeros.contains(0)
+  }
+
+  /// Reads rows until the end; returns how many. `samples` has room for every line.
+  private func scanRows(of table: Table, into samples: UnsafeMutablePointer<Double>)
+    throws(RecordingError) -> Int
+  {
+    // For each column the channel that it is, or −1.
+    var slots = [Int](repeating: -1, count: table.columnCount)
+    for (channel, column) in options.channels.columns.enumerated() { slots[column - 1] = channel }
+    let channelCount = options.channels.count
+    var next = table.firstRow
+    var row = 0
+    var lastRow = next
+    while next < end {
+      let line = next
+      let first = line.pointee
+      if first == 0x0A || first == 0x0D || first == 0x20,
+        try isEndOfRows(at: line, number: table.firstRowLine + row)
+      {
+        break
+      }
+      let isWhole = slots.withUnsafeBufferPointer { slots in
+        scanRow(&next, slots: slots, into: samples + row * channelCount)
+      }
+      guard isWhole else {
+        throw diagnose(at: line, number: table.firstRowLine + row, table: table)
+      }
+      lastRow = line
+      row += 1
+    }
+    if row > 0 { try checkLastRow(at: lastRow, row: row, table: table) }
+    return row
+  }
+
+  /// Reads one row and its line end; false, with `next` anywhere, if the row is not as expected.
+  @inline(__always)
+  private func scanRow(
+    _ next: inout UnsafePointer<UInt8>, slots: UnsafeBufferPointer<Int>,
+    into row: UnsafeMutablePointer<Double>
+  ) -> Bool {
+    let line = next
+    var cursor = next
+    let last = slots.count - 1
+    for column in 0...last {
+      let slot = slots[column]
+      if slot >= 0 {
+        while cursor.pointee == UInt8(ascii: " ") { cursor += 1 }
+        guard decimals.scan(&cursor, into: &row[slot]) else { return false }
+        while cursor.pointee == UInt8(ascii: " ") { cursor += 1 }
+      } else {
+        skipCell(&cursor)
+      }
+      if column < last {
+        guard cursor.pointee == UInt8(ascii: ",") else { return false }
+        cursor += 1
+      }
+    }
+    if cursor.pointee == 0x0D { cursor += 1 }
+    guard cursor.pointee == 0x0A || cursor == end else { return false }
+    guard cursor - line <= FileText.longestLine else { return false }
+    next = cursor + (cursor == end ? 0 : 1)
+    return true
+  }
+
+  /// Moves to the comma or line end behind a cell that is no channel.
+  private func skipCell(_ cursor: inout UnsafePointer<UInt8>) {
+    while true {
+      switch cursor.pointee {
+      case UInt8(ascii: ","), 0x0A, 0x0D, 0: return
+      default: cursor += 1
+      }
+    }
+  }
+
+  /// Whether the line at `line` and all behind it are blank; throws if it is and they are not.
+  private func isEndOfRows(at line: UnsafePointer<UInt8>, number: Int) throws(RecordingError)
+    -> Bool
+  {
+    guard TextLine(at: line, end: end, number: number).isBlank else { return false }
+    let rest = UnsafeBufferPointer(start: line, count: end - line)
+    guard rest.allSatisfy({ $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }) else {
+      throw .blankLine(file: file, line: number)
+    }
+    return true
+  }
+
+  private func countLineFeeds(from first: UnsafePointer<UInt8>) -> Int {
+    countLineFeeds(from: first, to: end)
+  }
+
+  /// A plain loop over a byte-wide counter of blocks, so that it becomes vector code.
+  func countLineFeeds(from first: UnsafePointer<UInt8>, to last: UnsafePointer<UInt8>) -> Int {
+    var total = 0
+    var block = first
+    while block < last {
+      let blockEnd = min(block + 255, last)
+      var count: UInt8 = 0
+      while block < blockEnd {
+        count &+= block.pointee == 0x0A ? 1 : 0
+        block += 1
+      }
+      total += Int(count)
+    }
+    return total
+  }
+}

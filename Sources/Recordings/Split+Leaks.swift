@@ -1,0 +1,57 @@
+extension Split {
+  /// Recordings whose samples are also those of a recording in another part: whatever is trained on
+  /// one would be tested on the same numbers.
+  ///
+  /// Equal fingerprints are confirmed sample by sample, by reading both files again. The fault is
+  /// laid on one of the two, so that leaving it out ends the leak: a training recording is kept
+  /// against any other, one of the test part against one of the validation part.
+  ///
+  /// - Parameter fingerprints: one a recording, as `readRecordings` reports them; nil for those
+  ///   that could not be read.
+  public func leaks(
+    among recordings: [RecordingDescriptor], fingerprints: [Fingerprint?], options: ReadOptions
+  ) throws(RecordingError) -> [RecordingError] {
+    var groups: [Fingerprint: [Int]] = [:]
+    for index in recordings.indices {
+      guard parts[index] != nil, let fingerprint = fingerprints[index] else { continue }
+      groups[fingerprint, default: []].append(index)
+    }
+    var leaks: [(index: Int, error: RecordingError)] = []
+    for group in groups.values where Set(group.map { parts[$0] }).count > 1 {
+      for (index, other) in try pairs(in: group, recordings, options) {
+        guard let part = parts[index], let otherPart = parts[other] else { continue }
+        leaks.append(
+          (
+            index,
+            .sameSamples(
+              file: recordings[index].file, part: part, other: recordings[other].file,
+              otherPart: otherPart)
+          ))
+      }
+    }
+    return leaks.sorted { $0.index < $1.index }.map(\.error)
+  }
+
+  /// For each recording of `group` that has the samples of one kept in another part: it and that.
+  private func pairs(
+    in group: [Int], _ recordings: [RecordingDescriptor], _ options: ReadOptions
+  ) throws(RecordingError) -> [(Int, Int)] {
+    let reader = RecordingReader(options: options)
+    // Training recordings are kept first, then those of the test part.
+    let ranks: [Part: Int] = [.train: 0, .test: 1, .validation: 2]
+    let ordered = group.sorted {
+      (parts[$0].flatMap { ranks[$0] } ?? 3, $0) < (parts[$1].flatMap { ranks[$0] } ?? 3, $1)
+    }
+    var kept: [(index: Int, samples: [Double])] = []
+    var pairs: [(Int, Int)] = []
+    for index in ordered {
+      let samples = try reader.read(recordings[index].file).samples
+      if let same = kept.first(where: { $0.samples == samples }) {
+        if parts[same.index] != parts[index] { pairs.append((index, same.index)) }
+      } else {
+        kept.append((index, samples))
+      }
+    }
+    return pairs
+  }
+}

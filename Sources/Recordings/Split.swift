@@ -1,0 +1,218 @@
+/// A part of the data.
+public enum Part: String, CaseIterable, Hashable, Sendable {
+  case train, validation, test
+}
+
+/// Which recording is in which part. A recording is in one part at most, so no window is in two.
+public struct Split: Equatable, Sendable {
+  /// The part of each recording, in the recordings' order; nil for those that the settings leave
+  /// out (a session that is neither trained nor tested on).
+  public let parts: [Part?]
+
+  public init(parts: [Part?]) { self.parts = parts }
+
+  /// The positions of the recordings of `part`, ascending.
+  public func indices(of part: Part) -> [Int] { parts.indices.filter { parts[$0] == part } }
+
+  /// The same split without the recordings at `indices`.
+  public func leavingOut(_ indices: some Sequence<Int>) -> Split {
+    var parts = parts
+    for index in indices { parts[index] = nil }
+    return Split(parts: parts)
+  }
+
+  /// Which sessions and people are trained and tested on.
+  public struct Rule: Hashable, Sendable {
+    /// Sessions whose recordings train.
+    public var trainSessions: Set<Int>
+    /// Sessions whose recordings are halved into test and validation.
+    public var testSessions: Set<Int>
+    /// People who are only tested on.
+    public var heldOutSubjects: Set<Int>
+
+    /// By default what the published training run does: sessions 1 and 2 train, 3 is halved.
+    public init(
+      trainSessions: Set<Int> = [1, 2], testSessions: Set<Int> = [3],
+      heldOutSubjects: Set<Int> = []
+    ) {
+      self.trainSessions = trainSessions
+      self.testSessions = testSessions
+      self.heldOutSubjects = heldOutSubjects
+    }
+  }
+
+  /// Splits recordings (sorted by path) by `rule`.
+  ///
+  /// Without held-out people: the training sessions train. The recordings of the test sessions are
+  /// grouped by gesture in order of first appearance; one generator, CPython's for `seed`, shuffles
+  /// each group in turn; the first `max(1, n/2)` of a group are test, the rest validation. This is
+  /// the split of the published training run, file by file.
+  ///
+  /// With held-out people: all their recordings, of every session, are the test part, and nobody
+  /// else's. Of the others, the training sessions train and the test sessions are validation whole.
+  /// So the best epoch is chosen on people who were trained on, from a session that was not, and
+  /// nothing of the tested people is seen before the test. No generator is used.
+  ///
+  /// Recordings of sessions that are neither trained nor tested on are left out only where the
+  /// caller says so by `leavesOutOtherSessions`.
+  ///
+  /// - Throws: `SplitError` for settings that contradict each other or the data, and for a part
+  ///   without recordings of some gesture.
+  public init(
+    _ recordings: [RecordingDescriptor], by rule: Rule = Rule(), seed: UInt64,
+    leavesOutOtherSessions: Bool = false
+  ) throws(SplitError) {
+    try rule.check(against: recordings)
+    var parts = [Part?](repeating: nil, count: recordings.count)
+    var groups = GestureGroups()
+    for (index, recording) in recordings.enumerated() {
+      if let subject = recording.subject, rule.heldOutSubjects.contains(subject) {
+        parts[index] = .test
+        continue
+      }
+      guard let session = recording.session else { throw .noSession(file: recording.file) }
+      if rule.trainSessions.contains(session) {
+        parts[index] = .train
+      } else if rule.testSessions.contains(session) {
+        groups.append(index, gesture: recording.gesture)
+      } else if !leavesOutOtherSessions {
+        throw .sessionInNoPart(session: session, file: recording.file)
+      }
+    }
+    var generator = MersenneTwister(seed: seed)
+    for var group in groups.members {
+      if rule.heldOutSubjects.isEmpty { generator.shuffle(&group) }
+      let testCount = rule.heldOutSubjects.isEmpty ? max(1, group.count / 2) : 0
+      for (position, index) in group.enumerated() {
+        parts[index] = position < testCount ? .test : .validation
+      }
+    }
+    self.parts = parts
+    if let problem = problems(with: recordings).first { throw .part(problem) }
+  }
+
+  /// Recordings by gesture, gestures in order of first appearance.
+  private struct GestureGroups {
+    var members: [[Int]] = []
+    private var positions: [Int: Int] = [:]
+
+    mutating func append(_ index: Int, gesture: Int) {
+      if let position = positions[gesture] {
+        members[position].append(index)
+      } else {
+        positions[gesture] = members.count
+        members.append([index])
+      }
+    }
+  }
+
+  /// The gestures of the training part, ascending: the classes.
+  public func gestures(of recordings: [RecordingDescriptor]) -> [Int] {
+    Set(indices(of: .train).map { recordings[$0].gesture }).sorted()
+  }
+
+  /// What is wrong with the split as a whole: too few gestures, an empty part, a gesture that is in
+  /// one part and not in another. Ask again after recordings were left out.
+  public func problems(with recordings: [RecordingDescriptor]) -> [RecordingError] {
+    var gestures: [Part: Set<Int>] = [:]
+    for (part, recording) in zip(parts, recordings) {
+      guard let part else { continue }
+      gestures[part, default: []].insert(recording.gesture)
+    }
+    let all = gestures.values.reduce(into: Set()) { $0.formUnion($1) }
+    var problems: [RecordingError] = []
+    for part in Part.allCases {
+      guard let present = gestures[part] else {
+        problems.append(.emptyPart(part: part))
+        continue
+      }
+      for gesture in all.subtracting(present).sorted() {
+        problems.append(.gestureMissing(gesture: gesture, part: part))
+      }
+    }
+    if let trained = gestures[.train], trained.count < 2, all.count < 2 {
+      problems.append(.fewerThanTwoGestures(found: trained.sorted()))
+    }
+    return problems
+  }
+}
+
+extension Split.Rule {
+  /// Finds settings that contradict each other or name what is not there.
+  fileprivate func check(against recordings: [RecordingDescriptor]) throws(SplitError) {
+    if let session = trainSessions.intersection(testSessions).min() {
+      throw .sessionInTwoParts(session: session)
+    }
+    let subjects = Set(recordings.compactMap(\.subject))
+    if let subject = heldOutSubjects.subtracting(subjects).min() {
+      throw .noSuchSubject(subject: subject, found: subjects.sorted())
+    }
+    if !heldOutSubjects.isEmpty, let nobody = recordings.first(where: { $0.subject == nil }) {
+      throw .noSubject(file: nobody.file)
+    }
+    // With people held out, the others' sessions are what training and validation are made of.
+    let others = recordings.filter { $0.subject.map { !heldOutSubjects.contains($0) } ?? true }
+    if others.isEmpty, !recordings.isEmpty { throw .everySubjectHeldOut }
+    let sessions = Set(others.compactMap(\.session))
+    if sessions.isEmpty, let first = others.first { throw .noSession(file: first.file) }
+    let wanted = trainSessions.union(testSessions)
+    if let session = wanted.subtracting(sessions).min() {
+      throw .sessionMissing(
+        session: session, part: trainSessions.contains(session) ? .train : .test,
+        found: sessions.sorted())
+    }
+  }
+}
+
+/// Why a split cannot be made.
+public enum SplitError: Error, Equatable, Sendable {
+  case sessionMissing(session: Int, part: Part, found: [Int])
+  case sessionInTwoParts(session: Int)
+  case sessionInNoPart(session: Int, file: String)
+  case noSession(file: String)
+  case noSubject(file: String)
+  case noSuchSubject(subject: Int, found: [Int])
+  case everySubjectHeldOut
+  /// A part lacks recordings, or recordings of a gesture.
+  case part(RecordingError)
+}
+
+extension SplitError: CustomStringConvertible {
+  public var kind: FaultKind {
+    switch self {
+    case .sessionInTwoParts, .noSuchSubject, .everySubjectHeldOut: .contradiction
+    case .sessionMissing, .sessionInNoPart, .noSession, .noSubject, .part: .badContent
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .sessionMissing(let session, let part, let found):
+      "found no recording of session \(session) (sessions found: \(list(found))), expected some "
+        + "for the \(part == .train ? "train part" : "test and validation parts"); "
+        + "choose others with --train-sessions and --test-sessions, or give --split FILE.csv"
+    case .sessionInTwoParts(let session):
+      "session \(session) is asked for both to train and to test on, expected it in one of "
+        + "--train-sessions and --test-sessions"
+    case .sessionInNoPart(let session, let file):
+      "\(file): found session \(session), which is in no part; "
+        + "say which sessions to use with --train-sessions and --test-sessions"
+    case .noSession(let file):
+      RecordingError.noSession(file: file).description
+        + "; or give --split FILE.csv"
+    case .noSubject(let file):
+      RecordingError.noSubject(file: file).description
+        + ", since --held-out-subjects is given"
+    case .noSuchSubject(let subject, let found):
+      "found no recording of subject \(subject) (subjects found: \(list(found))), "
+        + "expected some for --held-out-subjects"
+    case .everySubjectHeldOut:
+      "every subject is held out, expected some to train on; name fewer in --held-out-subjects"
+    case .part(let error): error.description
+    }
+  }
+
+  private func list(_ numbers: [Int]) -> String {
+    numbers.isEmpty ? "none" : numbers.map(String.init).joined(separator: ", ")
+  }
+}

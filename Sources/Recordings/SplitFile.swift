@@ -1,0 +1,224 @@
+import Foundation
+
+/// What is wrong with a split file. `line` counts from 1.
+public enum SplitFileError: Error, Equatable, Sendable {
+  case unreadable(file: String, reason: String)
+  case notUTF8(file: String)
+  case header(file: String, found: String)
+  case fields(file: String, line: Int, found: Int)
+  case quoting(file: String, line: Int)
+  case unknownPart(file: String, line: Int, found: String)
+  case unknownRecording(file: String, line: Int, found: String)
+  case duplicate(file: String, line: Int, recording: String, firstLine: Int)
+  case missing(file: String, recording: String)
+
+  public var kind: FaultKind {
+    if case .unreadable = self { .unreadable } else { .badContent }
+  }
+}
+
+extension SplitFileError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .unreadable(let file, let reason):
+      "\(file): cannot be read: \(reason); expected a split such as `semg-train split` writes"
+    case .notUTF8(let file):
+      "\(file): found bytes that are not UTF-8, expected a CSV file in UTF-8"
+    case .header(let file, let found):
+      "\(file):1: found \"\(found)\", expected the header \"recording,part\""
+    case .fields(let file, let line, let found):
+      "\(file):\(line): found \(found) \(found == 1 ? "field" : "fields"), expected a recording's "
+        + "path and its part"
+    case .quoting(let file, let line):
+      "\(file):\(line): found a quotation mark that is not closed or stands inside a field, "
+        + "expected fields like \"a,b\", with marks inside doubled"
+    case .unknownPart(let file, let line, let found):
+      "\(file):\(line): found the part \"\(found)\", expected train, validation or test"
+    case .unknownRecording(let file, let line, let found):
+      "\(file):\(line): found the recording \"\(found)\", which is not in the data directory; "
+        + "expected a path relative to it"
+    case .duplicate(let file, let line, let recording, let firstLine):
+      "\(file):\(line): found \(recording) again, expected it once (it is in line \(firstLine))"
+    case .missing(let file, let recording):
+      "\(file): found no line for \(recording), expected one for each recording in the "
+        + "data directory"
+    }
+  }
+}
+
+/// All that is wrong with a split file.
+public struct SplitFileProblems: Error, Equatable, Sendable, CustomStringConvertible {
+  public let problems: [SplitFileError]
+
+  public var kind: FaultKind {
+    problems.allSatisfy { $0.kind == .unreadable } ? .unreadable : .badContent
+  }
+
+  /// A sentence a line.
+  public var description: String { problems.map(\.description).joined(separator: "\n") }
+}
+
+extension Split {
+  /// The split as CSV: the header `recording,part`, then a line for each recording that is in a
+  /// part, in the recordings' order.
+  public func csv(of recordings: [RecordingDescriptor]) -> String {
+    var text = "recording,part\n"
+    for (recording, part) in zip(recordings, parts) {
+      if let part { text += quotedField(recording.path) + "," + part.rawValue + "\n" }
+    }
+    return text
+  }
+
+  /// Reads the split of `recordings` from a CSV file such as `csv(of:)` makes; lines in any order.
+  ///
+  /// - Throws: `SplitFileProblems` with all that is wrong with the file: each recording must be
+  ///   named in it once, and nothing else. Whether each part has each gesture is not asked here; see
+  ///   ``problems(with:)``.
+  public init(contentsOf file: String, for recordings: [RecordingDescriptor])
+    throws(SplitFileProblems)
+  {
+    let bytes: [UInt8]
+    do {
+      bytes = Array(try Data(contentsOf: URL(filePath: file)))
+    } catch {
+      let reason =
+        FileManager.default.fileExists(atPath: file) ? "it cannot be opened" : "no such file"
+      throw SplitFileProblems(problems: [.unreadable(file: file, reason: reason)])
+    }
+    let rows: [SplitFileParser.Row]
+    do throws(SplitFileError) {
+      rows = try SplitFileParser(file: file, bytes: bytes).rows()
+    } catch {
+      throw SplitFileProblems(problems: [error])
+    }
+    let (parts, problems) = Self.assign(rows, to: recordings, file: file)
+    guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
+    self.init(parts: parts)
+  }
+
+  /// Puts each row's recording into its part, and lists what does not fit.
+  private static func assign(
+    _ rows: [SplitFileParser.Row], to recordings: [RecordingDescriptor], file: String
+  ) -> ([Part?], [SplitFileError]) {
+    let positions = Dictionary(
+      recordings.enumerated().map { ($1.path, $0) }, uniquingKeysWith: { first, _ in first })
+    var parts = [Part?](repeating: nil, count: recordings.count)
+    var firstLines: [String: Int] = [:]
+    var problems: [SplitFileError] = []
+    for row in rows {
+      guard row.fields.count == 2 else {
+        problems.append(.fields(file: file, line: row.line, found: row.fields.count))
+        continue
+      }
+      let path = row.fields[0]
+      guard let position = positions[path] else {
+        problems.append(.unknownRecording(file: file, line: row.line, found: path))
+        continue
+      }
+      if let firstLine = firstLines[path] {
+        problems.append(
+          .duplicate(file: file, line: row.line, recording: path, firstLine: firstLine))
+        continue
+      }
+      firstLines[path] = row.line
+      guard let part = Part(rawValue: row.fields[1]) else {
+        problems.append(.unknownPart(file: file, line: row.line, found: row.fields[1]))
+        continue
+      }
+      parts[position] = part
+    }
+    for recording in recordings where firstLines[recording.path] == nil {
+      problems.append(.missing(file: file, recording: recording.path))
+    }
+    return (parts, problems)
+  }
+}
+
+/// A CSV field: in quotation marks where it needs them.
+private func quotedField(_ text: String) -> String {
+  let special: Set<UInt8> = [
+    UInt8(ascii: ","), UInt8(ascii: "\""), UInt8(ascii: "\n"), UInt8(ascii: "\r"),
+  ]
+  let isEdged = text.hasPrefix(" ") || text.hasSuffix(" ")
+  guard isEdged || text.utf8.contains(where: special.contains) else { return text }
+  return "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+}
+
+/// CSV with quoting (RFC 4180), LF or CRLF, a byte-order mark or none.
+private struct SplitFileParser {
+  struct Row {
+    var fields: [String]
+    var line: Int
+  }
+
+  let file: String
+  let bytes: [UInt8]
+
+  /// The rows below the header; blank lines left out.
+  func rows() throws(SplitFileError) -> [Row] {
+    guard String(validating: bytes, as: UTF8.self) != nil else { throw .notUTF8(file: file) }
+    var rows: [Row] = []
+    var next = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+    var line = 1
+    while next < bytes.count {
+      let row = try readRow(&next, line: &line)
+      if row.fields != [""] { rows.append(row) }
+    }
+    guard let header = rows.first, header.fields == ["recording", "part"] else {
+      throw .header(file: file, found: rows.first?.fields.joined(separator: ",") ?? "")
+    }
+    return Array(rows.dropFirst())
+  }
+
+  private func readRow(_ next: inout Int, line: inout Int) throws(SplitFileError) -> Row {
+    var row = Row(fields: [], line: line)
+    while true {
+      row.fields.append(try readField(&next, line: &line))
+      guard next < bytes.count else { return row }
+      let delimiter = bytes[next]
+      next += 1
+      if delimiter == UInt8(ascii: ",") { continue }
+      if delimiter == 0x0D { next += 1 }
+      line += 1
+      return row
+    }
+  }
+
+  /// Reads up to a comma, a line end or the end of the file, and stays before it.
+  private func readField(_ next: inout Int, line: inout Int) throws(SplitFileError) -> String {
+    let mark = UInt8(ascii: "\"")
+    guard next < bytes.count, bytes[next] == mark else {
+      let start = next
+      while !isFieldEnd(next) { next += 1 }
+      guard !bytes[start..<next].contains(mark) else { throw .quoting(file: file, line: line) }
+      return String(decoding: bytes[start..<next], as: UTF8.self)
+    }
+    let firstLine = line
+    var field: [UInt8] = []
+    next += 1
+    while next < bytes.count {
+      let byte = bytes[next]
+      next += 1
+      if byte == mark {
+        if next < bytes.count, bytes[next] == mark {
+          next += 1
+        } else {
+          guard isFieldEnd(next) else { throw .quoting(file: file, line: firstLine) }
+          return String(decoding: field, as: UTF8.self)
+        }
+      }
+      if byte == 0x0A { line += 1 }
+      field.append(byte)
+    }
+    throw .quoting(file: file, line: firstLine)
+  }
+
+  private func isFieldEnd(_ index: Int) -> Bool {
+    guard index < bytes.count else { return true }
+    switch bytes[index] {
+    case UInt8(ascii: ","), 0x0A: return true
+    case 0x0D: return index + 1 < bytes.count && bytes[index + 1] == 0x0A
+    default: return false
+    }
+  }
+}
