@@ -56,10 +56,18 @@ def count(report: pathlib.Path) -> Count:
     return total
 
 
-def write(report: pathlib.Path, suite: str, cases: list[tuple[str, str | None]]) -> None:
-    """Writes cases of (name, what went wrong or None) as one suite."""
+def write(
+    report: pathlib.Path, suite: str, cases: list[tuple[str, str | None]],
+    skipped: dict[str, str] | None = None,
+) -> None:
+    """Writes cases of (name, what went wrong or None), and skipped ones, as one suite."""
+    skipped = skipped or {}
     root = ElementTree.Element("testsuites")
-    element = ElementTree.SubElement(root, "testsuite", name=suite, tests=str(len(cases)))
+    element = ElementTree.SubElement(
+        root, "testsuite", name=suite, tests=str(len(cases) + len(skipped)))
+    for name, reason in skipped.items():
+        case = ElementTree.SubElement(element, "testcase", classname=suite, name=name)
+        ElementTree.SubElement(case, "skipped").text = reason
     for name, problem in cases:
         case = ElementTree.SubElement(element, "testcase", classname=suite, name=name)
         if problem is not None:

@@ -54,8 +54,9 @@ class Counting(unittest.TestCase):
     def test_what_is_written_is_counted(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "new" / "report.xml"
-            reports.write(path, "s", [("a", None), ("b", "broke \x1b[31m & <that>"), ("c", None)])
-            self.assertEqual(reports.count(path), reports.Count(2, 1, 0))
+            cases = [("a", None), ("b", "broke \x1b[31m & <that>"), ("c", None)]
+            reports.write(path, "s", cases, skipped={"d": "no device"})
+            self.assertEqual(reports.count(path), reports.Count(2, 1, 1))
 
     def test_the_line_names_skips_only_if_there_are_any(self):
         self.assertEqual(str(reports.Count(3, 1, 0)), "3 passed, 1 failed")
@@ -102,6 +103,38 @@ class Repository(unittest.TestCase):
             self.assertIn("--data", unknown([("train", ["--data"])], binary) or "")
             self.assertIn("wobble", unknown([("wobble", [])], binary) or "")
         self.assertIsNotNone(check_repository.unknown_commands([], None))
+
+
+class PythonRunner(unittest.TestCase):
+    def test_every_kind_of_case_is_reported_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "test_some.py").write_text(
+                "import unittest\n"
+                "class T(unittest.TestCase):\n"
+                "    def test_a(self): pass\n"
+                "    def test_b(self): self.fail('b')\n"
+                "    def test_c(self): raise OSError('c')\n"
+                "    @unittest.skip('d')\n"
+                "    def test_d(self): pass\n"
+                "    def test_e(self):\n"
+                "        for i in range(2):\n"
+                "            with self.subTest(i=i): self.assertEqual(i, 0)\n"
+            )
+            report = pathlib.Path(folder) / "report.xml"
+            result = subprocess.run(
+                [sys.executable, str(SCRIPTS / "run_python_tests.py"), folder, str(report)],
+                capture_output=True)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(reports.count(report), reports.Count(1, 3, 1))
+
+    def test_a_folder_that_cannot_be_imported_is_a_failure(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "test_some.py").write_text("import nothing_of_that_name\n")
+            report = pathlib.Path(folder) / "report.xml"
+            subprocess.run(
+                [sys.executable, str(SCRIPTS / "run_python_tests.py"), folder, str(report)],
+                capture_output=True)
+            self.assertEqual(reports.count(report), reports.Count(0, 1, 0))
 
 
 class Packages(unittest.TestCase):
