@@ -1,0 +1,59 @@
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include "internal.h"
+
+// oneDNN threads with libgomp, whose workers spin on between parallel regions. Running our loops on
+// the same team costs one short fork each; a second pool would starve the first.
+
+static void (*gomp_parallel)(void (*)(void *), void *, unsigned, unsigned);
+static int (*thread_number)(void);
+static int (*thread_count)(void);
+static void (*set_thread_count)(int);
+static pthread_once_t found = PTHREAD_ONCE_INIT;
+
+static void find(void) {
+  *(void **)&gomp_parallel = dlsym(RTLD_DEFAULT, "GOMP_parallel");
+  *(void **)&thread_number = dlsym(RTLD_DEFAULT, "omp_get_thread_num");
+  *(void **)&thread_count = dlsym(RTLD_DEFAULT, "omp_get_num_threads");
+  *(void **)&set_thread_count = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+}
+
+int vl_has_team(void) {
+  pthread_once(&found, find);
+  return gomp_parallel && thread_number && thread_count;
+}
+
+void vl_set_threads(int threads) {
+  pthread_once(&found, find);
+  if (set_thread_count) set_thread_count(threads);
+}
+
+typedef struct {
+  vl_body body;
+  const void *context;
+  long count, grain, parts;
+} job;
+
+static void run_part(const job *j, long part) {
+  const long blocks = (j->count + j->grain - 1) / j->grain;
+  const long first = part * blocks / j->parts * j->grain;
+  const long last = vl_min((part + 1) * blocks / j->parts * j->grain, j->count);
+  j->body(j->context, part, first, last);
+}
+
+static void worker(void *context) {
+  const job *j = context;
+  // The team may be smaller than asked for; the parts stay the same.
+  for (long part = thread_number(); part < j->parts; part += thread_count()) run_part(j, part);
+}
+
+void vl_for(int threads, long count, long grain, vl_body body, const void *context) {
+  job j = {body, context, count, grain, threads};
+  if (threads > 1 && vl_has_team()) {
+    gomp_parallel(worker, &j, (unsigned)threads, 0);
+    return;
+  }
+  for (long part = 0; part < j.parts; part++) run_part(&j, part);
+}

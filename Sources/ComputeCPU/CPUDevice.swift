@@ -1,0 +1,38 @@
+import COneDNN
+import CVectorLoops
+import Compute
+
+/// Runs plans on the processor in single precision: convolutions and dense layers through oneDNN on
+/// channels-last tensors, everything between them by vectorised passes of ours on the same team of
+/// threads. The same seed and thread count give the same bits.
+public struct CPUDevice: Device {
+  public let threads: Int
+  public let name: String
+
+  /// - Parameter threads: worker threads of every launch; at least one is used.
+  public init(threads: Int) {
+    self.threads = max(1, threads)
+    let version = dnnl_version().pointee
+    let count = self.threads == 1 ? "1 thread" : "\(self.threads) threads"
+    name =
+      "CPU (oneDNN \(version.major).\(version.minor).\(version.patch), \(count), "
+      + "\(Self.instructionSet))"
+  }
+
+  /// The widest instructions that oneDNN uses here.
+  private static var instructionSet: String {
+    let isa = dnnl_get_effective_cpu_isa()
+    if isa.rawValue >= dnnl_cpu_isa_avx512_core_amx.rawValue { return "AVX-512 AMX" }
+    if isa.rawValue & dnnl_cpu_isa_avx512_core.rawValue == dnnl_cpu_isa_avx512_core.rawValue {
+      return "AVX-512"
+    }
+    if isa.rawValue & dnnl_cpu_isa_avx2.rawValue == dnnl_cpu_isa_avx2.rawValue { return "AVX2" }
+    return "SSE"
+  }
+
+  public func load(
+    _ plan: Plan, options: LoadOptions
+  ) throws(DeviceError) -> any LoadedPlan {
+    try CPULoadedPlan(plan, options: options, device: self)
+  }
+}

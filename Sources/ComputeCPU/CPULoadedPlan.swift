@@ -1,0 +1,259 @@
+import CVectorLoops
+import Compute
+
+/// A plan with its arenas in memory and its launches bound to them.
+public final class CPULoadedPlan: LoadedPlan {
+  public let plan: Plan
+  private let device: CPUDevice
+  private let options: LoadOptions
+  private let pool: MemoryPool
+  private let scratch: SharedScratch
+  private let oneDNN: OneDNN
+  private let arenas: Arenas
+  private var launches: [ProgramID: [CPULaunch]] = [:]
+  private var tables: [ProgramID: ProgramTable] = [:]
+  private var datasets: [StoredDataset] = []
+  private var snapshots: [Int: [UnsafeMutableRawPointer]] = [:]
+  private var nextSnapshot = 0
+  /// Times of each launch, collected while set.
+  public var profile: LaunchProfile?
+
+  init(_ plan: Plan, options: LoadOptions, device: CPUDevice) throws(DeviceError) {
+    self.plan = plan
+    self.options = options
+    self.device = device
+    vl_set_threads(Int32(device.threads))
+    pool = MemoryPool(device: device.name)
+    scratch = SharedScratch()
+    oneDNN = try OneDNN(device: device.name, pool: pool)
+    let layout: ArenaLayout
+    do {
+      layout = try ArenaLayout(
+        plan: plan, programs: options.programs, reusesActivations: !options.keepsActivations)
+    } catch {
+      throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
+    }
+    arenas = Arenas(layout: layout, pool: pool)
+    let training = ProgramTable()
+    for id in options.programs {
+      guard let program = plan.programs[id] else { continue }
+      tables[id] = id == .forwardBackward || id == .update ? training : ProgramTable()
+      try lower(program)
+    }
+  }
+
+  deinit {
+    for block in snapshots.values.joined() { block.deallocate() }
+  }
+
+  private func lower(_ program: Program) throws(DeviceError) {
+    let lowering = Lowering(
+      plan: plan, program: program, options: options, device: device, arenas: arenas,
+      scratch: scratch, oneDNN: oneDNN)
+    var list: [CPULaunch] = []
+    for index in program.operations.indices { list.append(try lowering.launch(operation: index)) }
+    launches[program.id] = list
+    for live in options.liveBatches[program.id] ?? [program.capacity] {
+      for convolution in lowering.convolutions { try convolution.prepare(live: live) }
+    }
+  }
+
+  public var byteCount: Int {
+    pool.byteCount + scratch.byteCount
+      + snapshots.values.count * arenas.lasting.reduce(0) { $0 + $1.byteCount }
+  }
+
+  public func launches(of program: ProgramID) -> [Launch] {
+    (launches[program] ?? []).map(\.launch)
+  }
+
+  // MARK: Tensors
+
+  private func address(_ tensor: TensorID) throws(DeviceError) -> UnsafeMutableRawPointer {
+    guard let address = arenas.address(tensor) else {
+      throw .unsupported(
+        device: device.name, what: "access to \(plan[tensor].name): no loaded program keeps it")
+    }
+    return address
+  }
+
+  public func write(_ values: [Float], to tensor: TensorID) throws(DeviceError) {
+    let spec = plan[tensor]
+    precondition(
+      values.count <= spec.elementCount, "\(values.count) values for \(spec.name) are too many")
+    let base = try address(tensor)
+    switch spec.elementType {
+    case .float32:
+      base.assumingMemoryBound(to: Float.self).update(from: values, count: values.count)
+    case .uint8:
+      let bytes = base.assumingMemoryBound(to: UInt8.self)
+      for (index, value) in values.enumerated() { bytes[index] = UInt8(value) }
+    case .int32:
+      let words = base.assumingMemoryBound(to: Int32.self)
+      for (index, value) in values.enumerated() { words[index] = Int32(value) }
+    case .float16, .bfloat16:
+      throw .unsupported(device: device.name, what: "\(spec.elementType.rawValue) tensors")
+    }
+    if spec.role == .parameter { oneDNN.weightsVersion &+= 1 }
+  }
+
+  public func write(_ values: [Double], to tensor: TensorID) throws(DeviceError) {
+    try write(values.map { Float($0) }, to: tensor)
+  }
+
+  public func read(_ tensor: TensorID) throws(DeviceError) -> [Float] {
+    let spec = plan[tensor]
+    let base = try address(tensor)
+    let count = spec.elementCount
+    switch spec.elementType {
+    case .float32:
+      let floats = base.assumingMemoryBound(to: Float.self)
+      return Array(UnsafeBufferPointer(start: floats, count: count))
+    case .uint8:
+      let bytes = base.assumingMemoryBound(to: UInt8.self)
+      return (0..<count).map { Float(bytes[$0]) }
+    case .int32:
+      let words = base.assumingMemoryBound(to: Int32.self)
+      return (0..<count).map { Float(words[$0]) }
+    case .float16, .bfloat16:
+      throw .unsupported(device: device.name, what: "\(spec.elementType.rawValue) tensors")
+    }
+  }
+
+  public func readDoubles(_ tensor: TensorID) throws(DeviceError) -> [Double] {
+    try read(tensor).map { Double($0) }
+  }
+
+  // MARK: Data
+
+  public func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID {
+    datasets.append(StoredDataset(dataset))
+    return DatasetID(index: datasets.count - 1)
+  }
+
+  public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
+    guard let state = tables[program], let loaded = plan.programs[program] else {
+      throw .unsupported(device: device.name, what: "a table for \(program.rawValue): not loaded")
+    }
+    let dataset =
+      datasets.indices.contains(table.dataset.index) ? datasets[table.dataset.index] : nil
+    if let dataset {
+      try check(table, against: dataset)
+    } else if loaded.operations.contains(where: \.gathers) {
+      throw .unsupported(
+        device: device.name, what: "a table of dataset \(table.dataset.index): not uploaded")
+    }
+    let steps = max(
+      table.stepCount(capacity: loaded.capacity), table.learningRates.count)
+    state.replace(with: table, dataset: dataset, steps: steps)
+  }
+
+  /// Every window lies within the samples, so that gathering needs no checks.
+  private func check(_ table: EpochTable, against dataset: StoredDataset) throws(DeviceError) {
+    var longest = 0
+    for program in plan.programs.values {
+      for case .gatherWindows(let shape, _, _, _) in program.operations {
+        guard shape.channels == dataset.channels else {
+          throw .unsupported(
+            device: device.name,
+            what: "windows of \(shape.channels) channels from \(dataset.channels)")
+        }
+        longest = max(longest, shape.time)
+      }
+    }
+    let rows = dataset.samples.count / max(1, dataset.channels)
+    let windows = dataset.windowStarts.count
+    for entry in table.samples {
+      for index in [Int(entry.window), Int(entry.partner)] {
+        guard index >= 0, index < windows, dataset.windowStarts[index] >= 0,
+          Int(dataset.windowStarts[index]) + longest <= rows
+        else {
+          throw .unsupported(
+            device: device.name,
+            what: "window \(index) of \(windows) in \(rows) rows of samples")
+        }
+      }
+    }
+  }
+
+  // MARK: Running
+
+  public func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
+    let (list, context) = try prepare(program, step: step, live: live)
+    guard let profile else {
+      for launch in list { try launch.execute(context) }
+      return
+    }
+    for (index, launch) in list.enumerated() {
+      try profile.measure(program, index, launch.launch.name) { () throws(DeviceError) in
+        try launch.execute(context)
+      }
+    }
+  }
+
+  public func run(
+    launch: Int, of program: ProgramID, step: Int, live: Int
+  ) throws(DeviceError) {
+    let (list, context) = try prepare(program, step: step, live: live)
+    precondition(list.indices.contains(launch), "\(program.rawValue) has \(list.count) launches")
+    try list[launch].execute(context)
+  }
+
+  private func prepare(
+    _ program: ProgramID, step: Int, live: Int
+  ) throws(DeviceError) -> ([CPULaunch], StepContext) {
+    guard let list = launches[program], let table = tables[program],
+      let capacity = plan.programs[program]?.capacity
+    else { throw .unsupported(device: device.name, what: "\(program.rawValue): not loaded") }
+    precondition(
+      live >= 1 && live <= capacity, "\(live) samples do not fit \(program.rawValue): \(capacity)")
+    vl_set_threads(Int32(device.threads))
+    return (list, StepContext(step: step, live: live, table: table))
+  }
+
+  public func results(
+    of program: ProgramID, steps: Range<Int>
+  ) throws(DeviceError) -> [StepResult] {
+    guard let table = tables[program], steps.lowerBound >= 0,
+      steps.upperBound <= table.results.count
+    else {
+      throw .unsupported(
+        device: device.name, what: "results of steps \(steps) of \(program.rawValue)")
+    }
+    return Array(table.results[steps])
+  }
+
+  // MARK: Snapshots
+
+  public func snapshot() throws(DeviceError) -> Snapshot {
+    let copies = arenas.lasting.map { arena in
+      let copy = UnsafeMutableRawPointer.allocate(byteCount: max(64, arena.byteCount), alignment: 64)
+      copy.copyMemory(from: arena.base, byteCount: arena.byteCount)
+      return copy
+    }
+    defer { nextSnapshot += 1 }
+    snapshots[nextSnapshot] = copies
+    return Snapshot(index: nextSnapshot)
+  }
+
+  public func restore(_ snapshot: Snapshot) throws(DeviceError) {
+    guard let copies = snapshots[snapshot.index] else {
+      throw .unsupported(device: device.name, what: "snapshot \(snapshot.index): discarded")
+    }
+    for (arena, copy) in zip(arenas.lasting, copies) {
+      arena.base.copyMemory(from: copy, byteCount: arena.byteCount)
+    }
+    oneDNN.weightsVersion &+= 1
+  }
+
+  public func discard(_ snapshot: Snapshot) {
+    for block in snapshots.removeValue(forKey: snapshot.index) ?? [] { block.deallocate() }
+  }
+}
+
+extension Operation {
+  fileprivate var gathers: Bool {
+    if case .gatherWindows = self { return true }
+    return false
+  }
+}

@@ -1,0 +1,52 @@
+import Compute
+
+/// Where a step's time goes: calls and seconds of each launch, collected while it is set on a
+/// `CPULoadedPlan`.
+public final class LaunchProfile {
+  public struct Entry: Sendable, Hashable {
+    public var program: ProgramID
+    /// Place in the program's list of launches.
+    public var launch: Int
+    public var name: String
+    public var calls: Int
+    public var seconds: Double
+  }
+
+  private var byProgram: [ProgramID: [Entry]] = [:]
+  private let clock = ContinuousClock()
+
+  public init() {}
+
+  /// In the order of the programs and their launches.
+  public var entries: [Entry] {
+    ProgramID.allCases.flatMap { byProgram[$0] ?? [] }
+  }
+
+  /// Sums by name, longest first.
+  public var totals: [(name: String, calls: Int, seconds: Double)] {
+    var sums: [String: (calls: Int, seconds: Double)] = [:]
+    for entry in entries {
+      let old = sums[entry.name] ?? (0, 0)
+      sums[entry.name] = (old.calls + entry.calls, old.seconds + entry.seconds)
+    }
+    return sums.map { ($0.key, $0.value.calls, $0.value.seconds) }
+      .sorted { ($1.seconds, $0.name) < ($0.seconds, $1.name) }
+  }
+
+  func measure(
+    _ program: ProgramID, _ launch: Int, _ name: String,
+    _ body: () throws(DeviceError) -> Void
+  ) throws(DeviceError) {
+    let start = clock.now
+    try body()
+    let duration = (clock.now - start) / .seconds(1)
+    var list = byProgram[program] ?? []
+    while list.count <= launch {
+      list.append(Entry(program: program, launch: list.count, name: name, calls: 0, seconds: 0))
+    }
+    list[launch].name = name
+    list[launch].calls += 1
+    list[launch].seconds += duration
+    byProgram[program] = list
+  }
+}

@@ -1,0 +1,126 @@
+import CVectorLoops
+import Compute
+
+extension Lowering {
+  /// The plain form, every intermediate tensor written.
+  func attentionForward(
+    _ shape: AttentionShape, _ input: TensorID, _ parameters: AttentionParameters,
+    _ activations: AttentionActivations, _ output: TensorID
+  ) throws(DeviceError) -> LaunchBody {
+    let width = shape.heads * shape.keySize
+    let (x, y, context) = (
+      try floats(input), try floats(output), try floats(activations.context)
+    )
+    let projections = [
+      (
+        try floats(parameters.queryKernel), try floats(parameters.queryBias),
+        try floats(activations.query)
+      ),
+      (
+        try floats(parameters.keyKernel), try floats(parameters.keyBias),
+        try floats(activations.key)
+      ),
+      (
+        try floats(parameters.valueKernel), try floats(parameters.valueBias),
+        try floats(activations.value)
+      ),
+    ]
+    let (wo, bo) = (try floats(parameters.outputKernel), try floats(parameters.outputBias))
+    var fixed = plainAttention(shape)
+    fixed.query = UnsafePointer(projections[0].2)
+    fixed.key = UnsafePointer(projections[1].2)
+    fixed.value = UnsafePointer(projections[2].2)
+    fixed.probabilities = try floats(activations.probabilities)
+    fixed.context = context
+    let (oneDNN, threads, bound) = (oneDNN, threads, fixed)
+    return { (step) throws(DeviceError) in
+      let rows = step.live * shape.time
+      for (kernel, bias, projected) in projections {
+        vl_fill_rows(threads, projected, bias, width, rows)
+        try oneDNN.multiply(
+          m: rows, n: width, k: shape.channels, x, kernel, beta: 1, projected)
+      }
+      var attention = bound
+      attention.random.step = step.iteration
+      vl_attention_forward(threads, &attention, step.live)
+      vl_fill_rows(threads, y, bo, shape.outputChannels, rows)
+      try oneDNN.multiply(
+        m: rows, n: shape.outputChannels, k: width, context, wo, beta: 1, y)
+    }
+  }
+
+  func attentionBackward(
+    _ shape: AttentionShape, _ input: TensorID, _ outputGradient: TensorID,
+    _ parameters: AttentionParameters, _ activations: AttentionActivations,
+    _ inputGradient: TensorID, _ gradients: AttentionParameters
+  ) throws(DeviceError) -> LaunchBody {
+    let (width, outputs) = (shape.heads * shape.keySize, shape.outputChannels)
+    let (x, dy, dx) = (try floats(input), try floats(outputGradient), try floats(inputGradient))
+    let kernels = [
+      try floats(parameters.queryKernel), try floats(parameters.keyKernel),
+      try floats(parameters.valueKernel),
+    ]
+    let kernelGradients = [
+      try floats(gradients.queryKernel), try floats(gradients.keyKernel),
+      try floats(gradients.valueKernel),
+    ]
+    let biasGradients = [
+      try floats(gradients.queryBias), try floats(gradients.keyBias),
+      try floats(gradients.valueBias),
+    ]
+    let (wo, dwo, dbo) = (
+      try floats(parameters.outputKernel), try floats(gradients.outputKernel),
+      try floats(gradients.outputBias)
+    )
+    let context = try floats(activations.context)
+    var fixed = plainAttention(shape)
+    fixed.query = UnsafePointer(try floats(activations.query))
+    fixed.key = UnsafePointer(try floats(activations.key))
+    fixed.value = UnsafePointer(try floats(activations.value))
+    fixed.probabilities = try floats(activations.probabilities)
+    let projected = program.capacity * shape.time * width
+    let work = pool.array(Float.self, count: 4 * projected)
+    let projectedGradients = [work, work + projected, work + 2 * projected]
+    let contextGradient = work + 3 * projected
+    (fixed.d_query, fixed.d_key, fixed.d_value) = (work, work + projected, work + 2 * projected)
+    fixed.d_context = UnsafePointer(contextGradient)
+    let (oneDNN, threads, scratch, bound) = (oneDNN, threads, scratch, fixed)
+    scratch.reserve(Double.self, count: Int(threads) * 2 * max(width, outputs))
+    return { (step) throws(DeviceError) in
+      let rows = step.live * shape.time
+      try oneDNN.multiply(
+        transposeB: true, m: rows, n: width, k: outputs, dy, wo, beta: 0, contextGradient)
+      try oneDNN.multiply(
+        transposeA: true, m: width, n: outputs, k: rows, context, dy, beta: 0, dwo)
+      vl_column_sums(threads, dbo, dy, rows, outputs, scratch.doubles)
+      var attention = bound
+      attention.random.step = step.iteration
+      vl_attention_backward(threads, &attention, step.live)
+      for index in 0..<3 {
+        let gradient = projectedGradients[index]
+        try oneDNN.multiply(
+          transposeA: true, m: shape.channels, n: width, k: rows, x, gradient, beta: 0,
+          kernelGradients[index])
+        vl_column_sums(threads, biasGradients[index], gradient, rows, width, scratch.doubles)
+        try oneDNN.multiply(
+          transposeB: true, m: rows, n: shape.channels, k: width, gradient, kernels[index],
+          beta: index == 0 ? 0 : 1, dx)
+      }
+    }
+  }
+
+  private func plainAttention(_ shape: AttentionShape) -> vl_attention {
+    let parts = Int(threads)
+    var result = vl_attention()
+    result.time = shape.time
+    result.heads = shape.heads
+    result.key_size = shape.keySize
+    result.scale = 1 / Float(shape.keySize).squareRoot()
+    result.threshold = Philox.dropoutThreshold(rate: shape.dropoutRate)
+    result.keep_scale = 1 / (1 - shape.dropoutRate)
+    result.random = random(stream: shape.stream)
+    result.rows = pool.array(Float.self, count: parts * 2 * shape.time)
+    result.lanes = pool.array(UInt16.self, count: parts * (shape.time + 256))
+    return result
+  }
+}

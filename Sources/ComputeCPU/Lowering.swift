@@ -1,0 +1,124 @@
+import CVectorLoops
+import Compute
+
+/// What a run varies.
+struct StepContext {
+  var step: Int
+  var live: Int
+  let table: ProgramTable
+
+  /// Philox's step.
+  var iteration: UInt64 { UInt64(table.firstIteration + step) }
+}
+
+/// A launch with its arguments bound.
+struct CPULaunch {
+  var launch: Launch
+  var execute: (StepContext) throws(DeviceError) -> Void
+}
+
+typealias LaunchBody = (StepContext) throws(DeviceError) -> Void
+typealias Floats = UnsafeMutablePointer<Float>
+
+/// Turns operations into launches: binds addresses, makes primitives, sizes scratch.
+final class Lowering {
+  let plan: Plan
+  let options: LoadOptions
+  let device: CPUDevice
+  let threads: Int32
+  let arenas: Arenas
+  let pool: MemoryPool
+  let scratch: SharedScratch
+  let oneDNN: OneDNN
+  let key: SIMD2<UInt32>
+  /// Convolutions of the program being lowered, whose primitives are made beforehand.
+  var convolutions: [Convolution] = []
+  var program: Program
+
+  init(
+    plan: Plan, program: Program, options: LoadOptions, device: CPUDevice, arenas: Arenas,
+    scratch: SharedScratch, oneDNN: OneDNN
+  ) {
+    self.plan = plan
+    self.program = program
+    self.options = options
+    self.device = device
+    threads = Int32(device.threads)
+    self.arenas = arenas
+    pool = arenas.pool
+    self.scratch = scratch
+    self.oneDNN = oneDNN
+    key = Philox.key(seed: options.seed)
+  }
+
+  // MARK: Tensors
+
+  func address(_ id: TensorID) throws(DeviceError) -> UnsafeMutableRawPointer {
+    guard let address = arenas.address(id) else {
+      throw .unsupported(device: device.name, what: "an operation on \(plan[id].name): no memory")
+    }
+    return address
+  }
+
+  func floats(_ id: TensorID) throws(DeviceError) -> Floats {
+    guard plan[id].elementType == .float32 else {
+      throw .unsupported(
+        device: device.name,
+        what: "\(plan[id].name) in \(plan[id].elementType.rawValue): it computes in float32")
+    }
+    return try address(id).assumingMemoryBound(to: Float.self)
+  }
+
+  func bytes(_ id: TensorID) throws(DeviceError) -> UnsafeMutablePointer<UInt8> {
+    try address(id).assumingMemoryBound(to: UInt8.self)
+  }
+
+  func random(stream: UInt32) -> vl_random {
+    vl_random(step: 0, stream: stream, key0: key.x, key1: key.y)
+  }
+
+  // MARK: One operation
+
+  func launch(operation index: Int) throws(DeviceError) -> CPULaunch {
+    let operation = program.operations[index]
+    return CPULaunch(
+      launch: Launch(name: operation.name, operations: [index]), execute: try body(operation))
+  }
+
+  func body(_ operation: Operation) throws(DeviceError) -> LaunchBody {
+    switch operation {
+    case .gatherWindows, .gaussianNoise, .dropoutForward, .dropoutBackward:
+      return try batchBody(operation)
+    case .conv1DForward, .conv1DBackwardInput, .conv1DBackwardKernel, .denseForward,
+      .denseBackwardInput, .denseBackwardKernel:
+      return try productBody(operation)
+    case .batchNormForward, .batchNormInference, .batchNormBackward, .layerNormForward,
+      .layerNormBackward:
+      return try normalizationBody(operation)
+    case .reluForward, .reluBackward, .sigmoidForward, .sigmoidBackward, .concatenateForward,
+      .concatenateBackward, .add:
+      return try elementBody(operation)
+    case .scaleChannelsForward, .scaleChannelsBackward, .maxPoolForward, .maxPoolBackward,
+      .meanOverTimeForward, .meanOverTimeBackward:
+      return try sequenceBody(operation)
+    case .attentionForward(let shape, let input, let parameters, let activations, let output):
+      return try attentionForward(shape, input, parameters, activations, output)
+    case .attentionBackward(
+      let shape, let input, let outputGradient, let parameters, let activations,
+      let inputGradient, let gradients):
+      return try attentionBackward(
+        shape, input, outputGradient, parameters, activations, inputGradient, gradients)
+    case .softmax, .softmaxCrossEntropy, .l2Penalty:
+      return try lossBody(operation)
+    case .adam(
+      let settings, let decayed, let parameters, let gradients, let firstMoments,
+      let secondMoments):
+      return try adam(settings, decayed, parameters, gradients, firstMoments, secondMoments)
+    }
+  }
+
+  /// A case that a family's lowering was not made for: a defect of `body(_:)`.
+  func misplaced(_ operation: Operation) -> DeviceError {
+    .unsupported(device: device.name, what: operation.name)
+  }
+}
