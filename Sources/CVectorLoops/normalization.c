@@ -101,10 +101,11 @@ void vl_batch_statistics(
 
 void vl_move_statistics(
     float *moving_mean, float *moving_variance, const float *mean, const float *variance,
-    float momentum, long channels) {
+    double momentum, long channels) {
+  const float keep = (float)momentum, take = (float)(1 - momentum);
   for (long c = 0; c < channels; c++) {
-    moving_mean[c] = moving_mean[c] * momentum + mean[c] * (1.f - momentum);
-    moving_variance[c] = moving_variance[c] * momentum + variance[c] * (1.f - momentum);
+    moving_mean[c] = moving_mean[c] * keep + mean[c] * take;
+    moving_variance[c] = moving_variance[c] * keep + variance[c] * take;
   }
 }
 

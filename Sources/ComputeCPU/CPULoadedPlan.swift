@@ -3,6 +3,8 @@ import Compute
 
 /// A plan with its arenas in memory and its launches bound to them.
 public final class CPULoadedPlan: LoadedPlan {
+  /// Behind each activation, where all are kept.
+  private static let guardBytes = 128
   public let plan: Plan
   private let device: CPUDevice
   private let options: LoadOptions
@@ -29,7 +31,8 @@ public final class CPULoadedPlan: LoadedPlan {
     let layout: ArenaLayout
     do {
       layout = try ArenaLayout(
-        plan: plan, programs: options.programs, reusesActivations: !options.keepsActivations)
+        plan: plan, programs: options.programs, reusesActivations: !options.keepsActivations,
+        guardBytes: options.keepsActivations ? Self.guardBytes : 0)
     } catch {
       throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
     }
@@ -138,7 +141,9 @@ public final class CPULoadedPlan: LoadedPlan {
     let dataset =
       datasets.indices.contains(table.dataset.index) ? datasets[table.dataset.index] : nil
     if let dataset {
-      try check(table, against: dataset)
+      if let fault = firstFault(of: table, for: loaded, in: dataset) {
+        throw .unsupported(device: device.name, what: "this table: \(fault)")
+      }
     } else if loaded.operations.contains(where: \.gathers) {
       throw .unsupported(
         device: device.name, what: "a table of dataset \(table.dataset.index): not uploaded")
@@ -148,32 +153,34 @@ public final class CPULoadedPlan: LoadedPlan {
     state.replace(with: table, dataset: dataset, steps: steps)
   }
 
-  /// Every window lies within the samples, so that gathering needs no checks.
-  private func check(_ table: EpochTable, against dataset: StoredDataset) throws(DeviceError) {
-    var longest = 0
-    for program in plan.programs.values {
-      for case .gatherWindows(let shape, _, _, _) in program.operations {
-        guard shape.channels == dataset.channels else {
-          throw .unsupported(
-            device: device.name,
-            what: "windows of \(shape.channels) channels from \(dataset.channels)")
+  /// What the dataset cannot serve, in words: gathering itself checks nothing.
+  private func firstFault(
+    of table: EpochTable, for program: Program, in dataset: StoredDataset
+  ) -> String? {
+    for case .gatherWindows(let shape, _, _, _) in program.operations {
+      guard shape.channels == dataset.channels else {
+        return "its dataset has \(dataset.channels) channels, the plan takes \(shape.channels)"
+      }
+      let rows = dataset.samples.count / max(1, dataset.channels)
+      for (index, entry) in table.samples.enumerated() {
+        for window in [Int(entry.window), Int(entry.partner)] {
+          guard dataset.windowStarts.indices.contains(window) else {
+            return "sample \(index) names window \(window) of \(dataset.windowStarts.count)"
+          }
+          let start = Int(dataset.windowStarts[window])
+          guard start >= 0, start + shape.time <= rows else {
+            return "window \(window) starts at row \(start) of \(rows)"
+          }
+          guard (0..<shape.classes).contains(Int(dataset.labels[window])) else {
+            return "window \(window) has class \(dataset.labels[window]) of \(shape.classes)"
+          }
         }
-        longest = max(longest, shape.time)
+        guard Int(entry.maskedChannel) < shape.channels else {
+          return "sample \(index) masks channel \(entry.maskedChannel) of \(shape.channels)"
+        }
       }
     }
-    let rows = dataset.samples.count / max(1, dataset.channels)
-    let windows = dataset.windowStarts.count
-    for entry in table.samples {
-      for index in [Int(entry.window), Int(entry.partner)] {
-        guard index >= 0, index < windows, dataset.windowStarts[index] >= 0,
-          Int(dataset.windowStarts[index]) + longest <= rows
-        else {
-          throw .unsupported(
-            device: device.name,
-            what: "window \(index) of \(windows) in \(rows) rows of samples")
-        }
-      }
-    }
+    return nil
   }
 
   // MARK: Running
@@ -227,7 +234,8 @@ public final class CPULoadedPlan: LoadedPlan {
 
   public func snapshot() throws(DeviceError) -> Snapshot {
     let copies = arenas.lasting.map { arena in
-      let copy = UnsafeMutableRawPointer.allocate(byteCount: max(64, arena.byteCount), alignment: 64)
+      let copy = UnsafeMutableRawPointer.allocate(
+        byteCount: max(64, arena.byteCount), alignment: 64)
       copy.copyMemory(from: arena.base, byteCount: arena.byteCount)
       return copy
     }
@@ -248,6 +256,32 @@ public final class CPULoadedPlan: LoadedPlan {
 
   public func discard(_ snapshot: Snapshot) {
     for block in snapshots.removeValue(forKey: snapshot.index) ?? [] { block.deallocate() }
+  }
+}
+
+extension CPULoadedPlan: GuardedPlan {
+  private static let pattern: UInt8 = 0xA5
+
+  /// Bytes behind each activation; none unless the plan was loaded with `keepsActivations`.
+  private var guardZones: [(tensor: TensorID, bytes: UnsafeMutableRawBufferPointer)] {
+    guard options.keepsActivations else { return [] }
+    return plan.tensors(role: .activation).compactMap { id in
+      arenas.address(id).map {
+        (
+          id,
+          UnsafeMutableRawBufferPointer(
+            start: $0 + plan[id].byteCount, count: Self.guardBytes)
+        )
+      }
+    }
+  }
+
+  public func fillGuards() throws(DeviceError) {
+    for zone in guardZones { for index in zone.bytes.indices { zone.bytes[index] = Self.pattern } }
+  }
+
+  public func damagedGuards() throws(DeviceError) -> [String] {
+    guardZones.filter { !$0.bytes.allSatisfy { $0 == Self.pattern } }.map { plan[$0.tensor].name }
   }
 }
 

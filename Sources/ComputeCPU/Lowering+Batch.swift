@@ -167,7 +167,7 @@ extension Lowering {
       }
     }
     let (all, oneDNN, threads, device) = (spans, oneDNN, threads, device.name)
-    let (beta1, beta2) = (Self.decimal(settings.beta1), Self.decimal(settings.beta2))
+    let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
     return { (context) throws(DeviceError) in
       guard context.table.learningRates.indices.contains(context.step) else {
         throw .unsupported(
@@ -187,7 +187,4 @@ extension Lowering {
       oneDNN.weightsVersion &+= 1
     }
   }
-
-  /// The number as it was written: 1 − 0.999 loses five digits in single precision.
-  private static func decimal(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }
 }

@@ -56,7 +56,7 @@ extension Lowering {
     return { context in
       let rows = context.live * shape.time
       vl_batch_statistics(threads, m, v, x, rows, shape.channels, scratch.doubles)
-      vl_move_statistics(mm, mv, m, v, shape.momentum, shape.channels)
+      vl_move_statistics(mm, mv, m, v, shape.momentum.decimalValue, shape.channels)
       vl_batch_factors(factor, g, v, shape.epsilon, shape.channels)
       vl_batch_norm_apply(threads, y, x, m, factor, b, rows, shape.channels)
     }

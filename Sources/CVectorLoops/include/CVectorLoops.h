@@ -59,7 +59,7 @@ void vl_batch_statistics(
     double *scratch);
 void vl_move_statistics(
     float *moving_mean, float *moving_variance, const float *mean, const float *variance,
-    float momentum, long channels);
+    double momentum, long channels);
 /// gamma / sqrt(variance + epsilon).
 void vl_batch_factors(
     float *factor, const float *gamma, const float *variance, float epsilon, long channels);
