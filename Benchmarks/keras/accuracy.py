@@ -106,9 +106,11 @@ class Jobs:
         command = [
             str(self.options.semg_train), "--device", "cpu", "--data", str(self.options.data),
             "--split", str(self.split_file), "--epochs", str(self.options.epochs),
-            "--recipe", configuration.recipe, "--padding", configuration.padding,
-            "--seed", str(seed), "--models", model, "--output", str(output), "--json",
+            "--recipe", configuration.recipe, "--seed", str(seed), "--models", model,
+            "--threads", "2", "--output", str(output), "--json",
         ]
+        if model == "inception-se":
+            command += ["--padding", configuration.padding]
         log = output.with_suffix(".log")
         with log.open("w") as errors:
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
