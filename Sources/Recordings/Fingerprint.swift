@@ -9,9 +9,15 @@ public struct Fingerprint: Hashable, Sendable {
     // Two chains of folded 64 × 64 products; the constants are digits of pi.
     var high: UInt64 = 0x243F_6A88_85A3_08D3 ^ UInt64(channelCount)
     var low: UInt64 = 0x1319_8A2E_0370_7344 ^ UInt64(samples.count)
-    for sample in samples {
-      high = Self.fold(high ^ sample.bitPattern, 0xA409_3822_299F_31D1)
-      low = Self.fold(low &+ sample.bitPattern, 0x082E_FA98_EC4E_6C89)
+    // Two samples a step, one a factor each, so that the chains are half as long.
+    for pair in stride(from: 0, to: samples.count - 1, by: 2) {
+      let first = samples[pair].bitPattern
+      let second = samples[pair + 1].bitPattern
+      high = Self.fold(high ^ first, second ^ 0xA409_3822_299F_31D1)
+      low = Self.fold(low ^ second, first &+ 0x082E_FA98_EC4E_6C89)
+    }
+    if samples.count % 2 == 1 {
+      high = Self.fold(high ^ samples[samples.count - 1].bitPattern, 0x4528_21E6_38D0_1377)
     }
     self.high = high
     self.low = low
