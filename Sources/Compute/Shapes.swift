@@ -245,6 +245,11 @@ public struct GatherShape: Hashable, Sendable {
 /// Adam as Keras computes it: `m += (g − m)(1 − β₁)`, `v += (g² − v)(1 − β₂)`,
 /// `w −= lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε)`, t from 1. The learning rate and t come from the
 /// epoch's table. The first `decayedCount` elements of the arena carry L2: g gains `2·l2·w` first.
+///
+/// Keras raises β to t after rounding it to single precision, whatever the type of the weights, but
+/// takes 1 − β in double (`keras/src/optimizers/adam.py`: `ops.cast` of a Python number, and the
+/// number itself). At t = 1 the first rounding changes a step by 7·10⁻⁶ of itself, so it is part of
+/// what is computed: βᵗ from `Double(beta)`, 1 − β from `beta.decimalValue`.
 public struct AdamSettings: Hashable, Sendable {
   public var beta1: Float
   public var beta2: Float

@@ -168,6 +168,7 @@ extension Lowering {
     }
     let (all, oneDNN, threads, device) = (spans, oneDNN, threads, device.name)
     let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
+    let (power1, power2) = (Double(settings.beta1), Double(settings.beta2))  // as Keras rounds
     return { (context) throws(DeviceError) in
       guard context.table.learningRates.indices.contains(context.step) else {
         throw .unsupported(
@@ -177,7 +178,7 @@ extension Lowering {
       }
       let t = Double(context.table.firstIteration + context.step + 1)
       let rate =
-        Double(context.table.learningRates[context.step]) * vl_adam_correction(beta1, beta2, t)
+        Double(context.table.learningRates[context.step]) * vl_adam_correction(power1, power2, t)
       for span in all {
         vl_adam(
           threads, span.parameters, span.firstMoments, span.secondMoments, span.gradients,
