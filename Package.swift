@@ -49,7 +49,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["Compute", "ComputeCases"], path: "Tests/TestSupport",
+      swiftSettings: strict),
     tests("RecordingsTests", ["Recordings"]),
     tests("SignalProcessingTests", ["SignalProcessing"]),
     tests("ComputeTests", ["Compute", "ComputeCases", "ComputeReference"]),

@@ -17,6 +17,17 @@ public enum SeededValues {
     return (0..<count).map { uniform(seed: seed, index: $0) }
   }
 
+  /// A fair coin.
+  public static func isNegative(seed: UInt64, index: Int) -> Bool {
+    bits(seed: seed, index: index) >> 63 == 1
+  }
+
+  /// A class drawn evenly for each of `count` samples.
+  public static func labels(name: String, count: Int, classes: Int) -> [Int] {
+    let seed = seed(name)
+    return (0..<count).map { Int(bits(seed: seed, index: $0) >> 33) % classes }
+  }
+
   /// SplitMix64's output after `index + 1` steps from `seed`.
   static func bits(seed: UInt64, index: Int) -> UInt64 {
     var z = seed &+ 0x9E37_79B9_7F4A_7C15 &* UInt64(index + 1)
