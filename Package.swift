@@ -40,8 +40,11 @@ let package = Package(
     target("ComputeReference", ["Compute"]),
     target("ComputeCPU", ["Compute", "COneDNN", "CVectorLoops"]),
     target("Networks", ["Compute"]),
-    target("Artifacts", ["Networks", "CHDF5", "CZip"]),
+    target("Artifacts", ["Compute", "Networks", "CHDF5", "CZip"]),
     target("Training", ["Networks", "Compute", "Recordings", "SignalProcessing", "Artifacts"]),
+    .executableTarget(
+      name: "semg-hdf5-reader", dependencies: ["Artifacts"], path: "Sources/HDF5Reader",
+      swiftSettings: strict),
     .executableTarget(
       name: "SEMGTrain",
       dependencies: [
@@ -60,7 +63,9 @@ let package = Package(
       ["Compute", "ComputeCases", "ComputeReference", "ComputeCPU", "Networks"]),
     tests("NetworksTests", ["Networks", "Compute", "ComputeReference", "ComputeCPU"]),
     tests("TrainingTests", ["Training", "ComputeReference", "ComputeCPU"]),
-    tests("ArtifactsTests", ["Artifacts", "Networks"]),
+    tests(
+      "ArtifactsTests",
+      ["Artifacts", "Networks", "ComputeReference", "ComputeCPU", "semg-hdf5-reader"]),
     tests("SEMGTrainTests", ["SEMGTrain"]),
   ],
   swiftLanguageModes: [.v6]

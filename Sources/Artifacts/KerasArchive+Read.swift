@@ -1,0 +1,115 @@
+import Foundation
+import Networks
+
+extension KerasArchive {
+  /// Reads an archive that Keras 3.5 to 3.15 or `write` made, whatever its layers are called: by
+  /// the order and the connections of its layers. 16- and 64-bit weights are converted; weights
+  /// that are not finite are refused, and an optimizer's state that does not fit is left out with
+  /// a note.
+  ///
+  /// - Parameter helper: the program whose process reads the HDF5 part.
+  /// - Throws: `ArchiveError` for anything that is no whole archive of a network of ours.
+  public static func read(
+    _ path: String, limits: ArchiveLimits = ArchiveLimits(), helper: HDF5Helper = .automatic
+  ) throws(ArchiveError) -> ArchiveContents {
+    try read(load(path, limits: limits), path: path, limits: limits, helper: helper)
+  }
+
+  /// Reads an archive from its bytes; `path` is for messages.
+  public static func read(
+    _ data: Data, path: String, limits: ArchiveLimits = ArchiveLimits(),
+    helper: HDF5Helper = .automatic
+  ) throws(ArchiveError) -> ArchiveContents {
+    let zip = try ZipReader(data, path: path)
+    let root = try json("config.json", in: zip, path: path, limits: limits)
+    let metadata =
+      zip.contains("metadata.json")
+      ? try json("metadata.json", in: zip, path: path, limits: limits) : .null
+    var reader = KerasConfigReader(
+      path: path, root: root, layerLimit: limits.layers, parameterLimit: limits.parameters)
+    let model = try reader.model()
+    let image = try zip.read("model.weights.h5", limit: largestWeights(of: model))
+    var info = ArchiveInfo(
+      kerasVersion: metadata["keras_version"]?.string, dateSaved: metadata["date_saved"]?.string,
+      dtypePolicy: model.dtypePolicy, training: nil, notes: [])
+    let compiled = CompileConfigReader(root["compile_config"])
+    info.training = compiled.training
+    info.notes += compiled.notes
+    let process: HDF5Process
+    let values: WeightReader.Values
+    do {
+      process = try HDF5Process(
+        helper: helper.executable, memory: limits.baseMemory + 6 * image.count,
+        seconds: limits.seconds)
+      var weights = WeightReader(
+        path: path, model: model, readsOptimizer: compiled.isAdam, process: process)
+      values = try weights.read(image)
+    } catch let failure as HDF5Process.Failure {
+      throw archiveError(failure, path: path, helper: helper)
+    } catch let error as ArchiveError {
+      throw error
+    } catch {
+      throw .readerFailed(path: path, how: "\(error)")
+    }
+    info.notes += values.notes
+    return ArchiveContents(
+      network: model.network, weights: values.weights, optimizer: values.optimizer, info: info)
+  }
+
+  private static func load(_ path: String, limits: ArchiveLimits) throws(ArchiveError) -> Data {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      throw .unreadable(path: path, reason: AtomicFile.message(errno))
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw .unreadable(path: path, reason: "it is no regular file")
+    }
+    guard status.st_size <= limits.archiveBytes else {
+      throw .tooLarge(
+        path: path, part: "the file's size in bytes", found: Int(status.st_size),
+        limit: limits.archiveBytes)
+    }
+    do {
+      return try Data(contentsOf: URL(filePath: path))
+    } catch {
+      throw .unreadable(path: path, reason: error.localizedDescription)
+    }
+  }
+
+  private static func json(
+    _ name: String, in zip: ZipReader, path: String, limits: ArchiveLimits
+  ) throws(ArchiveError) -> JSONValue {
+    let data = try zip.read(name, limit: limits.configBytes)
+    let depth = JSONValue.nestingDepth(of: data)
+    guard depth <= limits.jsonDepth else {
+      throw .tooLarge(
+        path: path, part: "the nesting depth of \(name)", found: depth, limit: limits.jsonDepth)
+    }
+    do {
+      return try JSONDecoder().decode(JSONValue.self, from: data)
+    } catch {
+      throw .badContent(path: path, part: name, found: "no valid JSON", expected: "JSON")
+    }
+  }
+
+  /// A generous bound on `model.weights.h5`: every variable and both moments, twice (a loss-scale
+  /// optimizer keeps them twice), in 64 bits, and what HDF5 spends on groups and names.
+  private static func largestWeights(of model: KerasModel) -> Int {
+    let values = 8 * 5 * model.network.parameterCount
+    let datasets = 8 * model.network.weights.count + 4 * model.network.layers.count
+    return values + datasets * 8_192 + (1 << 20)
+  }
+
+  private static func archiveError(
+    _ failure: HDF5Process.Failure, path: String, helper: HDF5Helper
+  ) -> ArchiveError {
+    switch failure {
+    case .unavailable(let reason):
+      .readerUnavailable(helper: helper.executable, reason: reason)
+    case .refused(let reason):
+      .badContent(
+        path: path, part: "model.weights.h5", found: reason, expected: "plain datasets of weights")
+    case .failed(let how): .readerFailed(path: path, how: how)
+    }
+  }
+}
