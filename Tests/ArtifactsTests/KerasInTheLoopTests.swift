@@ -1,0 +1,150 @@
+import Foundation
+import Networks
+import TestSupport
+import Testing
+
+@testable import Artifacts
+
+/// Real Keras in another process: `SEMG_PYTHON`, by default that of `make test`'s environment.
+enum RealKeras {
+  static let python =
+    ProcessInfo.processInfo.environment["SEMG_PYTHON"]
+    ?? SharedData.packageRoot.appending(path: "build/venv/bin/python").path
+  static let isPresent = FileManager.default.isExecutableFile(atPath: python)
+  /// Under CI a missing Python fails instead of skipping.
+  static let isExpected =
+    isPresent || ProcessInfo.processInfo.environment["CI"] == "true"
+
+  struct Variable: Decodable {
+    var name: String
+    var values: [Double]
+  }
+  struct Report: Decodable {
+    var warnings: [String]
+    var name: String
+    var weights, optimizer: [Variable]
+    var predictions, predictionsSaved: [[Double]]
+    var smoothing, rateAfterTen: Double
+    var losses: [Double]
+    var steps: Int
+
+    enum CodingKeys: String, CodingKey {
+      case warnings, name, weights, optimizer, predictions, smoothing, losses, steps
+      case predictionsSaved = "predictions_saved"
+      case rateAfterTen = "rate_after_ten"
+    }
+  }
+  struct Answer: Decodable {
+    var version: String
+    var reports: [Report]
+  }
+
+  /// Runs Fixtures/open_in_keras.py over pairs of an archive and where Keras saves it again.
+  static func open(_ pairs: [(source: String, saved: String)], in folder: TemporaryFolder) throws
+    -> Answer
+  {
+    let process = Process()
+    process.executableURL = URL(filePath: python)
+    process.arguments =
+      [Fixture.folder.appending(path: "open_in_keras.py").path, folder.file("report.json")]
+      + pairs.flatMap { [$0.source, $0.saved] }
+    process.standardOutput = FileHandle.nullDevice
+    let log = folder.file("log.txt")
+    try Data().write(to: URL(filePath: log))
+    process.standardError = FileHandle(forWritingAtPath: log)
+    try process.run()
+    process.waitUntilExit()
+    let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+    try #require(process.terminationStatus == 0, "\(text.suffix(3_000))")
+    let data = try Data(contentsOf: URL(filePath: folder.file("report.json")))
+    return try JSONDecoder().decode(Answer.self, from: data)
+  }
+}
+
+@Suite(
+  .enabled(if: RealKeras.isExpected, "no Python with Keras at \(RealKeras.python)"), .serialized)
+struct KerasInTheLoopTests {
+  /// Both networks, with a schedule and with a plain rate; at full width in a release build, where
+  /// the reference device predicts in seconds.
+  static func models() throws -> [(Network, TrainingSettings)] {
+    #if DEBUG
+      let (time, narrow) = (60, 8)
+    #else
+      let (time, narrow) = (204, 1)
+    #endif
+    return [
+      (
+        try .inceptionSE(time: time, padding: .causal, width: 32 / narrow),
+        RoundTripTests.settings
+      ),
+      (
+        try .semgNet(time: time, width: 64 / narrow),
+        TrainingSettings(learningRate: .constant(5e-4), labelSmoothing: 0.05)
+      ),
+    ]
+  }
+
+  @Test func kerasOpensWhatWeWriteAndWeReadWhatItSaves() throws {
+    let folder = try TemporaryFolder()
+    let models = try Self.models()
+    var pairs: [(source: String, saved: String)] = []
+    for (index, (network, training)) in models.enumerated() {
+      pairs.append((folder.file("\(index).keras"), folder.file("saved-\(index).keras")))
+      try KerasArchive.write(
+        network, weights: NetworkWeights(initializing: network, seed: 7),
+        optimizer: Fixture.optimizer(network), training: training, to: pairs[index].source)
+    }
+    let answer = try RealKeras.open(pairs, in: folder)
+    for (index, (network, training)) in models.enumerated() {
+      let report = answer.reports[index]
+      try expectOpened(report, network, training)
+      try expectSaved(report, pairs[index].saved, version: answer.version)
+    }
+  }
+
+  private func expectOpened(
+    _ report: RealKeras.Report, _ network: Network, _ training: TrainingSettings
+  ) throws {
+    let weights = NetworkWeights(initializing: network, seed: 7)
+    let state = Fixture.optimizer(network)
+    #expect(report.warnings == [])
+    #expect(report.name == network.name)
+    #expect(abs(report.smoothing - Double(training.labelSmoothing)) < 1e-7)
+    let theirs = Dictionary(uniqueKeysWithValues: report.weights.map { ($0.name, $0.values) })
+    #expect(theirs.count == network.weights.count)
+    for (weight, values) in zip(network.weights, weights.values) {
+      #expect(theirs[weight.name] == values.map(Double.init), "\(weight.name)")
+    }
+    let moments = Dictionary(uniqueKeysWithValues: report.optimizer.map { ($0.name, $0.values) })
+    let trainable = network.weights.filter(\.isTrainable)
+    for (index, weight) in trainable.enumerated() {
+      let name = "adam/" + weight.name.replacingOccurrences(of: "/", with: "_")
+      #expect(moments["\(name)_momentum"] == state.firstMoments[index].map(Double.init))
+      #expect(moments["\(name)_velocity"] == state.secondMoments[index].map(Double.init))
+    }
+    #expect(moments["adam/iteration"] == [7])
+    let ours = try referencePredictions(network, weights, batch: 4)
+    for (a, b) in zip(ours.joined(), report.predictions.joined()) { #expect(abs(a - b) < 1e-5) }
+    #expect(report.predictions.count == 4)
+    #expect(report.steps == 4)
+    #expect(report.losses.count == 2 && report.losses.allSatisfy(\.isFinite))
+    if case .constant(let rate) = training.learningRate {
+      #expect(abs(report.rateAfterTen - Double(rate)) < 1e-9)
+    } else {
+      // Ten steps into a period of 2,166 the cosine has barely begun to fall.
+      let expected = 1e-3 * ((1 - 1e-5) * 0.5 * (1 + cos(Double.pi * 10 / 2_166)) + 1e-5)
+      #expect(abs(report.rateAfterTen - expected) < 1e-9)
+    }
+  }
+
+  private func expectSaved(_ report: RealKeras.Report, _ path: String, version: String) throws {
+    let archive = try KerasArchive.read(path)
+    #expect(archive.info.notes == [])
+    #expect(archive.info.kerasVersion == version)
+    #expect(archive.optimizer?.iterations == 11)
+    let ours = try referencePredictions(archive.network, archive.weights, batch: 4)
+    for (a, b) in zip(ours.joined(), report.predictionsSaved.joined()) {
+      #expect(abs(a - b) < 1e-5)
+    }
+  }
+}
