@@ -1,0 +1,165 @@
+import Dispatch
+import Foundation
+import Recordings
+import SignalProcessing
+import Synchronization
+
+/// A recording to be prepared, labelled or not.
+struct PreparationItem: Sendable {
+  let path: String
+  let file: String
+  let part: Part?
+  let gesture: Int?
+  let subject: Int?
+  let session: Int?
+
+  init(_ recording: RecordingDescriptor, part: Part?) {
+    (path, file, self.part) = (recording.path, recording.file, part)
+    (gesture, subject, session) = (recording.gesture, recording.subject, recording.session)
+  }
+
+  init(_ recording: RecordingFile) {
+    (path, file, part, gesture) = (recording.path, recording.file, nil, nil)
+    (subject, session) = (recording.layout.subject, recording.layout.session)
+  }
+}
+
+/// One recording after the filters.
+struct FilteredRecording: Sendable {
+  /// `[T, C]`. Single precision: 2,625 recordings in double would be half a gigabyte.
+  let samples: [Float]
+  /// What standardization is to be fitted to; nil where it is not.
+  let statistics: ChannelStatistics?
+}
+
+/// All recordings after the filters, nil for those that have a problem.
+struct FilteredRecordings: Sendable {
+  var values: [FilteredRecording?]
+  var fingerprints: [Fingerprint?]
+  var problems: [RecordingError]
+}
+
+extension Preparation {
+  /// Reads and filters every item; each on one thread, from its bytes to its statistics, so that it
+  /// stays in that core's cache.
+  func read(_ items: [PreparationItem], source: StatisticsSource) throws -> FilteredRecordings {
+    // Memory for the filters, passed from one recording to the next.
+    let spare = Mutex<[SignalBlocks]>([])
+    let report = try readRecordings(items.map(\.file), options: readOptions, threads: threads) {
+      index, recording in
+      var signal = spare.withLock { $0.popLast() } ?? SignalBlocks(channels: channels.count)
+      defer { spare.withLock { $0.append(signal) } }
+      recording.samples.withUnsafeBufferPointer { signal.load($0) }
+      var statistics: ChannelStatistics?
+      let isFitted = items[index].part == .train
+      if isFitted, case .rawTraining = source { statistics = ChannelStatistics(signal) }
+      try filter.apply(to: &signal)
+      if isFitted, case .filteredTraining = source { statistics = ChannelStatistics(signal) }
+      let samples = [Float](unsafeUninitializedCapacity: recording.samples.count) { buffer, count in
+        count = recording.samples.count
+        signal.write(to: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
+      }
+      return FilteredRecording(samples: samples, statistics: statistics)
+    }
+    return FilteredRecordings(
+      values: report.values, fingerprints: report.fingerprints, problems: report.problems)
+  }
+
+  /// Lays the recordings one after another, standardized, and lists their windows.
+  func assemble(
+    _ items: [PreparationItem], _ filtered: FilteredRecordings, classes: [Int],
+    source: StatisticsSource, skipped: [RecordingError]
+  ) throws -> PreparedRecordings {
+    let standardization = try standardization(of: filtered, source: source)
+    var table = WindowTable(classes: classes)
+    var sources: [[Float]] = []
+    for (item, value) in zip(items, filtered.values) {
+      guard let value else { continue }
+      try table.append(item, samples: value.samples.count / channels.count, geometry: windows)
+      sources.append(value.samples)
+    }
+    return PreparedRecordings(
+      recordings: table.recordings,
+      samples: standardized(sources, rows: table.recordings.map(\.rows), by: standardization),
+      channels: channels.count, windowLength: windows.length,
+      windowStarts: table.starts, labels: table.labels, windowRecordings: table.owners,
+      classes: classes, standardization: standardization, skipped: skipped)
+  }
+
+  private func standardization(
+    of filtered: FilteredRecordings, source: StatisticsSource
+  ) throws(PreparationError) -> Standardization {
+    if case .given(let standardization) = source {
+      guard standardization.channels == channels.count else {
+        throw .channelsDiffer(found: channels.count, expected: standardization.channels)
+      }
+      return standardization
+    }
+    // Merged in the recordings' order, whichever was read first: the same bits every time.
+    var statistics = ChannelStatistics(channels: channels.count)
+    for case let recording? in filtered.values {
+      if let part = recording.statistics { statistics.merge(part) }
+    }
+    guard statistics.count > 0 else { throw .nothingToFitStatistics }
+    return Standardization(statistics)
+  }
+
+  /// The recordings' samples one after another, standardized; `rows` says where each goes.
+  private func standardized(
+    _ sources: [[Float]], rows: [Range<Int>], by standardization: Standardization
+  ) -> [Float] {
+    let channels = channels.count
+    let total = (rows.last?.upperBound ?? 0) * channels
+    return [Float](unsafeUninitializedCapacity: total) { buffer, count in
+      // Each iteration writes its own recordings' rows.
+      nonisolated(unsafe) let values = buffer
+      let workers = max(1, min(threads, sources.count))
+      DispatchQueue.concurrentPerform(iterations: workers) { worker in
+        for index in stride(from: worker, to: sources.count, by: workers) {
+          let range = rows[index].lowerBound * channels..<rows[index].upperBound * channels
+          let place = UnsafeMutableBufferPointer(rebasing: values[range])
+          _ = place.initialize(from: sources[index])
+          standardization.apply(to: place)
+        }
+      }
+      count = total
+    }
+  }
+}
+
+/// The recordings and windows of a prepared set, as they are listed.
+private struct WindowTable {
+  let classes: [Int]
+  var recordings: [PreparedRecording] = []
+  var starts: [Int32] = []
+  var labels: [Int32] = []
+  var owners: [Int32] = []
+  private var rows = 0
+
+  init(classes: [Int]) { self.classes = classes }
+
+  mutating func append(
+    _ item: PreparationItem, samples: Int, geometry: WindowGeometry
+  ) throws(PreparationError) {
+    var label: Int?
+    if let gesture = item.gesture {
+      label = classes.firstIndex(of: gesture)
+      guard label != nil else {
+        throw .unknownGesture(file: item.file, gesture: gesture, known: classes)
+      }
+    }
+    guard rows + samples < Int(Int32.max) else { throw .tooManySamples(rows + samples) }
+    let first = starts.count
+    for start in geometry.starts(in: samples) {
+      starts.append(Int32(rows + start))
+      labels.append(Int32(label ?? -1))
+      owners.append(Int32(recordings.count))
+    }
+    recordings.append(
+      PreparedRecording(
+        path: item.path, file: item.file, part: item.part, subject: item.subject,
+        session: item.session, label: label,
+        rows: rows..<rows + samples, windows: first..<starts.count))
+    rows += samples
+  }
+}

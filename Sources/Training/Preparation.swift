@@ -1,0 +1,134 @@
+import Recordings
+import SignalProcessing
+
+/// How recordings become standardized samples: read, filtered, cut into windows.
+public struct Preparation: Sendable {
+  /// Where the mean and the deviation of each channel come from.
+  public enum StatisticsSource: Sendable {
+    /// From the filtered samples of the training part.
+    case filteredTraining
+    /// From the training part's samples as they were read, before any filter: what the published
+    /// pipeline does.
+    case rawTraining
+    /// From an earlier training run.
+    case given(Standardization)
+  }
+
+  public let channels: ChannelSelection
+  public let filter: RecordingFilter
+  public let windows: WindowGeometry
+  /// How many threads read and filter.
+  public let threads: Int
+  /// Whether bad recordings are left out and reported instead of stopping everything.
+  public let skipsBadRecordings: Bool
+
+  /// - Throws: ``SignalProcessingError`` where the rate, the band and the notch contradict each
+  ///   other.
+  public init(
+    sampleRate: Double = 512, channels: ChannelSelection = .firstEight,
+    filters: FilterSettings = FilterSettings(), threads: Int, skipsBadRecordings: Bool = false
+  ) throws(SignalProcessingError) {
+    self.channels = channels
+    filter = try RecordingFilter(filters, sampleRate: sampleRate)
+    windows = try WindowGeometry(sampleRate: sampleRate)
+    self.threads = threads
+    self.skipsBadRecordings = skipsBadRecordings
+  }
+
+  /// The fewest samples that can be filtered and hold a window.
+  public var minimumSamples: Int { max(filter.minimumSamples, windows.length) }
+
+  var readOptions: ReadOptions {
+    ReadOptions(channels: channels, minimumSamples: minimumSamples)
+  }
+
+  /// Prepares the recordings of a split.
+  ///
+  /// The result depends on nothing but the recordings' content and the settings: not on the number
+  /// of threads, nor on which of them was faster.
+  ///
+  /// - Parameters:
+  ///   - recordings: what was found, sorted by path.
+  ///   - split: the part of each; those without a part are not read.
+  ///   - parts: the parts to read. Statistics can only be fitted where the training part is one.
+  ///   - classes: the gestures that a network knows, ascending; by default those of the training
+  ///     part.
+  ///   - problems: what is known to be wrong already, to be reported with what is found.
+  /// - Throws: `RecordingProblems` with all that is wrong, unless bad recordings are skipped, and
+  ///   where a part then lacks a gesture. ``PreparationError`` for what no skipping helps against.
+  public func prepare(
+    _ recordings: [RecordingDescriptor], split: Split, parts: Set<Part> = Set(Part.allCases),
+    classes: [Int]? = nil, statistics: StatisticsSource, problems: [RecordingError] = []
+  ) throws -> PreparedRecordings {
+    let chosen = recordings.indices.filter { split.parts[$0].map(parts.contains) ?? false }
+    let items = chosen.map { PreparationItem(recordings[$0], part: split.parts[$0]) }
+    var filtered = try read(items, source: statistics)
+    filtered.problems += try leaks(among: recordings, chosen, split: split, filtered)
+    let found = problems + filtered.problems
+    if !found.isEmpty && !skipsBadRecordings { throw RecordingProblems(found) }
+    let unusable = Set(filtered.problems.compactMap(\.file))
+    for index in items.indices where unusable.contains(items[index].file) {
+      filtered.values[index] = nil
+    }
+    let left = split.leavingOut(chosen.filter { unusable.contains(recordings[$0].file) })
+    if !unusable.isEmpty && parts.count == Part.allCases.count {
+      let gaps = left.problems(with: recordings)
+      if !gaps.isEmpty { throw RecordingProblems(gaps) }
+    }
+    return try assemble(
+      items, filtered, classes: classes ?? left.gestures(of: recordings), source: statistics,
+      skipped: found)
+  }
+
+  /// Recordings whose samples are also in another part.
+  private func leaks(
+    among recordings: [RecordingDescriptor], _ chosen: [Int], split: Split,
+    _ filtered: FilteredRecordings
+  ) throws(RecordingError) -> [RecordingError] {
+    var fingerprints = [Fingerprint?](repeating: nil, count: recordings.count)
+    for (index, fingerprint) in zip(chosen, filtered.fingerprints) {
+      fingerprints[index] = fingerprint
+    }
+    return try split.leaks(among: recordings, fingerprints: fingerprints, options: readOptions)
+  }
+
+  /// Prepares files whose gesture need not be known, for prediction.
+  ///
+  /// - Throws: as ``prepare(_:split:parts:classes:statistics:problems:)``.
+  public func prepare(
+    _ files: [RecordingFile], statistics: Standardization, problems: [RecordingError] = []
+  ) throws -> PreparedRecordings {
+    let items = files.map(PreparationItem.init)
+    let filtered = try read(items, source: .given(statistics))
+    let found = problems + filtered.problems
+    if !found.isEmpty && !skipsBadRecordings { throw RecordingProblems(found) }
+    return try assemble(items, filtered, classes: [], source: .given(statistics), skipped: found)
+  }
+}
+
+/// What no leaving out of recordings helps against.
+public enum PreparationError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// A recording shows a gesture that the network was not trained on.
+  case unknownGesture(file: String, gesture: Int, known: [Int])
+  /// The statistics are of another number of channels than the recordings.
+  case channelsDiffer(found: Int, expected: Int)
+  /// Statistics were to be fitted and no training recording was read.
+  case nothingToFitStatistics
+  /// More samples than a window's start can name.
+  case tooManySamples(Int)
+
+  public var description: String {
+    switch self {
+    case .unknownGesture(let file, let gesture, let known):
+      "\(file): found gesture \(gesture), expected one that the network was trained on: "
+        + known.map(String.init).joined(separator: ", ")
+    case .channelsDiffer(let found, let expected):
+      "found \(found) channels chosen, expected \(expected) as in training; see --channels"
+    case .nothingToFitStatistics:
+      "found no training recording to fit the mean and deviation of each channel to"
+    case .tooManySamples(let count):
+      "found \(count) samples in all recordings together, expected fewer than \(Int32.max); "
+        + "train on fewer recordings at once"
+    }
+  }
+}
