@@ -1,0 +1,67 @@
+import Compute
+import Networks
+
+/// Runs a trained network over windows.
+public struct Evaluator {
+  public let device: any Device
+  public let batchSize: Int
+
+  public init(device: any Device, batchSize: Int = 128) {
+    self.device = device
+    self.batchSize = batchSize
+  }
+
+  /// Probabilities `[windows, classes]` of windows of a dataset, in the given order.
+  ///
+  /// - Throws: `DeviceError`.
+  public func probabilities(
+    network: Network, weights: NetworkWeights, dataset: Dataset, windows: [Int32]
+  ) throws(DeviceError) -> [Float] {
+    guard !windows.isEmpty else { return [] }
+    let built = NetworkPlan(
+      network, options: NetworkPlanOptions(batchCapacity: 1, inferenceCapacity: batchSize))
+    let loaded = try device.load(
+      built.plan,
+      options: LoadOptions(
+        programs: [.validate],
+        liveBatches: [.validate: Trainer.liveBatches(windows.count, batchSize)]))
+    for (tensor, values) in zip(built.weights, weights.values) {
+      try loaded.write(values, to: tensor)
+    }
+    let id = try loaded.upload(dataset)
+    try loaded.upload(
+      EpochTable(dataset: id, samples: windows.map { SampleEntry(window: $0) }), for: .validate)
+    var result: [Float] = []
+    result.reserveCapacity(windows.count * network.classes)
+    for (step, start) in stride(from: 0, to: windows.count, by: batchSize).enumerated() {
+      let live = min(batchSize, windows.count - start)
+      try loaded.run(.validate, step: step, live: live)
+      let values = try loaded.read(built.validation.probabilities)
+      result += values.prefix(live * network.classes)
+    }
+    return result
+  }
+}
+
+/// Weighted mean of several models' probabilities.
+public enum Ensemble {
+  /// - Parameters:
+  ///   - members: probabilities of each model, of one size.
+  ///   - weights: one a model, or nil for equal ones.
+  /// - Throws: `TrainingError.invalidEnsembleWeights`.
+  public static func mean(
+    _ members: [[Float]], weights: [Double]? = nil
+  ) throws(TrainingError) -> [Float] {
+    let weights = weights ?? Array(repeating: 1, count: members.count)
+    let total = weights.reduce(0, +)
+    guard weights.count == members.count, weights.allSatisfy({ $0.isFinite && $0 >= 0 }),
+      total > 0
+    else { throw .invalidEnsembleWeights("\(weights)") }
+    guard let first = members.first else { return [] }
+    return first.indices.map { index in
+      var sum = 0.0
+      for (member, weight) in zip(members, weights) { sum += Double(member[index]) * weight }
+      return Float(sum / total)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import Compute
+import Networks
+
+/// Settings of a whole run.
+public struct RunSettings: Sendable {
+  public var models: [ModelKind]
+  public var epochs: Int
+  public var batchSize: Int
+  public var seed: UInt64
+  public var recipe: Recipe
+  /// Of the dilated convolutions, or nil for the recipe's.
+  public var padding: Padding?
+  public var classWeights: [Float]?
+  public var ensembleWeights: [Double]?
+  /// Time for training, divided equally among the models; nil for no limit.
+  public var maximumMinutes: Double?
+
+  public init(
+    models: [ModelKind] = ModelKind.allCases, epochs: Int = 60, batchSize: Int = 128,
+    seed: UInt64 = 42, recipe: Recipe = .standard, padding: Padding? = nil,
+    classWeights: [Float]? = nil, ensembleWeights: [Double]? = nil,
+    maximumMinutes: Double? = nil
+  ) {
+    self.models = models
+    self.epochs = epochs
+    self.batchSize = batchSize
+    self.seed = seed
+    self.recipe = recipe
+    self.padding = padding
+    self.classWeights = classWeights
+    self.ensembleWeights = ensembleWeights
+    self.maximumMinutes = maximumMinutes
+  }
+
+  /// The networks of this run, for windows of a length.
+  ///
+  /// - Throws: `NetworkError` where a network cannot be made for such windows.
+  public func network(
+    _ kind: ModelKind, windowLength: Int, channels: Int, classes: Int
+  ) throws(NetworkError) -> Network {
+    switch kind {
+    case .inceptionSE:
+      try Network.inceptionSE(
+        time: windowLength, channels: channels, classes: classes,
+        padding: padding ?? recipe.padding)
+    case .semgNet:
+      try Network.semgNet(time: windowLength, channels: channels, classes: classes)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/// One line of a model's history.
+public struct EpochRecord: Sendable, Equatable {
+  public var model: ModelKind
+  /// From 1.
+  public var epoch: Int
+  /// Mean of the batches' losses weighted by their size, L2 included.
+  public var loss: Double
+  /// By argmax of the targets, unweighted.
+  public var accuracy: Double
+  /// With smoothing and L2, without class weights.
+  public var validationLoss: Double
+  public var validationAccuracy: Double
+  /// Of the epoch's last step.
+  public var learningRate: Double
+  /// Training and validation together.
+  public var seconds: Double
+  /// While training.
+  public var samplesPerSecond: Double
+  /// Whether no earlier epoch had as high a validation accuracy.
+  public var isBest: Bool
+}
+
+/// Where a training stands, for a progress line.
+public struct StepProgress: Sendable {
+  public var model: ModelKind
+  /// From 1.
+  public var epoch: Int
+  public var epochs: Int
+  /// Steps of this epoch that are done.
+  public var step: Int
+  public var steps: Int
+  /// Means over the epoch so far.
+  public var loss: Double
+  public var accuracy: Double
+  public var samplesPerSecond: Double
+  /// Of this model, at the present speed, validation left out.
+  public var secondsLeft: Double
+}
+
+public enum TrainingEvent: Sendable {
+  case started(ModelKind, parameters: Int, stepsPerEpoch: Int)
+  case progress(StepProgress)
+  case epoch(EpochRecord)
+  case finished(ModelKind, TrainedModel.Outcome, bestEpoch: Int)
+}

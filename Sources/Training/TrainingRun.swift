@@ -1,0 +1,131 @@
+import Artifacts
+import Compute
+import Foundation
+import Networks
+import Recordings
+
+/// Trains the models of an ensemble one after another and writes their artifacts into a directory.
+/// Whatever ends a run, the files there are whole.
+public struct TrainingRun {
+  public let data: PreparedRecordings
+  public let device: any Device
+  public let settings: RunSettings
+  /// An existing directory, ours alone.
+  public let directory: String
+
+  public init(
+    data: PreparedRecordings, device: any Device, settings: RunSettings, directory: String
+  ) {
+    self.data = data
+    self.device = device
+    self.settings = settings
+    self.directory = directory
+  }
+
+  /// - Parameters:
+  ///   - report: told of every event, on the caller's thread.
+  ///   - shouldStop: asked before every step; true ends the run, best artifacts kept.
+  /// - Returns: the report, which also lies in `metrics.json`; nil where the run was stopped.
+  /// - Throws: `TrainingError`, `DeviceError`, `NetworkError`, `ArchiveError`, `FileWriteError`.
+  public func train(
+    report: @escaping (TrainingEvent) -> Void = { _ in },
+    shouldStop: @escaping () -> Bool = { false }
+  ) throws -> RunReport? {
+    let clock = ContinuousClock()
+    let start = clock.now
+    var models: [TrainedModel] = []
+    var history: [EpochRecord] = []
+    var members: [Part: [(name: String, probabilities: [Float])]] = [:]
+    for (index, kind) in settings.models.enumerated() {
+      let share = Double(index + 1) / Double(settings.models.count)
+      let model = try train(
+        kind, deadline: settings.maximumMinutes.map { start + .seconds($0 * 60 * share) },
+        report: { event in
+          if case .epoch(let record) = event { history.append(record) }
+          report(event)
+        }, shouldStop: shouldStop, history: { history })
+      guard model.outcome != .interrupted else { return nil }
+      models.append(model)
+      let evaluator = Evaluator(device: device, batchSize: settings.batchSize)
+      for part in [Part.validation, .test] {
+        let probabilities = try evaluator.probabilities(
+          network: model.network, weights: model.weights, dataset: data.dataset,
+          windows: data.windows(of: part))
+        members[part, default: []].append((kind.rawValue, probabilities))
+      }
+    }
+    func partReport(_ part: Part) throws -> PartReport {
+      try PartReport(
+        part: part.rawValue, of: data, windows: data.windows(of: part),
+        members: members[part] ?? [], weights: settings.ensembleWeights)
+    }
+    let result = RunReport(
+      test: try partReport(.test), validation: try partReport(.validation),
+      artifacts: settings.models.map(path), models: models,
+      seconds: start.duration(to: clock.now).seconds, device: device.name, settings: settings)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try AtomicFile.write(try encoder.encode(result), to: "\(directory)/metrics.json")
+    return result
+  }
+
+  private func path(of kind: ModelKind) -> String { "\(directory)/\(kind.artifactName)" }
+
+  private func train(
+    _ kind: ModelKind, deadline: ContinuousClock.Instant?,
+    report: @escaping (TrainingEvent) -> Void, shouldStop: @escaping () -> Bool,
+    history: @escaping () -> [EpochRecord]
+  ) throws -> TrainedModel {
+    var writeFailure: (any Error)?
+    let trainer = try Trainer(
+      kind: kind,
+      network: try settings.network(
+        kind, windowLength: data.windowLength, channels: data.channels,
+        classes: data.classes.count),
+      device: device, data: data,
+      settings: TrainerSettings(
+        epochs: settings.epochs, batchSize: settings.batchSize, seed: settings.seed,
+        recipe: settings.recipe, classWeights: settings.classWeights, deadline: deadline),
+      report: { event in
+        report(event)
+        guard case .epoch = event else { return }
+        do {
+          try AtomicFile.write(
+            Data(EpochRecord.csv(history()).utf8), to: "\(directory)/history.csv")
+        } catch {
+          writeFailure = writeFailure ?? error
+        }
+      }, shouldStop: { writeFailure != nil || shouldStop() })
+    let model = try trainer.train { try save($0) }
+    if let writeFailure { throw writeFailure }
+    return model
+  }
+
+  /// Writes a model as a Keras archive, compiled state included.
+  private func save(_ model: TrainedModel) throws(ArchiveError) {
+    let schedule = model.schedule
+    try KerasArchive.write(
+      model.network, weights: model.weights, optimizer: model.optimizer,
+      training: TrainingSettings(
+        learningRate: .cosineDecayRestarts(
+          initial: Float(schedule.initial), firstDecaySteps: schedule.firstPeriod,
+          tMul: Float(schedule.periodFactor), mMul: Float(schedule.restartFactor),
+          alpha: Float(schedule.floor))),
+      to: path(of: model.kind))
+  }
+}
+
+extension EpochRecord {
+  /// `history.csv`: a line an epoch and model.
+  public static func csv(_ records: [EpochRecord]) -> String {
+    var text =
+      "model,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds,samples_per_second\n"
+    for record in records {
+      text +=
+        "\(record.model.rawValue),\(record.epoch),\(record.loss),\(record.accuracy),"
+        + "\(record.validationLoss),\(record.validationAccuracy),\(record.learningRate),"
+        + "\(record.seconds),\(record.samplesPerSecond)\n"
+    }
+    return text
+  }
+}

@@ -1,0 +1,39 @@
+import Testing
+import Training
+
+@Suite struct LearningRateScheduleTests {
+  /// First, last and restart steps in double precision, from
+  /// `keras.optimizers.schedules.CosineDecayRestarts(1e-3, F, t_mul=2.0, m_mul=0.9, alpha=1e-5)`.
+  @Test func restartsFallWhereKerasPutsThem() {
+    let schedule = LearningRateSchedule(firstPeriod: 10)
+    #expect(abs(schedule[0] - 1e-3) < 1e-18)
+    #expect(abs(schedule[5] - 0.000500005) < 1e-15)
+    // cos(0.9π) = −0.951056516295154: 0.5·(1 + cos)·(1 − α) + α of 1e-3.
+    #expect(abs(schedule[9] - 2.4481497e-05) < 1e-12)
+    #expect(abs(schedule[10] - 0.000900001) < 1e-15)
+    #expect(abs(schedule[20] - 0.4500055e-3) < 1e-15)
+    #expect(abs(schedule[30] - 0.8100019e-3) < 1e-15)
+    #expect(schedule[69] < 2e-6)
+    #expect(abs(schedule[70] - 0.72900271e-3) < 1e-15)
+  }
+
+  /// 157,500 samples of the full public set, 60 epochs of 128.
+  @Test func theFirstPeriodFollowsTheRecipe() {
+    #expect(Recipe.published.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60) == 22_140)
+    #expect(Recipe.standard.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60) == 24_620)
+    #expect(Recipe.published.firstPeriod(samples: 10, batchSize: 128, epochs: 1) == 1)
+    #expect(Recipe.standard.firstPeriod(samples: 10, batchSize: 128, epochs: 1) == 1)
+  }
+
+  /// In `standard` the second, doubled period ends with the training; in `published` a restart
+  /// at nine tenths undoes the end.
+  @Test func onlyThePublishedScheduleRestartsBeforeTheEnd() {
+    let steps = 1_231 * 60
+    let standard = LearningRateSchedule(
+      firstPeriod: Recipe.standard.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60))
+    #expect(standard[steps - 1] < 2e-8)
+    let published = LearningRateSchedule(
+      firstPeriod: Recipe.published.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60))
+    #expect(published[steps - 1] > 7e-4)
+  }
+}
