@@ -1,0 +1,220 @@
+import Foundation
+
+/// Why a run directory cannot be used.
+public enum RunDirectoryError: Error, Equatable, CustomStringConvertible {
+  /// Another run writes there.
+  case locked(path: String)
+  case unreadable(path: String, reason: String)
+  case badContent(path: String, found: String, expected: String)
+  case write(FileWriteError)
+
+  public var kind: ArchiveError.Kind {
+    switch self {
+    case .locked, .write(.cannotCreate): .cannotCreate
+    case .unreadable: .unreadable
+    case .badContent: .badContent
+    case .write(.failedMidway): .writeFailed
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .locked(let path):
+      "\(path) is in use by another run of semg-train. Wait for it to end, or choose another "
+        + "--output."
+    case .unreadable(let path, let reason):
+      "\(path) cannot be read: \(reason). Check the path and its permissions."
+    case .badContent(let path, let found, let expected):
+      "\(path): found \(found), expected \(expected). Train again, or restore the file."
+    case .write(let error): error.description
+    }
+  }
+}
+
+/// A directory that one run writes its artifacts into, locked while it does.
+///
+/// A directory that already holds artifacts is renamed `DIR.1`, `DIR.2`, … first: output is never
+/// overwritten.
+public final class RunDirectory {
+  /// Absolute, without symbolic links.
+  public let path: String
+  /// Where the directory of an earlier run was moved to, for the user to know.
+  public let earlierRun: String?
+  private let lock: Int32
+
+  public static let preprocessingName = "preprocessing.json"
+  public static let historyName = "history.csv"
+  public static let metricsName = "metrics.json"
+  private static let lockName = ".semg-train.lock"
+
+  /// `best_inception_se.keras` for the model `inception-se`.
+  public static func artifactName(of model: String) -> String {
+    "best_\(model.replacingOccurrences(of: "-", with: "_")).keras"
+  }
+
+  /// Creates or takes over the directory and locks it.
+  /// - Throws: `RunDirectoryError.locked` while another run holds it; `.write` where it cannot be
+  ///   made.
+  public init(creating requested: String) throws(RunDirectoryError) {
+    let path = try Self.create(requested)
+    var lock = try Self.lock(path)
+    var earlier: String?
+    if Self.holdsArtifacts(path) {
+      earlier = try Self.moveAway(path, requested: requested)
+      // The lock went with the old directory; the new one has its own.
+      close(lock)
+      unlink("\(earlier ?? "")/\(Self.lockName)")
+      _ = try Self.create(path)
+      lock = try Self.lock(path)
+    }
+    self.path = path
+    self.lock = lock
+    earlierRun = earlier
+  }
+
+  deinit {
+    unlink(file(Self.lockName))
+    close(lock)
+  }
+
+  public func file(_ name: String) -> String { "\(path)/\(name)" }
+  public func artifact(of model: String) -> String { file(Self.artifactName(of: model)) }
+
+  public func write(_ preprocessing: Preprocessing) throws(FileWriteError) {
+    try RunFile.write(json: preprocessing, to: file(Self.preprocessingName))
+  }
+  public func write(_ history: TrainingHistory) throws(FileWriteError) {
+    try RunFile.write(text: history.csv, to: file(Self.historyName))
+  }
+  public func write(metrics: some Encodable) throws(FileWriteError) {
+    try RunFile.write(json: metrics, to: file(Self.metricsName))
+  }
+
+  // MARK: Reading
+
+  /// The models, of those named, whose artifacts lie in a directory.
+  public static func artifacts(in path: String, of models: [String]) -> [(
+    model: String, path: String
+  )] {
+    models.map { ($0, "\(path)/\(artifactName(of: $0))") }.filter {
+      FileManager.default.fileExists(atPath: $0.1)
+    }
+  }
+
+  /// `preprocessing.json` of a run directory, or beside a `.keras` file; nil where there is none.
+  public static func preprocessing(for path: String) throws(RunDirectoryError) -> Preprocessing? {
+    var isFolder: ObjCBool = false
+    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    let folder =
+      exists && isFolder.boolValue
+      ? path : URL(filePath: path).deletingLastPathComponent().path
+    let file = "\(folder)/\(preprocessingName)"
+    guard FileManager.default.fileExists(atPath: file) else { return nil }
+    let data: Data
+    do {
+      data = try Data(contentsOf: URL(filePath: file))
+    } catch {
+      throw .unreadable(path: file, reason: error.localizedDescription)
+    }
+    let value: Preprocessing
+    do {
+      value = try JSONDecoder().decode(Preprocessing.self, from: data)
+    } catch let error as DecodingError {
+      throw .badContent(path: file, found: text(of: error), expected: "what semg-train writes")
+    } catch {
+      throw .badContent(path: file, found: "no JSON", expected: "what semg-train writes")
+    }
+    if let (found, expected) = value.contradiction {
+      throw .badContent(path: file, found: found, expected: expected)
+    }
+    return value
+  }
+
+  private static func text(of error: DecodingError) -> String {
+    switch error {
+    case .keyNotFound(let key, _): "no \(key.stringValue)"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context):
+      "another kind of value at \(context.codingPath.map(\.stringValue).joined(separator: "."))"
+    default: "no JSON"
+    }
+  }
+
+  // MARK: Making
+
+  private static func create(_ path: String) throws(RunDirectoryError) -> String {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw .write(.cannotCreate(path: path, reason: reason(of: error)))
+    }
+    guard let resolved = realpath(path, nil) else {
+      throw .write(.cannotCreate(path: path, reason: AtomicFile.message(errno)))
+    }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+
+  private static func reason(of error: any Error) -> String {
+    let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+    if let code = underlying.flatMap({ Int32(exactly: $0.code) }) {
+      return AtomicFile.message(code)
+    }
+    return error.localizedDescription
+  }
+
+  /// An exclusive lock on a file of the directory, held by the open descriptor.
+  private static func lock(_ path: String) throws(RunDirectoryError) -> Int32 {
+    let file = "\(path)/\(lockName)"
+    // The file may be removed by the run that held it between opening and locking: look again.
+    for _ in 0..<100 {
+      let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else {
+        throw .write(.cannotCreate(path: path, reason: AtomicFile.message(errno)))
+      }
+      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        let code = errno
+        close(descriptor)
+        if code == EWOULDBLOCK { throw .locked(path: path) }
+        throw .write(.cannotCreate(path: path, reason: AtomicFile.message(code)))
+      }
+      var held = stat()
+      var present = stat()
+      if fstat(descriptor, &held) == 0, stat(file, &present) == 0, held.st_ino == present.st_ino {
+        return descriptor
+      }
+      close(descriptor)
+    }
+    throw .locked(path: path)
+  }
+
+  private static func holdsArtifacts(_ path: String) -> Bool {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return names.contains {
+      $0.hasSuffix(".keras") || [preprocessingName, historyName, metricsName].contains($0)
+    }
+  }
+
+  private static func moveAway(_ path: String, requested: String) throws(RunDirectoryError)
+    -> String
+  {
+    if FileManager.default.currentDirectoryPath == path {
+      throw .write(
+        .cannotCreate(
+          path: requested, reason: "the current folder holds artifacts of an earlier run"))
+    }
+    for number in 1..<10_000 {
+      let target = "\(path).\(number)"
+      var status = stat()
+      if lstat(target, &status) == 0 { continue }
+      guard rename(path, target) == 0 else {
+        throw .write(
+          .cannotCreate(
+            path: path,
+            reason: "the earlier run there cannot be moved away: \(AtomicFile.message(errno))"))
+      }
+      return target
+    }
+    throw .write(.cannotCreate(path: path, reason: "ten thousand earlier runs lie beside it"))
+  }
+}
