@@ -40,9 +40,13 @@ public struct ArenaLayout: Sendable {
   ///     again; off while operations are compared one by one.
   ///   - elided: tensors that a device's fused launches no longer write.
   ///   - guardBytes: space left free after each activation, for canaries in tests.
+  ///   - touched: for programs that a device lowers to launches of its own: the tensors that each
+  ///     launch reads or writes, in the order of the launches. Lifetimes are then counted in
+  ///     launches, and tensors that none touches have no place.
   public init(
     plan: Plan, programs: [ProgramID], maximumAllocation: Int? = nil, alignment: Int = 128,
-    reusesActivations: Bool = true, elided: Set<TensorID> = [], guardBytes: Int = 0
+    reusesActivations: Bool = true, elided: Set<TensorID> = [], guardBytes: Int = 0,
+    touched: [ProgramID: [[TensorID]]] = [:]
   ) throws(LayoutError) {
     placements = Array(repeating: nil, count: plan.tensors.count)
     let limit = maximumAllocation ?? Int.max
@@ -55,9 +59,8 @@ public struct ArenaLayout: Sendable {
     for program in loaded {
       used.formUnion(program.inputs)
       used.formUnion(program.outputs)
-      for operation in program.operations {
-        used.formUnion(operation.reads)
-        used.formUnion(operation.writes)
+      for tensors in touched[program.id] ?? Self.tensors(of: program) {
+        used.formUnion(tensors)
       }
     }
     used.subtract(elided)
@@ -70,7 +73,8 @@ public struct ArenaLayout: Sendable {
     }
     for program in loaded {
       placeActivations(
-        of: program, plan: plan, used: used, limit: limit, alignment: alignment,
+        of: program, plan: plan, touched: touched[program.id] ?? Self.tensors(of: program),
+        used: used, limit: limit, alignment: alignment,
         reuses: reusesActivations, guardBytes: guardBytes)
     }
   }
@@ -100,10 +104,11 @@ public struct ArenaLayout: Sendable {
 
   /// Largest first, each at the lowest offset where no tensor alive at the same time lies.
   private mutating func placeActivations(
-    of program: Program, plan: Plan, used: Set<TensorID>, limit: Int, alignment: Int,
+    of program: Program, plan: Plan, touched: [[TensorID]], used: Set<TensorID>, limit: Int,
+    alignment: Int,
     reuses: Bool, guardBytes: Int
   ) {
-    let lifetimes = Self.lifetimes(of: program, plan: plan)
+    let lifetimes = Self.lifetimes(of: program, plan: plan, touched: touched)
     let ids = lifetimes.keys.filter { used.contains($0) }
       .sorted { (plan[$1].byteCount, $0) < (plan[$0].byteCount, $1) }
     var placed: [(id: TensorID, placement: Placement)] = []
@@ -136,8 +141,15 @@ public struct ArenaLayout: Sendable {
     segments[.activation] = sizes
   }
 
-  /// First and last operation that touches each activation of a program.
-  static func lifetimes(of program: Program, plan: Plan) -> [TensorID: ClosedRange<Int>] {
+  private static func tensors(of program: Program) -> [[TensorID]] {
+    program.operations.map { $0.reads + $0.writes }
+  }
+
+  /// First and last launch that touches each activation of a program; by default, each operation is
+  /// a launch.
+  static func lifetimes(
+    of program: Program, plan: Plan, touched: [[TensorID]]? = nil
+  ) -> [TensorID: ClosedRange<Int>] {
     var result: [TensorID: ClosedRange<Int>] = [:]
     func touch(_ id: TensorID, at index: Int) {
       guard plan[id].role == .activation else { return }
@@ -147,11 +159,12 @@ public struct ArenaLayout: Sendable {
       }
       result[id] = min(old.lowerBound, index)...max(old.upperBound, index)
     }
-    for (index, operation) in program.operations.enumerated() {
-      for id in operation.reads + operation.writes { touch(id, at: index) }
+    let launches = touched ?? tensors(of: program)
+    for (index, tensors) in launches.enumerated() {
+      for id in tensors { touch(id, at: index) }
     }
     for id in program.inputs { touch(id, at: -1) }
-    for id in program.outputs { touch(id, at: program.operations.count) }
+    for id in program.outputs { touch(id, at: launches.count) }
     return result
   }
 
