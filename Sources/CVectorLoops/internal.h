@@ -22,6 +22,18 @@ typedef void (*vl_body)(const void *context, long part, long first, long last);
 // depends on `threads` alone, so that sums over a part come out the same in every run.
 void vl_for(int threads, long count, long grain, vl_body body, const void *context);
 
+// A product on one thread: c[m, n] = a . b, n a multiple of 16, b and c with rows of n floats at
+// least; on top of c where it accumulates, else of the bias row, if any.
+typedef struct {
+  const float *a, *b, *bias;
+  float *c;
+  long a_row, a_step;  // a's element (i, k) lies at i*a_row + k*a_step
+  long ldb, ldc, m, n, depth;
+  int accumulates;
+} vl_product;
+
+void vl_multiply(const vl_product *product);
+
 VL_INLINE long vl_min(long a, long b) { return a < b ? a : b; }
 
 VL_INLINE uint32_t vl_bits(float x) {

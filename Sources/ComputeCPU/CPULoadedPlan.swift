@@ -28,20 +28,26 @@ public final class CPULoadedPlan: LoadedPlan {
     pool = MemoryPool(device: device.name)
     scratch = SharedScratch()
     oneDNN = try OneDNN(device: device.name, pool: pool)
+    var schedules: [ProgramID: Schedule] = [:]
+    for id in options.programs {
+      guard let program = plan.programs[id] else { continue }
+      schedules[id] = Schedule(program, plan: plan, fuses: options.fuses)
+    }
     let layout: ArenaLayout
     do {
       layout = try ArenaLayout(
         plan: plan, programs: options.programs, reusesActivations: !options.keepsActivations,
-        guardBytes: options.keepsActivations ? Self.guardBytes : 0)
+        guardBytes: options.keepsActivations ? Self.guardBytes : 0,
+        touched: schedules.mapValues(\.touched))
     } catch {
       throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
     }
     arenas = Arenas(layout: layout, pool: pool)
     let training = ProgramTable()
     for id in options.programs {
-      guard let program = plan.programs[id] else { continue }
+      guard let program = plan.programs[id], let schedule = schedules[id] else { continue }
       tables[id] = id == .forwardBackward || id == .update ? training : ProgramTable()
-      try lower(program)
+      try lower(program, schedule)
     }
   }
 
@@ -49,12 +55,12 @@ public final class CPULoadedPlan: LoadedPlan {
     for block in snapshots.values.joined() { block.deallocate() }
   }
 
-  private func lower(_ program: Program) throws(DeviceError) {
+  private func lower(_ program: Program, _ schedule: Schedule) throws(DeviceError) {
     let lowering = Lowering(
       plan: plan, program: program, options: options, device: device, arenas: arenas,
       scratch: scratch, oneDNN: oneDNN)
     var list: [CPULaunch] = []
-    for index in program.operations.indices { list.append(try lowering.launch(operation: index)) }
+    for item in schedule.items { list.append(try lowering.launch(item)) }
     launches[program.id] = list
     for live in options.liveBatches[program.id] ?? [program.capacity] {
       for convolution in lowering.convolutions { try convolution.prepare(live: live) }
@@ -262,9 +268,10 @@ public final class CPULoadedPlan: LoadedPlan {
 extension CPULoadedPlan: GuardedPlan {
   private static let pattern: UInt8 = 0xA5
 
-  /// Bytes behind each activation; none unless the plan was loaded with `keepsActivations`.
+  /// Bytes behind each activation; none unless the plan was loaded with `keepsActivations`, and for
+  /// one program alone: those of another may lie over this one's tensors.
   private var guardZones: [(tensor: TensorID, bytes: UnsafeMutableRawBufferPointer)] {
-    guard options.keepsActivations else { return [] }
+    guard options.keepsActivations, options.programs.count == 1 else { return [] }
     return plan.tensors(role: .activation).compactMap { id in
       arenas.address(id).map {
         (

@@ -79,10 +79,14 @@ final class Lowering {
 
   // MARK: One operation
 
-  func launch(operation index: Int) throws(DeviceError) -> CPULaunch {
-    let operation = program.operations[index]
-    return CPULaunch(
-      launch: Launch(name: operation.name, operations: [index]), execute: try body(operation))
+  func launch(_ item: Schedule.Item) throws(DeviceError) -> CPULaunch {
+    let execute: LaunchBody
+    if let group = item.group {
+      execute = try group.body(self)
+    } else {
+      execute = try body(program.operations[item.launch.operations[0]])
+    }
+    return CPULaunch(launch: item.launch, execute: execute)
   }
 
   func body(_ operation: Operation) throws(DeviceError) -> LaunchBody {

@@ -35,6 +35,13 @@ void vl_dropout(
     int threads, float *y, const float *x, float scale, uint32_t threshold,
     const vl_random *random, long count);
 
+// MARK: Kernels
+
+/// A convolution's kernel as its backward pass applies it: taps [K, C, O] in reverse order, each
+/// transposed to [K, O, C].
+void vl_flip_kernel(
+    int threads, float *flipped, const float *kernel, long taps, long inputs, long outputs);
+
 // MARK: Elements
 
 void vl_relu_forward(int threads, float *y, const float *x, long count);
@@ -81,6 +88,41 @@ void vl_layer_norm_backward(
     const float *gamma, const float *mean, const float *variance, float epsilon, long rows,
     long channels, double *scratch, float *row_scratch);
 
+/// From the totals of dy and of dy * (x - mean): the gradients of gamma and beta, and what the
+/// input's gradient (dy - offset - (x - mean) * slope) * factor needs.
+void vl_batch_norm_gradients(
+    float *d_gamma, float *d_beta, float *factor, float *offset, float *slope,
+    const double *totals, const float *gamma, const float *variance, float epsilon, long rows,
+    long channels);
+
+// MARK: Batch norm, ReLU, dropout and max pool as one
+
+/// input [B, T, C] -> output [B, T/size, C]; size 1: no pooling. The statistics are made before.
+typedef struct {
+  long time, channels, size;
+  /// 0 for no dropout.
+  uint32_t threshold;
+  float keep_scale;
+  vl_random random;
+  const float *input, *mean, *factor, *beta;
+  float *output;
+  uint8_t *argmax;
+  // Backward only.
+  const float *output_gradient, *gamma, *variance;
+  float epsilon;
+  float *input_gradient, *gamma_gradient, *beta_gradient;
+  /// threads * 2 * channels.
+  double *partial;
+  /// 3 * channels.
+  float *factors;
+  /// Forward only: threads * vl_norm_block_lanes.
+  uint16_t *lanes;
+} vl_norm_block;
+
+long vl_norm_block_lanes(const vl_norm_block *a);
+void vl_norm_block_forward(int threads, const vl_norm_block *a, long live);
+void vl_norm_block_backward(int threads, const vl_norm_block *a, long live);
+
 // MARK: Sequences
 
 void vl_max_pool_forward(
@@ -122,6 +164,38 @@ typedef struct {
 
 void vl_attention_forward(int threads, const vl_attention *a, long live);
 void vl_attention_backward(int threads, const vl_attention *a, long live);
+
+// MARK: Attention and mean over time, in the short form
+
+/// input [B, T, C], output [B, O]: the mean over time. Kernels as Keras keeps them: query, key and
+/// value [C, H, K], output [H, K, O]. W is C rounded up to 16.
+typedef struct {
+  long time, channels, heads, key_size, output_channels;
+  /// 0 for no dropout.
+  uint32_t threshold;
+  float keep_scale;
+  vl_random random;
+  const float *input;
+  float *output;
+  const float *output_gradient;
+  float *input_gradient;
+  const float *query_kernel, *query_bias, *key_kernel, *value_kernel, *value_bias,
+      *output_kernel, *output_bias;
+  float *query_kernel_gradient, *query_bias_gradient, *key_kernel_gradient, *key_bias_gradient,
+      *value_kernel_gradient, *value_bias_gradient, *output_kernel_gradient,
+      *output_bias_gradient;
+  /// [H, C, W] twice and [H, W], zero at first.
+  float *products, *transposed_products, *offsets;
+  /// threads * vl_short_attention_floats, aligned to 64 bytes.
+  float *scratch;
+  /// Backward only: threads * vl_short_attention_sums.
+  float *sums;
+} vl_short_attention;
+
+long vl_short_attention_floats(const vl_short_attention *a);
+long vl_short_attention_sums(const vl_short_attention *a);
+void vl_short_attention_forward(int threads, const vl_short_attention *a, long live);
+void vl_short_attention_backward(int threads, const vl_short_attention *a, long live);
 
 // MARK: Batches
 

@@ -1,0 +1,59 @@
+import Compute
+import ComputeCases
+import Networks
+
+/// A network's plan with weights, a dataset and tables of two steps: ready to run on any device.
+struct TestPlan {
+  let plan: NetworkPlan
+  let weights: NetworkWeights
+  let capacity: Int
+
+  init(_ network: Network, capacity: Int, regularizes: Bool = true) {
+    self.capacity = capacity
+    plan = NetworkPlan(
+      network,
+      options: NetworkPlanOptions(
+        batchCapacity: capacity, inferenceCapacity: capacity,
+        classWeights: (0..<network.classes).map { 1 + 0.5 * Float($0 % 2) },
+        regularizes: regularizes))
+    weights = NetworkWeights(initializing: network, seed: 3)
+  }
+
+  func load(
+    _ device: any Device, programs: [ProgramID], fuses: Bool, keepsActivations: Bool = true
+  ) throws -> any LoadedPlan {
+    let loaded = try device.load(
+      plan.plan,
+      options: LoadOptions(programs: programs, fuses: fuses, keepsActivations: keepsActivations))
+    for (id, values) in zip(plan.weights, weights.values) {
+      // Biases and scales off their zeros and ones.
+      let shift = SeededValues.uniform(name: "\(id)", count: values.count)
+      try loaded.write(zip(values, shift).map { $0 + 0.1 * abs($1) }, to: id)
+    }
+    let (time, channels) = plan.network.input
+    let windows = 3 * capacity
+    let dataset = Dataset(
+      samples: SeededValues.uniform(name: "samples", count: (time + windows) * channels),
+      channels: channels, windowStarts: (0..<Int32(windows)).map { $0 },
+      labels: (0..<Int32(windows)).map { $0 % Int32(plan.network.classes) })
+    let table = EpochTable(
+      dataset: try loaded.upload(dataset),
+      samples: (0..<2 * capacity).map { entry(of: $0, windows: windows) },
+      learningRates: [1e-3, 2e-3], firstIteration: 7, augmentationEpoch: 2)
+    for program in programs where program != .predict {
+      try loaded.upload(table, for: program)
+    }
+    return loaded
+  }
+
+  private func entry(of index: Int, windows: Int) -> SampleEntry {
+    let window = Int32(index * 5 % windows)
+    switch index % 3 {
+    case 0: return SampleEntry(window: window)
+    case 1: return SampleEntry(window: window, maskedChannel: 1, view: .masked)
+    default:
+      return SampleEntry(
+        window: window, partner: Int32(index * 7 % windows), lambda: 0.3, view: .mixed)
+    }
+  }
+}
