@@ -23,7 +23,16 @@ func tests(
 
 let package = Package(
   name: "semg-train",
-  products: [.executable(name: "semg-train", targets: ["SEMGTrain"])],
+  products: [
+    .executable(name: "semg-train", targets: ["SEMGTrain"]),
+    // For the package in Benchmarks alone: no promise to anybody else.
+    .library(
+      name: "SEMGLibraries",
+      targets: [
+        "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "Networks", "Training",
+        "Artifacts",
+      ]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
   ],
