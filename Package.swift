@@ -74,7 +74,9 @@ let package = Package(
     tests("TrainingTests", ["Training", "ComputeReference", "ComputeCPU"]),
     tests(
       "ArtifactsTests",
-      ["Artifacts", "Networks", "ComputeReference", "ComputeCPU", "semg-hdf5-reader"]),
+      [
+        "Artifacts", "CHDF5", "Networks", "ComputeReference", "ComputeCPU", "semg-hdf5-reader",
+      ]),
     tests("SEMGTrainTests", ["SEMGTrain"]),
   ],
   swiftLanguageModes: [.v6]

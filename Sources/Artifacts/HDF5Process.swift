@@ -36,10 +36,13 @@ final class HDF5Process {
 
   private var process: pid_t = 0
   private var socket: Int32 = -1
-  private let deadline: ContinuousClock.Instant
+  private var deadline: ContinuousClock.Instant
+
+  /// Seconds until a program that was started must have said that it reads HDF5.
+  private static let greetingSeconds = 10
 
   init(helper: String, memory: Int, seconds: Int) throws(Failure) {
-    deadline = .now + .seconds(seconds)
+    deadline = .now + .seconds(min(seconds, Self.greetingSeconds))
     guard getenv(HDF5Messages.environmentMark) == nil else {
       throw .unavailable(reason: "this process is itself one that reads HDF5")
     }
@@ -66,6 +69,7 @@ final class HDF5Process {
     guard greeting == HDF5Messages.magic else {
       throw .unavailable(reason: "it answers, but not as a reader of HDF5")
     }
+    deadline = .now + .seconds(seconds)
   }
 
   deinit {

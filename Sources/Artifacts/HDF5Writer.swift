@@ -16,7 +16,7 @@ struct HDF5Writer {
   }
 
   /// Debian's libhdf5 is not thread-safe: one writer at a time.
-  private static let lock = Mutex(())
+  static let lock = Mutex(())
 
   static func file(_ items: [Item]) throws(Failure) -> Data {
     try lock.withLock { (_) throws(Failure) in try build(items) }

@@ -80,7 +80,7 @@ extension KerasArchive {
     _ name: String, in zip: ZipReader, path: String, limits: ArchiveLimits
   ) throws(ArchiveError) -> JSONValue {
     let data = try zip.read(name, limit: limits.configBytes)
-    let depth = JSONValue.nestingDepth(of: data)
+    let depth = data.withUnsafeBytes { JSONValue.nestingDepth(of: $0) }
     guard depth <= limits.jsonDepth else {
       throw .tooLarge(
         path: path, part: "the nesting depth of \(name)", found: depth, limit: limits.jsonDepth)

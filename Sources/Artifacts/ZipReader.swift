@@ -16,6 +16,7 @@ final class ZipReader {
   /// - Parameter path: for messages.
   init(_ data: Data, path: String) throws(ArchiveError) {
     self.path = path
+    try Self.checkKind(of: data, path)
     var error = zip_error_t()
     guard let copy = malloc(max(1, data.count)) else {
       throw .tooLarge(path: path, part: "the archive's size in bytes", found: data.count, limit: 0)
@@ -76,6 +77,20 @@ final class ZipReader {
     }
     data.removeLast()
     return data
+  }
+
+  /// A word on files that are something else, before libzip says only that they are no zip files.
+  private static func checkKind(of data: Data, _ path: String) throws(ArchiveError) {
+    if data.starts(with: Array("PK".utf8)) { return }
+    let found =
+      if data.isEmpty {
+        "an empty file"
+      } else if data.starts(with: [0x89, UInt8(ascii: "H"), UInt8(ascii: "D"), UInt8(ascii: "F")]) {
+        "an HDF5 file, as Keras 2 saved models"
+      } else {
+        "a file of another kind"
+      }
+    throw damaged(path, "the file", found, expected: "a zip archive as Keras 3 saves models")
   }
 
   private func listEntries() throws(ArchiveError) {

@@ -6,6 +6,8 @@
 static inline hid_t semg_H5T_NATIVE_FLOAT(void) { return H5T_NATIVE_FLOAT; }
 static inline hid_t semg_H5T_NATIVE_INT64(void) { return H5T_NATIVE_INT64; }
 static inline hid_t semg_H5T_IEEE_F32LE(void) { return H5T_IEEE_F32LE; }
+static inline hid_t semg_H5T_IEEE_F64LE(void) { return H5T_IEEE_F64LE; }
+static inline hid_t semg_H5T_C_S1(void) { return H5T_C_S1; }
 static inline hid_t semg_H5T_STD_I64LE(void) { return H5T_STD_I64LE; }
 static inline hid_t semg_H5P_DEFAULT(void) { return H5P_DEFAULT; }
 static inline hid_t semg_H5P_FILE_ACCESS(void) { return H5P_FILE_ACCESS; }
