@@ -70,7 +70,9 @@ let package = Package(
     tests(
       "ComputeCPUTests",
       ["Compute", "ComputeCases", "ComputeReference", "ComputeCPU", "Networks"]),
-    tests("NetworksTests", ["Networks", "Compute", "ComputeReference", "ComputeCPU"]),
+    tests(
+      "NetworksTests",
+      ["Networks", "Compute", "ComputeCases", "ComputeReference", "ComputeCPU"]),
     tests("TrainingTests", ["Training", "ComputeReference", "ComputeCPU"]),
     tests(
       "ArtifactsTests",

@@ -39,18 +39,23 @@ def labels(name, count, classes):
     return (bits(name, count) >> np.uint64(33)).astype(np.int64) % classes
 
 
+def short(value):
+    """Thirteen digits: a tenth of what the strictest bound allows."""
+    return float(f"{value:.13g}")
+
+
 def digest(values):
     flat = np.asarray(values, dtype=np.float64).reshape(-1)
     if flat.size <= WHOLE:
-        return {"values": flat.tolist()}
+        return {"values": [short(value) for value in flat]}
     products = []
     for index in range(PROJECTIONS):
         negative = (bits(f"projection {index}", flat.size) >> np.uint64(63)).astype(bool)
-        products.append(float(flat[~negative].sum() - flat[negative].sum()))
+        products.append(short(flat[~negative].sum() - flat[negative].sum()))
     places = [int(place) for place in bits("elements", 8) % np.uint64(flat.size)]
     return {
         "count": int(flat.size),
-        "norm": float(np.linalg.norm(flat)),
+        "norm": short(np.linalg.norm(flat)),
         "projections": products,
-        "elements": [[place, float(flat[place])] for place in places],
+        "elements": [[place, short(flat[place])] for place in places],
     }

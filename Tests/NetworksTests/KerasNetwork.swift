@@ -1,0 +1,214 @@
+import Compute
+import ComputeCases
+import Foundation
+import Networks
+import TestSupport
+
+/// One network as Keras computed it, from `Fixtures/keras_networks.json`; what is recorded is said in
+/// the generator beside it.
+struct KerasNetwork: Decodable, Sendable, CustomStringConvertible {
+  let name: String
+  let kind: String
+  let settings: [String: Int]
+  let padding: String
+  /// Scale and offset of each weight.
+  let fills: [String: [Double]]
+  let rates: [Double]
+  /// Live samples of each training step; the first one's is the capacity.
+  let live: [Int]
+  let expected: [String: TensorDigest]
+  /// Weights whose gradient is zero by algebra.
+  let withoutGradient: Set<String>
+
+  var description: String { name }
+  var isSmall: Bool { name.contains(" small ") }
+
+  static let all: [KerasNetwork] = {
+    struct Document: Decodable { var cases: [KerasNetwork] }
+    let path = SharedData.packageRoot.appending(
+      path: "Tests/NetworksTests/Fixtures/keras_networks.json")
+    do {
+      return try JSONDecoder().decode(Document.self, from: Data(contentsOf: path)).cases
+    } catch {
+      preconditionFailure("cannot read \(path.path): \(error)")
+    }
+  }()
+
+  enum CodingKeys: String, CodingKey {
+    case name, kind, settings, padding, fills, rates, live, expected
+    case withoutGradient = "without_gradient"
+  }
+
+  func network() throws -> Network {
+    func setting(_ key: String) -> Int { settings[key] ?? 0 }
+    if kind == "semg-net" {
+      return try .semgNet(
+        time: setting("time"), channels: setting("channels"), width: setting("width"))
+    }
+    return try .inceptionSE(
+      time: setting("time"), channels: setting("channels"),
+      padding: Padding(rawValue: padding) ?? .same,
+      width: setting("width"), heads: setting("heads"), keySize: setting("key_size"),
+      denseUnits: setting("dense"))
+  }
+
+  func weights(of network: Network) -> [[Double]] {
+    network.weights.map { weight in
+      let fill = fills[weight.name] ?? [.nan, .nan]
+      return SeededValues.uniform(name: "\(name)/\(weight.name)", count: weight.elementCount)
+        .map { Double(Float(fill[1] + fill[0] * Double($0))) }
+    }
+  }
+
+  /// Twelve windows one after another, none overlapping.
+  var dataset: Dataset {
+    let (time, channels) = (settings["time"] ?? 0, settings["channels"] ?? 0)
+    let samples = SeededValues.uniform(name: "\(name)/windows", count: 12 * time * channels)
+    return Dataset(
+      samples: samples.map { 2 * $0 }, channels: channels,
+      windowStarts: (0..<12).map { Int32($0 * time) },
+      labels: SeededValues.labels(name: "\(name)/labels", count: 12, classes: 5).map(Int32.init))
+  }
+
+  /// Sample b of step s is window 3s + b, mixed with the next one where 3s + b is even.
+  var entries: [SampleEntry] {
+    (0..<9).map { window in
+      window % 2 == 0
+        ? SampleEntry(window: window, partner: window + 1, lambda: 0.25, view: .mixed)
+        : SampleEntry(window: window)
+    }
+  }
+}
+
+/// How far a device may be from Keras in float64.
+struct NetworkTolerance: Sendable {
+  /// Of predictions and other probabilities, absolute.
+  var prediction: Double
+  /// Of each gradient, relative to its norm.
+  var gradient: Double
+  /// Largest element of a gradient that is zero by algebra.
+  var zeroGradient: Double
+  /// Of the moving statistics, relative to their norm.
+  var statistic: Double
+  /// Of each weight's change over three steps, relative to its norm.
+  var change: Double
+  /// Relative; results are kept in single precision.
+  var result = 2e-6
+
+  static let double = NetworkTolerance(
+    prediction: 1e-11, gradient: 1e-10, zeroGradient: 1e-12, statistic: 1e-11, change: 1e-8)
+  static let single = NetworkTolerance(
+    prediction: 1e-5, gradient: 1e-4, zeroGradient: 1e-6, statistic: 1e-5, change: 1e-3)
+}
+
+/// A network's programs on a device beside what Keras recorded.
+struct KerasNetworkRun {
+  let subject: KerasNetwork
+  let tolerance: NetworkTolerance
+  let built: NetworkPlan
+  let loaded: any LoadedPlan
+  private var differences: [String] = []
+
+  init(
+    _ subject: KerasNetwork, on device: any Device, fuses: Bool, tolerance: NetworkTolerance
+  ) throws {
+    self.subject = subject
+    self.tolerance = tolerance
+    built = NetworkPlan(
+      try subject.network(),
+      options: NetworkPlanOptions(
+        batchCapacity: 3, inferenceCapacity: 4, classWeights: [1, 1.5, 1.5, 1, 1],
+        regularizes: false))
+    loaded = try device.load(
+      built.plan,
+      options: LoadOptions(
+        liveBatches: [.forwardBackward: [3, 2], .validate: [3], .predict: [3]], fuses: fuses))
+  }
+
+  /// A sentence for everything that differs.
+  mutating func run() throws -> [String] {
+    let initial = subject.weights(of: built.network)
+    for (id, values) in zip(built.weights, initial) { try loaded.write(values, to: id) }
+    let dataset = try loaded.upload(subject.dataset)
+    try predict()
+    try validate(dataset)
+    try train(dataset)
+    for (index, weight) in built.network.weights.enumerated()
+    where weight.isTrainable && !subject.withoutGradient.contains(weight.name) {
+      let change = zip(try loaded.readDoubles(built.weights[index]), initial[index]).map { $0 - $1 }
+      compare("change/\(weight.name)", change, relative: tolerance.change)
+    }
+    return differences
+  }
+
+  private mutating func predict() throws {
+    let count = 3 * built.network.input.time * built.network.input.channels
+    try loaded.write(
+      Array(subject.dataset.samples.prefix(count)), to: built.prediction.batch)
+    try loaded.run(.predict, step: 0, live: 3)
+    let found = try loaded.readDoubles(built.prediction.probabilities)
+    compare("predictions", Array(found.prefix(15)), absolute: tolerance.prediction)
+  }
+
+  private mutating func validate(_ dataset: DatasetID) throws {
+    let entries = (0..<3).map { SampleEntry(window: $0) }
+    try loaded.upload(EpochTable(dataset: dataset, samples: entries), for: .validate)
+    try loaded.run(.validate, step: 0, live: 3)
+    compare(
+      "validation", try loaded.results(of: .validate, steps: 0..<1).flatMap(\.figures),
+      relative: tolerance.result)
+  }
+
+  private mutating func train(_ dataset: DatasetID) throws {
+    try loaded.upload(
+      EpochTable(
+        dataset: dataset, samples: subject.entries, learningRates: subject.rates.map(Float.init)),
+      for: .forwardBackward)
+    for (step, live) in subject.live.enumerated() {
+      try loaded.run(.forwardBackward, step: step, live: live)
+      if step == 0 { try compareFirstStep() }
+      try loaded.run(.update, step: step, live: live)
+    }
+    let steps = subject.live.indices
+    compare(
+      "results", try loaded.results(of: .forwardBackward, steps: steps).flatMap(\.figures),
+      relative: tolerance.result)
+  }
+
+  private mutating func compareFirstStep() throws {
+    let found = try loaded.readDoubles(built.training.probabilities)
+    compare("probabilities", Array(found.prefix(15)), absolute: tolerance.prediction)
+    let trainable = built.network.weights.filter(\.isTrainable)
+    for (weight, id) in zip(trainable, built.gradients) {
+      let gradient = try loaded.readDoubles(id)
+      guard subject.withoutGradient.contains(weight.name) else {
+        compare("gradient/\(weight.name)", gradient, relative: tolerance.gradient)
+        continue
+      }
+      let largest = gradient.reduce(0) { max($0, abs($1)) }
+      if !(largest <= tolerance.zeroGradient) {
+        differences.append("gradient/\(weight.name): \(largest) instead of zero")
+      }
+    }
+    for (index, weight) in built.network.weights.enumerated() where !weight.isTrainable {
+      compare(
+        weight.name, try loaded.readDoubles(built.weights[index]), relative: tolerance.statistic)
+    }
+  }
+
+  private mutating func compare(
+    _ name: String, _ found: [Double], relative: Double = 0, absolute: Double = 0
+  ) {
+    guard let digest = subject.expected[name] else {
+      differences.append("\(name): not in the fixture")
+      return
+    }
+    let error = digest.error(of: found)
+    let bound = relative * digest.expectedNorm + absolute
+    if !(error <= bound) { differences.append("\(name): error \(error), bound \(bound)") }
+  }
+}
+
+extension StepResult {
+  fileprivate var figures: [Double] { [Double(loss), Double(penalty), Double(hits)] }
+}
