@@ -7,6 +7,7 @@ DESTDIR ?=
 PYTHON ?= python3
 VENV := build/venv
 BINARY := .build/release/semg-train
+SWIFT_SOURCES := Sources Tests Package.swift Benchmarks/Sources Benchmarks/Package.swift
 
 .PHONY: help demo build test test-long bench lint format install clean packages venv
 
@@ -30,10 +31,10 @@ bench: build ## Samples a second and milliseconds a step of both models on this 
 	@$(BINARY) benchmark
 
 lint: ## What `make test` demands of the format
-	@swift format lint --strict --recursive Sources Tests Package.swift
+	@swift format lint --strict --recursive $(SWIFT_SOURCES)
 
 format: ## Put the format right
-	@swift format format --in-place --recursive Sources Tests Package.swift
+	@swift format format --in-place --recursive $(SWIFT_SOURCES)
 
 install: packages ## PREFIX/bin/semg-train, without need of the Swift toolchain (PREFIX=/usr/local)
 	@swift build -c release --product semg-train --static-swift-stdlib --scratch-path build/install

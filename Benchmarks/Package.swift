@@ -9,7 +9,11 @@ let package = Package(
     .executableTarget(
       name: "ingest",
       dependencies: [.product(name: "SEMGLibraries", package: "semg-train")],
-      path: "Sources/Ingest", swiftSettings: [.treatAllWarnings(as: .error)])
+      path: "Sources/Ingest", swiftSettings: [.treatAllWarnings(as: .error)]),
+    .executableTarget(
+      name: "loss-curve",
+      dependencies: [.product(name: "SEMGLibraries", package: "semg-train")],
+      path: "Sources/LossCurve", swiftSettings: [.treatAllWarnings(as: .error)]),
   ],
   swiftLanguageModes: [.v6]
 )

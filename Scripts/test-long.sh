@@ -10,4 +10,5 @@ data=${SEMG_DATA:-../shared/data/synapse}
 swift build -c release --package-path Benchmarks --scratch-path build/benchmarks-swift
 "$python" Benchmarks/keras/losses.py --data "$data"
 "$python" Benchmarks/keras/speed.py --data "$data"
+"$python" Benchmarks/ingest/compare.py --data "$data"
 "$python" Benchmarks/keras/accuracy.py --data "$data"
