@@ -57,7 +57,8 @@ let package = Package(
     .executableTarget(
       name: "SEMGTrain",
       dependencies: [
-        "Training", "ComputeReference", "ComputeCPU",
+        "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "Networks", "Artifacts",
+        "Training", "COneDNN", "CHDF5", "CZip",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 

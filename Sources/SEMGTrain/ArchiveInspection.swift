@@ -1,0 +1,85 @@
+import Artifacts
+import Compute
+import Foundation
+import Networks
+
+/// What a `.keras` file holds.
+struct ArchiveInspection: Inspection {
+  struct LayerLine: Encodable {
+    let name: String
+    let type: String
+    /// Without the batch axis.
+    let shape: [Int]
+    let parameters: Int
+  }
+
+  let kind = "keras"
+  let path: String
+  let model: String
+  let kerasVersion: String?
+  let saved: String?
+  let dtypePolicy: String
+  /// `[T, C]`.
+  let input: [Int]
+  let classes: Int
+  /// Of the dilated convolutions; null where there is none.
+  let padding: String?
+  let parameters: Int
+  let trainableParameters: Int
+  let optimizerSteps: Int?
+  let notes: [String]
+  let layers: [LayerLine]
+
+  enum CodingKeys: String, CodingKey {
+    case kind, path, model, saved, input, classes, padding, parameters, notes, layers
+    case kerasVersion = "keras_version"
+    case dtypePolicy = "dtype_policy"
+    case trainableParameters = "trainable_parameters"
+    case optimizerSteps = "optimizer_steps"
+  }
+
+  /// - Throws: `ArchiveError` where it is no archive of a network of ours.
+  init(_ path: String) throws(ArchiveError) {
+    let contents = try KerasArchive.read(path)
+    let network = contents.network
+    self.path = path
+    model = network.name
+    kerasVersion = contents.info.kerasVersion
+    saved = contents.info.dateSaved
+    dtypePolicy = contents.info.dtypePolicy
+    input = [network.input.time, network.input.channels]
+    classes = network.classes
+    padding = network.dilatedPadding?.rawValue
+    parameters = network.parameterCount
+    trainableParameters = network.trainableCount
+    optimizerSteps = contents.optimizer?.iterations
+    notes = contents.info.notes
+    layers = network.layers.indices.map { index in
+      LayerLine(
+        name: network.layers[index].name, type: network.layers[index].kind.kerasName,
+        shape: network.shapes[index],
+        parameters: network.weights.filter { $0.layer == index }
+          .reduce(0) { $0 + $1.elementCount })
+    }
+  }
+
+  var text: String {
+    var table = TextTable(header: ["layer", "output", "parameters"])
+    for layer in layers {
+      table.append([
+        layer.name, layer.shape.map(String.init).joined(separator: " × "), "\(layer.parameters)",
+      ])
+    }
+    let trained =
+      optimizerSteps.map { "; trained for \(Figure.count($0, "step")), Adam's state is there" }
+      ?? ""
+    return
+      ([
+        "\(path): \(model), saved by Keras \(kerasVersion ?? "of an unknown version")"
+          + (saved.map { " on \($0)" } ?? ""),
+        "windows of \(input[0]) samples, \(input[1]) channels; \(classes) gestures",
+        padding.map { "dilated convolutions: padding \($0)" },
+        "\(parameters) parameters, \(trainableParameters) of them trainable; \(dtypePolicy)\(trained)",
+      ].compactMap { $0 } + notes + ["", table.text]).joined(separator: "\n")
+  }
+}

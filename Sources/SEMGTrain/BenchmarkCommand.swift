@@ -1,0 +1,68 @@
+import ArgumentParser
+import Compute
+import Foundation
+import Training
+
+struct BenchmarkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "benchmark",
+    abstract: "Training speed on this machine: samples a second, and where a step's time goes.",
+    discussion: "Needs no recordings. Gathering and augmentation count; reading files does not.")
+
+  @Option(
+    help: .init("inception-se, semg-net, or both. (default: both)", valueName: "models"),
+    completion: .list(ModelKind.names), transform: OptionValue.choices)
+  var models: [ModelKind]?
+  @Option(
+    help: .init("Steps to time, after a tenth as many to warm up.", valueName: "number"),
+    transform: OptionValue.number(1...1_000_000))
+  var steps = 60
+  @Option(
+    help: .init("Samples a batch.", valueName: "number"),
+    transform: OptionValue.number(1...65536))
+  var batchSize = 128
+  @Option(
+    help: .init("causal or same. (default: causal)", valueName: "padding"),
+    completion: .list(Padding.names), transform: OptionValue.choice)
+  var padding: Padding?
+  @OptionGroup(title: "Device") var device: DeviceOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  private struct Document: Encodable {
+    let device: String
+    let models: [String: StepBenchmark.Result]
+  }
+
+  func run() throws {
+    let console = output.console
+    let settings = try DeviceSettings(device)
+    settings.announce(on: console)
+    var results: [String: StepBenchmark.Result] = [:]
+    for kind in models ?? ModelKind.allCases {
+      console.note("\(kind.rawValue): \(Figure.count(steps, "step")) of \(batchSize) samples")
+      let network = try RunSettings(padding: padding).network(
+        kind, windowLength: 204, channels: 8, classes: 5)
+      var benchmark = try StepBenchmark(
+        network: network, device: settings.device, batchSize: batchSize)
+      let result = try benchmark.run(steps: steps)
+      results[kind.rawValue] = result
+      if !output.json { try console.result(Self.text(kind, result)) }
+    }
+    if output.json {
+      try console.result(json: Document(device: settings.device.name, models: results))
+    }
+  }
+
+  private static func text(_ kind: ModelKind, _ result: StepBenchmark.Result) -> String {
+    var table = TextTable(header: ["kernel", "launches", "ms a step", "share"])
+    let total = result.kernels.reduce(0) { $0 + $1.milliseconds }
+    for kernel in result.kernels {
+      table.append([
+        kernel.name, "\(kernel.launches)", Figure.fixed(kernel.milliseconds, 3),
+        Figure.percent(kernel.milliseconds / max(total, 1e-12)),
+      ])
+    }
+    return "\(kind.rawValue): \(Figure.fixed(result.samplesPerSecond, 1)) samples/s, "
+      + "\(Figure.fixed(result.millisecondsPerStep, 2)) ms a step\n\n\(table.text)\n"
+  }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import Synchronization
+
+/// The two streams: results on standard output, all else on standard error.
+///
+/// A reader of standard output that goes away ends the program as any other in a pipe. Standard
+/// error may go away: nobody reading the progress is no reason to stop a night's training.
+final class Console: Sendable {
+  private let isQuiet: Bool
+  /// Columns of the progress line that stands on the terminal now; 0 where none does.
+  private let progressWidth = Mutex(0)
+  private let lastProgress = Mutex<ContinuousClock.Instant?>(nil)
+
+  /// Whether standard error is a terminal that can redraw a line.
+  let isTerminal: Bool
+  private let isColored: Bool
+
+  init(isQuiet: Bool = false) {
+    self.isQuiet = isQuiet
+    let environment = ProcessInfo.processInfo.environment
+    let term = environment["TERM"] ?? ""
+    isTerminal = isatty(STDERR_FILENO) == 1 && term != "dumb" && !term.isEmpty
+    isColored = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty
+  }
+
+  /// A result, as lines on standard output.
+  ///
+  /// - Throws: `CommandFailure` where they cannot be written.
+  func result(_ text: String, endsLine: Bool = true) throws {
+    clearProgress()
+    try Self.write(Array((endsLine ? text + "\n" : text).utf8), to: STDOUT_FILENO)
+  }
+
+  /// The same value as JSON, one line.
+  func result(json value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    try result(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+
+  /// What people may like to know; silent under `--quiet`.
+  func note(_ text: String) {
+    if !isQuiet { say(text) }
+  }
+
+  /// What people should know.
+  func warning(_ text: String) { say(colored("warning: ", "33") + text) }
+
+  /// Why the program stops.
+  func error(_ text: String) { say(colored("error: ", "31") + text) }
+
+  /// Redraws the progress line on a terminal, ten times a second at most; elsewhere nothing.
+  func progress(_ line: @autoclosure () -> String) {
+    guard isTerminal, !isQuiet else { return }
+    let now = ContinuousClock.now
+    let isDue = lastProgress.withLock { last in
+      if let last, last.duration(to: now) < .milliseconds(100) { return false }
+      last = now
+      return true
+    }
+    guard isDue else { return }
+    let text = String(line().prefix(Self.terminalColumns - 1))
+    progressWidth.withLock { $0 = text.count }
+    try? Self.write(Array("\r\u{1B}[K\(text)".utf8), to: STDERR_FILENO)
+  }
+
+  /// Takes the progress line away, so that something else can stand there.
+  func clearProgress() {
+    let width = progressWidth.withLock { width in
+      defer { width = 0 }
+      return width
+    }
+    if width > 0 { try? Self.write(Array("\r\u{1B}[K".utf8), to: STDERR_FILENO) }
+  }
+
+  private func say(_ text: String) {
+    clearProgress()
+    try? Self.write(Array((text + "\n").utf8), to: STDERR_FILENO)
+  }
+
+  private func colored(_ text: String, _ code: String) -> String {
+    isColored ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+  }
+
+  private static var terminalColumns: Int {
+    var size = winsize()
+    let found = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1
+    return found ? Int(size.ws_col) : 80
+  }
+
+  private static func write(_ bytes: [UInt8], to stream: Int32) throws {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let written = rest.withUnsafeBytes { Foundation.write(stream, $0.baseAddress, $0.count) }
+      if written > 0 {
+        rest = rest.dropFirst(written)
+      } else if errno == EPIPE, stream == STDOUT_FILENO {
+        signal(SIGPIPE, SIG_DFL)
+        raise(SIGPIPE)
+      } else if errno != EINTR {
+        let reason = String(cString: strerror(errno))
+        throw CommandFailure(.inputOutput, "standard output cannot be written: \(reason)")
+      }
+    }
+  }
+}

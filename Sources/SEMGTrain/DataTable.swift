@@ -1,0 +1,55 @@
+import Compute
+import Networks
+import Recordings
+import Training
+
+extension TrainSettings {
+  /// What is trained on what, and how much memory it takes, before it begins.
+  func explain(_ data: PreparedRecordings, on console: Console) {
+    console.note(Self.table(data))
+    let band = preparation.filter.bandHertz
+    console.note(
+      "band \(Figure.fixed(band.lowerBound, 1))–\(Figure.fixed(band.upperBound, 1)) Hz, windows of "
+        + "\(data.windowLength) samples; about \(Figure.bytes(memory(for: data))) of memory")
+  }
+
+  /// Bytes of the recordings, on the host and on the device, and of the larger model's training:
+  /// its arenas, with the best weights beside them. An estimate: caches of a device are not in it.
+  private func memory(for data: PreparedRecordings) -> Int {
+    let recordings = 2 * data.samples.count * MemoryLayout<Float>.size
+    let models = run.models.map { kind -> Int in
+      guard
+        let network = try? run.network(
+          kind, windowLength: data.windowLength, channels: data.channels,
+          classes: data.classes.count)
+      else { return 0 }
+      let plan = NetworkPlan(
+        network,
+        options: NetworkPlanOptions(
+          batchCapacity: run.batchSize, inferenceCapacity: run.batchSize)
+      ).plan
+      let layout = try? ArenaLayout(plan: plan, programs: [.forwardBackward, .update, .validate])
+      return (layout?.byteCount ?? 0) + 3 * 4 * network.parameterCount
+    }
+    return recordings + (models.max() ?? 0)
+  }
+
+  /// Parts and gestures: recordings, windows, subjects.
+  static func table(_ data: PreparedRecordings) -> String {
+    var table = TextTable(
+      header: ["recordings/windows"] + data.classes.map { "gesture \($0)" } + ["all", "subjects"])
+    for part in Part.allCases {
+      let recordings = data.recordings.filter { $0.part == part }
+      let cells = data.classes.indices.map { label in
+        Self.cell(recordings.filter { $0.label == label })
+      }
+      let subjects = Set(recordings.compactMap(\.subject)).count
+      table.append([part.rawValue] + cells + [Self.cell(recordings), "\(subjects)"])
+    }
+    return table.text
+  }
+
+  private static func cell(_ recordings: [PreparedRecording]) -> String {
+    "\(recordings.count)/\(recordings.reduce(0) { $0 + $1.windows.count })"
+  }
+}

@@ -1,0 +1,108 @@
+import ArgumentParser
+import Artifacts
+import Foundation
+import Recordings
+import Training
+
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate",
+    abstract: "Accuracy, macro-F1, confusion and per subject, of trained models on recordings.")
+
+  @Argument(
+    help: .init(
+      "A directory that training wrote, or .keras files. (default: artifacts_final)",
+      valueName: "artifact"),
+    completion: .file())
+  var artifacts: [String] = []
+  @Option(
+    help: .init("test, validation, train or all. (default: test)", valueName: "part"),
+    completion: .list(EvaluatedPart.names), transform: OptionValue.choice)
+  var part: EvaluatedPart?
+  @Option(
+    help: .init(
+      "The pipeline of .keras files without a preprocessing.json beside them: standard or "
+        + "published. (default: standard)", valueName: "recipe"),
+    completion: .list(Recipe.names), transform: OptionValue.choice)
+  var recipe: Recipe?
+  @Option(
+    help: .init("Weight of each model in the ensemble. (default: equal)", valueName: "weights"),
+    transform: OptionValue.weights)
+  var ensembleWeights: [Double]?
+  @Option(
+    help: .init("Windows a batch. (default: 128)", valueName: "number"),
+    transform: OptionValue.number(1...65536))
+  var batchSize: Int?
+  @OptionGroup(title: "Recordings") var data: DataOptions
+  @OptionGroup(title: "Split") var split: SplitOptions
+  @OptionGroup(title: "Device") var device: DeviceOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func run() throws {
+    let console = output.console
+    let device = try DeviceSettings(device)
+    let data = try DataSettings(data, threads: device.threads)
+    let split = try SplitSettings(split)
+    let part = part ?? .test
+    let models = try TrainedModels(artifacts.isEmpty ? ["artifacts_final"] : artifacts)
+    try models.check(ensembleWeights: ensembleWeights)
+    let prepared = try prepare(models, data: data, split: split, part: part, console: console)
+    for problem in prepared.skipped { console.warning("skipped: \(problem)") }
+    let windows = part.parts.sorted { $0.rawValue < $1.rawValue }
+      .flatMap { prepared.windows(of: $0) }.sorted()
+    guard !windows.isEmpty else {
+      throw CommandFailure(.badData, "the \(part.rawValue) part has no windows to evaluate on")
+    }
+    device.announce(on: console)
+    let members = try models.probabilities(
+      of: windows, in: prepared, device: device.device, batchSize: batchSize ?? 128)
+    let report = try PartReport(
+      part: part.rawValue, of: prepared, windows: windows, members: members,
+      weights: ensembleWeights)
+    if output.json {
+      try console.result(json: report)
+    } else {
+      try console.result(ReportText(report).text)
+    }
+  }
+
+  /// Reads the part's recordings as those of the training were; where nothing says how that was,
+  /// fits the statistics to the training part again, and says so.
+  private func prepare(
+    _ models: TrainedModels, data: DataSettings, split: SplitSettings, part: EvaluatedPart,
+    console: Console
+  ) throws -> PreparedRecordings {
+    let selected = try data.select(by: split)
+    let preparation: Preparation
+    let statistics: Preparation.StatisticsSource
+    let classes: [Int]
+    var parts = part.parts
+    if let known = models.preprocessing {
+      if let recipe, recipe.rawValue != known.recipe {
+        throw CommandFailure(
+          .contradiction,
+          "--recipe \(recipe.rawValue) is given, but the models were trained by the recipe "
+            + "\(known.recipe); drop --recipe")
+      }
+      preparation = try known.preparation(
+        self.data.signal, threads: data.threads, skipsBadRecordings: data.skipsBadRecordings)
+      statistics = .given(known.standardization)
+      classes = known.gestures
+    } else {
+      let recipe = recipe ?? .standard
+      preparation = try data.preparation
+      statistics = recipe.statistics
+      classes = selected.split.gestures(of: selected.descriptors)
+      parts.insert(.train)
+      console.note(
+        "no \(RunDirectory.preprocessingName) beside the model: mean and deviation are fitted from the "
+          + "training part, by the recipe \(recipe.rawValue)")
+    }
+    try models.check(
+      windowLength: preparation.windows.length, channels: preparation.channels.count,
+      classes: classes)
+    return try preparation.prepare(
+      selected.descriptors, split: selected.split, parts: parts, classes: classes,
+      statistics: statistics, problems: selected.problems)
+  }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import Foundation
+
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Say what a recording, a .keras file or a run directory holds.")
+
+  @Argument(
+    help: .init(
+      "A recording, a .keras file, or a directory that training wrote.", valueName: "path"),
+    completion: .file())
+  var path: String
+  @OptionGroup(title: "Recordings") var signal: SignalOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func run() throws {
+    let console = output.console
+    try InputPath.check(path)
+    if InputPath.isDirectory(path) {
+      try console.inspect(RunInspection(path), isJSON: output.json)
+    } else if path.lowercased().hasSuffix(".keras") {
+      try console.inspect(ArchiveInspection(path), isJSON: output.json)
+    } else {
+      try console.inspect(RecordingInspection(path, options: signal), isJSON: output.json)
+    }
+  }
+}
+
+/// What `inspect` finds: JSON, or text for people.
+protocol Inspection: Encodable {
+  var text: String { get }
+}
+
+extension Console {
+  fileprivate func inspect(_ inspection: some Inspection, isJSON: Bool) throws {
+    if isJSON { try result(json: inspection) } else { try result(inspection.text) }
+  }
+}
+
+/// Paths that the user gives to be read.
+enum InputPath {
+  /// - Throws: `CommandFailure` (66) with the nearest path that there is.
+  static func check(_ path: String) throws {
+    guard access(path, F_OK) == 0 else {
+      throw CommandFailure(
+        .unreadable, "\(path): \(reason)" + didYouMean(Suggestions.path(near: path)))
+    }
+    guard access(path, R_OK) == 0 else {
+      throw CommandFailure(.unreadable, "\(path): cannot be read: \(reason)")
+    }
+  }
+
+  static func isDirectory(_ path: String) -> Bool {
+    var information = stat()
+    return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
+  }
+
+  private static var reason: String {
+    errno == ENOENT ? "no such file or directory" : String(cString: strerror(errno))
+  }
+}

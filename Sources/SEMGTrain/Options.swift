@@ -1,0 +1,77 @@
+import ArgumentParser
+import Recordings
+
+/// How a command talks; every command has these.
+struct OutputOptions: ParsableArguments {
+  @Flag(help: "One JSON document on standard output, and nothing else there.")
+  var json = false
+  @Flag(help: "No progress and no advice: results, warnings and errors only.")
+  var quiet = false
+
+  var console: Console { Console(isQuiet: quiet) }
+}
+
+/// Where recordings lie and how they are read.
+struct DataOptions: ParsableArguments {
+  @Option(help: .init("The directory of the recordings.", valueName: "dir"), completion: .directory)
+  var data = "data"
+  @OptionGroup var signal: SignalOptions
+  @Flag(help: "Go on without bad recordings; they are counted in the output.")
+  var skipBad = false
+}
+
+/// What the columns of a recording are, and which frequencies are taken out.
+struct SignalOptions: ParsableArguments {
+  @Option(
+    help: .init("Columns that are channels. (default: 1-8)", valueName: "columns"),
+    transform: OptionValue.channels)
+  var channels: ChannelSelection?
+  @Option(
+    help: .init("Samples a second. (default: 512)", valueName: "hertz"),
+    transform: OptionValue.positive)
+  var sampleRate: Double?
+  @Option(
+    help: .init("The mains frequency to take out, or off. (default: 50)", valueName: "hertz|off"),
+    transform: Notch.parse)
+  var notch: Notch?
+}
+
+/// Which recording is trained on, which chooses the best epoch, which is tested on.
+struct SplitOptions: ParsableArguments {
+  @Option(
+    help: .init("A split to use, as semg-train split writes it.", valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
+  var split: String?
+  @Option(
+    help: .init("Sessions to train on. (default: 1,2)", valueName: "numbers"),
+    transform: OptionValue.numbers)
+  var trainSessions: Set<Int>?
+  @Option(
+    help: .init("Sessions to halve into test and validation. (default: 3)", valueName: "numbers"),
+    transform: OptionValue.numbers)
+  var testSessions: Set<Int>?
+  @Option(
+    help: .init("Subjects to test on and on nothing else.", valueName: "numbers"),
+    transform: OptionValue.numbers)
+  var heldOutSubjects: Set<Int>?
+  @Option(
+    help: .init("Seed of the split and of all random draws. (default: 42)", valueName: "number"),
+    transform: OptionValue.seed)
+  var seed: UInt64?
+}
+
+/// Where the arithmetic is done.
+struct DeviceOptions: ParsableArguments {
+  @Option(
+    help: .init("auto, cpu, gpu, or gpu:N. (default: auto)", valueName: "device"),
+    completion: .list(["auto", "cpu", "gpu"]), transform: DeviceChoice.parse)
+  var device: DeviceChoice?
+  @Option(
+    help: .init("auto, fp32 or fp16. (default: auto)", valueName: "precision"),
+    completion: .list(Precision.names), transform: Precision.parse)
+  var precision: Precision?
+  @Option(
+    help: .init("Threads. (default: one a core)", valueName: "number"),
+    transform: OptionValue.number(1...1024))
+  var threads: Int?
+}

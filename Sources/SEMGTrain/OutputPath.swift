@@ -1,0 +1,38 @@
+import Foundation
+
+/// The directory that training is to write.
+enum OutputPath {
+  /// Finds what would keep a run from writing there, before any work is done.
+  ///
+  /// - Throws: `CommandFailure` (73) where the directory could not be made or renamed.
+  static func check(_ path: String) throws {
+    let url = URL(filePath: path).standardizedFileURL
+    var information = stat()
+    if stat(path, &information) == 0, information.st_mode & S_IFMT != S_IFDIR {
+      throw CommandFailure(
+        .cannotCreate, "--output \(path): found a file there, expected a directory or nothing")
+    }
+    var place = url.deletingLastPathComponent()
+    while stat(place.path, &information) != 0, place.path != "/" { place.deleteLastPathComponent() }
+    guard information.st_mode & S_IFMT == S_IFDIR else {
+      throw CommandFailure(
+        .cannotCreate, "--output \(path) cannot be created: \(place.path) is a file")
+    }
+    guard access(place.path, W_OK | X_OK) == 0 else {
+      let reason = String(cString: strerror(errno))
+      throw CommandFailure(
+        .cannotCreate,
+        "--output \(path) cannot be created: \(place.path): \(reason). Choose another --output")
+    }
+  }
+
+  /// What a run that was stopped leaves, in words.
+  static func contentsAfterInterrupt(_ path: String) -> String {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path))?.sorted() ?? []
+    let kept = names.filter { $0.hasSuffix(".keras") }
+    guard !kept.isEmpty else {
+      return "interrupted before an epoch was finished: no model was written"
+    }
+    return "interrupted; the best so far is in \(path): " + kept.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,115 @@
+import ArgumentParser
+import Artifacts
+import Foundation
+import Recordings
+import Training
+
+struct PredictCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "predict",
+    abstract: "Say the gesture and the confidence of each recording and window.",
+    discussion: "The paths need no session or gesture in them.")
+
+  @Argument(
+    help: .init("Recordings, or directories of them.", valueName: "path"), completion: .file())
+  var paths: [String]
+  @Option(
+    help: .init("A directory that training wrote.", valueName: "dir"), completion: .directory)
+  var artifacts = "artifacts_final"
+  @Option(
+    help: .init("Weight of each model in the ensemble. (default: equal)", valueName: "weights"),
+    transform: OptionValue.weights)
+  var ensembleWeights: [Double]?
+  @OptionGroup(title: "Recordings") var signal: SignalOptions
+  @Flag(help: "Go on without bad recordings; they are named as warnings.")
+  var skipBad = false
+  @OptionGroup(title: "Device") var device: DeviceOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func run() throws {
+    let console = output.console
+    let device = try DeviceSettings(device)
+    for path in paths { try InputPath.check(path) }
+    let models = try TrainedModels([artifacts])
+    try models.check(ensembleWeights: ensembleWeights)
+    guard let preprocessing = models.preprocessing else {
+      throw CommandFailure(
+        .unreadable,
+        "\(artifacts): found no \(RunDirectory.preprocessingName), expected a directory that training "
+          + "wrote; without it nothing says how recordings have to be scaled")
+    }
+    let preparation = try preprocessing.preparation(
+      signal, threads: device.threads, skipsBadRecordings: skipBad)
+    try models.check(
+      windowLength: preparation.windows.length, channels: preparation.channels.count,
+      classes: preprocessing.gestures)
+    device.announce(on: console)
+
+    let searches = try paths.map { try RecordingSearch($0) }
+    let prepared = try preparation.prepare(
+      searches.flatMap(\.files), statistics: preprocessing.standardization,
+      problems: searches.flatMap(\.problems))
+    for problem in prepared.skipped { console.warning("skipped: \(problem)") }
+    let windows = prepared.windowStarts.indices.map(Int32.init)
+    let members = try models.probabilities(
+      of: windows, in: prepared, device: device.device, batchSize: 128)
+    let probabilities = try Ensemble.mean(members.map(\.probabilities), weights: ensembleWeights)
+    for recording in prepared.recordings {
+      let line = RecordingPrediction(
+        recording, in: prepared, probabilities: probabilities, classes: preprocessing.gestures)
+      if output.json {
+        try console.result(json: line)
+      } else {
+        try console.result(line.text(sampleRate: preprocessing.sampleRate))
+      }
+    }
+  }
+}
+
+/// What the ensemble says about one recording: a line of JSON.
+struct RecordingPrediction: Encodable {
+  struct Window: Encodable {
+    /// The window's first sample, from 0.
+    let start: Int
+    let gesture: Int
+    /// In the order of the classes.
+    let probabilities: [Float]
+  }
+
+  let recording: String
+  let gesture: Int
+  let confidence: Float
+  let windows: [Window]
+
+  init(
+    _ recording: PreparedRecording, in data: PreparedRecordings, probabilities: [Float],
+    classes: [Int]
+  ) {
+    let rows = recording.windows.map {
+      Array(probabilities[$0 * classes.count..<($0 + 1) * classes.count])
+    }
+    let prediction = Prediction(windows: rows)
+    self.recording = recording.file
+    gesture = classes[prediction.classIndex]
+    confidence = prediction.confidence
+    windows = zip(recording.windows, rows).map { index, row in
+      Window(
+        start: Int(data.windowStarts[index]) - recording.rows.lowerBound,
+        gesture: classes[Prediction(windows: [row]).classIndex], probabilities: row)
+    }
+  }
+
+  /// The recording, then its windows.
+  func text(sampleRate: Double) -> String {
+    let agreeing = windows.count { $0.gesture == gesture }
+    var table = TextTable(header: ["  from second", "gesture", "confidence"])
+    for window in windows {
+      table.append([
+        "  " + Figure.fixed(Double(window.start) / sampleRate, 2), "\(window.gesture)",
+        Figure.percent(Double(window.probabilities.max() ?? 0)),
+      ])
+    }
+    return "\(recording): gesture \(gesture), confidence \(Figure.percent(Double(confidence))), "
+      + "\(agreeing) of \(Figure.count(windows.count, "window"))\n\(table.text)"
+  }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import Recordings
+import SignalProcessing
+
+/// What one recording holds, and what its path says.
+struct RecordingInspection: Inspection {
+  struct Channel: Encodable {
+    let column: Int
+    let name: String?
+    let mean: Double
+    let deviation: Double
+    let minimum: Double
+    let maximum: Double
+  }
+
+  let kind = "recording"
+  let path: String
+  let bytes: Int
+  let samples: Int
+  let seconds: Double
+  let sampleRate: Double
+  let columns: Int
+  let windows: Int
+  let session: Int?
+  let gesture: Int?
+  let subject: Int?
+  let channels: [Channel]
+
+  enum CodingKeys: String, CodingKey {
+    case kind, path, bytes, samples, seconds, columns, windows, session, gesture, subject, channels
+    case sampleRate = "sample_rate"
+  }
+
+  /// - Throws: what is wrong with the recording, or with the rate.
+  init(_ path: String, options: SignalOptions) throws {
+    let selection = options.channels ?? .firstEight
+    let recording = try RecordingReader(options: ReadOptions(channels: selection)).read(path)
+    let geometry = try WindowGeometry(sampleRate: options.sampleRate ?? 512)
+    let layout = RecordingLayout(path: path)
+    self.path = path
+    bytes = recording.byteCount
+    samples = recording.sampleCount
+    sampleRate = options.sampleRate ?? 512
+    seconds = Double(recording.sampleCount) / sampleRate
+    columns = recording.columnCount
+    windows = geometry.count(in: recording.sampleCount)
+    (session, gesture, subject) = (layout.session, layout.gesture, layout.subject)
+    let statistics = ChannelStatistics(
+      SignalBlocks(recording.samples, channels: recording.channelCount))
+    channels = selection.columns.enumerated().map { index, column in
+      let values = stride(from: index, to: recording.samples.count, by: recording.channelCount)
+        .lazy.map { recording.samples[$0] }
+      return Channel(
+        column: column, name: recording.columnNames?[column - 1], mean: statistics.mean[index],
+        deviation: statistics.deviation[index], minimum: values.min() ?? 0,
+        maximum: values.max() ?? 0)
+    }
+  }
+
+  var text: String {
+    func named(_ number: Int?, _ word: String) -> String {
+      number.map { "\(word) \($0)" } ?? "no \(word) in the path"
+    }
+    var table = TextTable(header: ["channel", "name", "mean", "deviation", "lowest", "highest"])
+    for (index, channel) in channels.enumerated() {
+      table.append(
+        ["\(index + 1) (column \(channel.column))", channel.name ?? "-"]
+          + [channel.mean, channel.deviation, channel.minimum, channel.maximum]
+          .map { Figure.fixed($0, 6) })
+    }
+    return """
+      \(path): a recording
+      \(named(session, "session")), \(named(gesture, "gesture")), \(named(subject, "subject"))
+      \(Figure.count(samples, "sample")), \(Figure.fixed(seconds, 2)) s at \
+      \(Figure.fixed(sampleRate, 0)) Hz, \(Figure.count(windows, "window")), \
+      \(Figure.count(columns, "column")), \(Figure.bytes(bytes))
+
+      \(table.text)
+      """
+  }
+}

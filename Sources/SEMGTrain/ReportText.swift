@@ -1,0 +1,73 @@
+import Foundation
+import Training
+
+/// The figures of a part, for people.
+struct ReportText {
+  private let report: PartReport
+
+  init(_ report: PartReport) { self.report = report }
+
+  var text: String {
+    let part = report.part == "all" ? "all recordings" : "the \(report.part) part"
+    let skipped =
+      report.skipped.isEmpty ? "" : ", \(Figure.count(report.skipped.count, "file")) skipped"
+    var blocks = [
+      "On \(part): \(Figure.count(report.recordings, "recording")), "
+        + "\(Figure.count(report.windows, "window"))\(skipped)",
+      summary,
+    ]
+    let who = report.models.count > 1 ? "ensemble" : report.models.keys.first ?? "model"
+    blocks.append("Confusion of the windows (\(who)):\n" + Self.confusion(report.ensemble))
+    blocks.append("By gesture (\(who)):\n" + Self.perClass(report.ensemble))
+    if report.ensemble.perSubject.count > 1 {
+      blocks.append("By subject (\(who)):\n" + Self.perSubject(report.ensemble))
+    }
+    return blocks.joined(separator: "\n\n")
+  }
+
+  private var summary: String {
+    var table = TextTable(header: ["", "accuracy", "macro-F1", "recordings right"])
+    func append(_ name: String, _ metrics: Metrics) {
+      table.append([
+        name, Figure.percent(metrics.accuracy), Figure.fixed(metrics.macroF1, 4),
+        Figure.percent(metrics.recordingAccuracy),
+      ])
+    }
+    for (name, metrics) in report.models.sorted(by: { $0.key < $1.key }) { append(name, metrics) }
+    if report.models.count > 1 { append("ensemble", report.ensemble) }
+    return table.text
+  }
+
+  private static func confusion(_ metrics: Metrics) -> String {
+    let names = metrics.perClass.map { "→ \($0.gesture)" }
+    var table = TextTable(header: ["gesture"] + names)
+    for (row, entry) in zip(metrics.confusion, metrics.perClass) {
+      table.append(["\(entry.gesture)"] + row.map(String.init))
+    }
+    return table.text
+  }
+
+  private static func perClass(_ metrics: Metrics) -> String {
+    var table = TextTable(header: ["gesture", "precision", "recall", "F1", "windows"])
+    for entry in metrics.perClass {
+      table.append([
+        "\(entry.gesture)", Figure.percent(entry.precision), Figure.percent(entry.recall),
+        Figure.fixed(entry.f1, 4), "\(entry.windows)",
+      ])
+    }
+    return table.text
+  }
+
+  private static func perSubject(_ metrics: Metrics) -> String {
+    var table = TextTable(header: ["subject", "accuracy", "macro-F1", "windows"])
+    let subjects = metrics.perSubject.sorted {
+      (Int($0.key) ?? .max, $0.key) < (Int($1.key) ?? .max, $1.key)
+    }
+    for (subject, entry) in subjects {
+      table.append([
+        subject, Figure.percent(entry.accuracy), Figure.fixed(entry.macroF1, 4), "\(entry.windows)",
+      ])
+    }
+    return table.text
+  }
+}

@@ -1,0 +1,169 @@
+import ArgumentParser
+import Artifacts
+import Foundation
+import Recordings
+import Training
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Find recordings, train the models, write artifacts, evaluate on the test part.")
+
+  @OptionGroup(title: "Recordings") var data: DataOptions
+  @OptionGroup(title: "Split") var split: SplitOptions
+  @OptionGroup(title: "Training") var training: TrainingOptions
+  @OptionGroup(title: "Device") var device: DeviceOptions
+  @OptionGroup(title: "Output") var artifacts: ArtifactOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func run() throws {
+    let console = output.console
+    let settings = try TrainSettings(self)
+    settings.device.announce(on: console)
+    try OutputPath.check(settings.output)
+    let prepared = try prepare(settings, console: console)
+    settings.explain(prepared, on: console)
+
+    let directory = try RunDirectory(creating: settings.output)
+    if let earlier = directory.earlierRun {
+      console.note("\(settings.output) held artifacts already: renamed \(earlier)")
+    }
+    // The directory is locked as long as the object lives.
+    let report = try withExtendedLifetime(directory) {
+      try train(settings, prepared, in: directory, console: console)
+    }
+    guard let report else {
+      throw CommandFailure(.interrupted, OutputPath.contentsAfterInterrupt(directory.path))
+    }
+    try print(report, prepared: prepared, on: console)
+  }
+
+  /// - Returns: nil where the run was stopped.
+  private func train(
+    _ settings: TrainSettings, _ prepared: PreparedRecordings, in directory: RunDirectory,
+    console: Console
+  ) throws -> RunReport? {
+    try directory.write(
+      Preprocessing(
+        settings.data, preparation: settings.preparation, prepared: prepared,
+        recipe: settings.run.recipe))
+    let run = TrainingRun(
+      data: prepared, device: settings.device.device, settings: settings.run,
+      directory: directory.path)
+    let progress = TrainingProgress(console: console)
+    defer { console.clearProgress() }
+    return try Interrupt.deferred {
+      try run.train(report: progress.report, shouldStop: { Interrupt.isRequested })
+    }
+  }
+
+  private func prepare(_ settings: TrainSettings, console: Console) throws -> PreparedRecordings {
+    let selected = try settings.data.select(by: settings.split)
+    console.note(
+      "reading \(Figure.count(selected.split.parts.count { $0 != nil }, "recording")) "
+        + "below \(settings.data.directory)")
+    let prepared = try settings.preparation.prepare(
+      selected.descriptors, split: selected.split, statistics: settings.run.recipe.statistics,
+      problems: selected.problems)
+    for problem in prepared.skipped { console.warning("skipped: \(problem)") }
+    try settings.check(classes: prepared.classes)
+    return prepared
+  }
+
+  private func print(
+    _ report: RunReport, prepared: PreparedRecordings, on console: Console
+  ) throws {
+    if output.json {
+      try console.result(json: report)
+    } else {
+      try console.result(ReportText(report.test).text)
+      try console.result("")
+      try console.result("Artifacts: " + report.artifacts.joined(separator: ", "))
+    }
+  }
+}
+
+/// How the models are trained: the options, checked against each other.
+struct TrainSettings {
+  let data: DataSettings
+  let split: SplitSettings
+  let device: DeviceSettings
+  let run: RunSettings
+  let output: String
+  let preparation: Preparation
+
+  /// - Throws: `CommandFailure` and others for settings that contradict each other.
+  init(_ command: TrainCommand) throws {
+    device = try DeviceSettings(command.device)
+    data = try DataSettings(command.data, threads: device.threads)
+    preparation = try data.preparation
+    split = try SplitSettings(command.split)
+    output = command.artifacts.output
+    run = try command.training.settings(seed: split.seed)
+    guard !output.isEmpty else {
+      throw CommandFailure(.usage, "--output is empty, expected a directory")
+    }
+    let inside = Self.resolved(output) + "/"
+    guard !inside.hasPrefix(Self.resolved(data.directory) + "/") else {
+      throw CommandFailure(
+        .contradiction,
+        "--output \(output) lies in the data directory \(data.directory), where its history.csv "
+          + "would be taken for a recording; choose a directory outside")
+    }
+  }
+
+  /// Finds what contradicts the gestures that were found.
+  func check(classes: [Int]) throws {
+    guard let weights = run.classWeights, weights.count != classes.count else { return }
+    throw CommandFailure(
+      .contradiction,
+      "--class-weights has \(weights.count) weights, expected \(classes.count): one for each of "
+        + "the gestures " + classes.map(String.init).joined(separator: ", "))
+  }
+
+  private static func resolved(_ path: String) -> String {
+    URL(filePath: path).standardizedFileURL.resolvingSymlinksInPath().path
+  }
+}
+
+extension TrainingOptions {
+  /// - Throws: `CommandFailure` for settings that contradict each other.
+  func settings(seed: UInt64) throws -> RunSettings {
+    let models = models ?? ModelKind.allCases
+    if let weights = ensembleWeights, weights.count != models.count {
+      throw CommandFailure(
+        .contradiction,
+        "--ensemble-weights has \(weights.count) weights, expected \(models.count): one a model, "
+          + "in the order of --models \(models.map(\.rawValue).joined(separator: ","))")
+    }
+    if let padding, !models.contains(.inceptionSE) {
+      throw CommandFailure(
+        .contradiction,
+        "--padding \(padding.rawValue) is for inception-se, which is not in --models; "
+          + "drop --padding or add inception-se to --models")
+    }
+    return RunSettings(
+      models: models, epochs: epochs ?? 60, batchSize: batchSize ?? 128, seed: seed,
+      recipe: recipe ?? .standard, padding: padding,
+      classWeights: classWeights.map { $0.map(Float.init) },
+      ensembleWeights: ensembleWeights, maximumMinutes: maxMinutes)
+  }
+}
+
+extension Recipe {
+  /// Where the mean and the deviation of each channel come from.
+  var statistics: Preparation.StatisticsSource {
+    standardizesFiltered ? .filteredTraining : .rawTraining
+  }
+}
+
+extension DataSettings {
+  /// - Throws: `SignalProcessingError` where the rate, the band and the notch contradict each other.
+  var preparation: Preparation {
+    get throws {
+      try Preparation(
+        sampleRate: sampleRate, channels: channels, filters: filters, threads: threads,
+        skipsBadRecordings: skipsBadRecordings)
+    }
+  }
+}

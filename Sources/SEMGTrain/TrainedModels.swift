@@ -1,0 +1,127 @@
+import Artifacts
+import Compute
+import Foundation
+import Networks
+import Training
+
+/// The networks of an ensemble, read from their archives.
+struct TrainedModels {
+  struct Member {
+    /// `inception-se` or `semg-net`; the file's name where two are alike.
+    let name: String
+    let file: String
+    let network: Network
+    let weights: NetworkWeights
+  }
+
+  let members: [Member]
+  /// Of the directory that the archives lie in; nil where it has none.
+  let preprocessing: Preprocessing?
+
+  /// Reads directories that training wrote and single archives.
+  ///
+  /// - Throws: `CommandFailure` and `ArchiveError` for paths that hold no such thing, or models
+  ///   that do not belong together.
+  init(_ paths: [String]) throws {
+    let files = try paths.flatMap(Self.archives)
+    let contents = try files.map { try KerasArchive.read($0) }
+    let kinds = contents.map { Self.kind(of: $0.network) }
+    members = zip(files, zip(contents, kinds)).map { file, model in
+      let isAlone = kinds.count { $0 == model.1 } == 1
+      return Member(
+        name: isAlone ? model.1.rawValue : file, file: file, network: model.0.network,
+        weights: model.0.weights)
+    }
+    let found = try files.map { try RunDirectory.preprocessing(for: $0) }
+    guard Set(found.map { $0 == nil }).count <= 1, found.allSatisfy({ $0 == found.first ?? nil })
+    else {
+      throw CommandFailure(
+        .contradiction,
+        "the models were trained on differently prepared recordings; evaluate them one by one: "
+          + files.joined(separator: ", "))
+    }
+    preprocessing = found.first ?? nil
+    try checkAgreement()
+  }
+
+  /// Probabilities `[windows, classes]` of each member.
+  func probabilities(
+    of windows: [Int32], in data: PreparedRecordings, device: any Device, batchSize: Int
+  ) throws -> [(name: String, probabilities: [Float])] {
+    let evaluator = Evaluator(device: device, batchSize: batchSize)
+    var dataset = data.dataset
+    // A device wants a class for each window; where a recording's is unknown, any will do.
+    dataset.labels = dataset.labels.map { max(0, $0) }
+    return try members.map { member in
+      (
+        member.name,
+        try evaluator.probabilities(
+          network: member.network, weights: member.weights, dataset: dataset,
+          windows: windows)
+      )
+    }
+  }
+
+  /// Finds what contradicts the windows and the gestures that the networks are to see.
+  func check(windowLength: Int, channels: Int, classes: [Int]) throws {
+    for member in members {
+      let input = member.network.input
+      guard input.time == windowLength, input.channels == channels else {
+        throw CommandFailure(
+          .contradiction,
+          "\(member.file) takes windows of \(input.time) samples of \(input.channels) channels, "
+            + "the recordings give \(windowLength) of \(channels); see --sample-rate and --channels"
+        )
+      }
+      guard member.network.classes == classes.count else {
+        throw CommandFailure(
+          .contradiction,
+          "\(member.file) tells \(member.network.classes) gestures apart, the training part of the "
+            + "recordings has \(classes.count): \(classes.map(String.init).joined(separator: ", "))"
+        )
+      }
+    }
+  }
+
+  /// Finds weights that are not one a model.
+  func check(ensembleWeights: [Double]?) throws {
+    guard let weights = ensembleWeights, weights.count != members.count else { return }
+    throw CommandFailure(
+      .contradiction,
+      "--ensemble-weights has \(weights.count) weights, expected \(members.count): one for each of "
+        + members.map(\.file).joined(separator: ", "))
+  }
+
+  private func checkAgreement() throws {
+    guard let first = members.first else { return }
+    for member in members.dropFirst() where member.network.classes != first.network.classes {
+      throw CommandFailure(
+        .contradiction,
+        "\(first.file) tells \(first.network.classes) gestures apart, \(member.file) "
+          + "\(member.network.classes); expected models of the same gestures")
+    }
+  }
+
+  /// The archives that a path stands for: itself, or those in a directory, in the ensemble's order.
+  private static func archives(_ path: String) throws -> [String] {
+    try InputPath.check(path)
+    guard InputPath.isDirectory(path) else { return [path] }
+    let names = try? FileManager.default.contentsOfDirectory(atPath: path)
+    let archives = (names ?? []).filter { $0.hasSuffix(".keras") && !$0.hasPrefix(".") }.sorted()
+    guard !archives.isEmpty else {
+      throw CommandFailure(
+        .unreadable,
+        "\(path): found no .keras file, expected a directory that training wrote")
+    }
+    let directory = path.hasSuffix("/") ? String(path.dropLast()) : path
+    return archives.map { "\(directory)/\($0)" }
+  }
+
+  /// By what sets the two apart, whatever a file or its layers are called.
+  private static func kind(of network: Network) -> ModelKind {
+    let attends = network.layers.contains { layer in
+      if case .multiHeadAttention = layer.kind { true } else { false }
+    }
+    return attends ? .inceptionSE : .semgNet
+  }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Compute
+import Training
+
+/// Where a run's files go.
+struct ArtifactOptions: ParsableArguments {
+  @Option(
+    help: .init(
+      "The directory of the artifacts; an old one is renamed DIR.1, DIR.2, …", valueName: "dir"),
+    completion: .directory)
+  var output = "artifacts_final"
+}
+
+/// How the models are trained.
+struct TrainingOptions: ParsableArguments {
+  @Option(
+    help: .init(
+      "standard, or published: as published, with its quirks. (default: standard)",
+      valueName: "recipe"),
+    completion: .list(Recipe.names), transform: OptionValue.choice)
+  var recipe: Recipe?
+  @Option(
+    help: .init("inception-se, semg-net, or both. (default: both)", valueName: "models"),
+    completion: .list(ModelKind.names), transform: OptionValue.choices)
+  var models: [ModelKind]?
+  @Option(
+    help: .init(
+      "causal or same: padding of the dilated convolutions. (default: by recipe)",
+      valueName: "padding"),
+    completion: .list(Padding.names), transform: OptionValue.choice)
+  var padding: Padding?
+  @Option(
+    help: .init("Epochs a model. (default: 60)", valueName: "number"),
+    transform: OptionValue.number(1...1_000_000))
+  var epochs: Int?
+  @Option(
+    help: .init("Stop training after so many minutes.", valueName: "minutes"),
+    transform: OptionValue.positive)
+  var maxMinutes: Double?
+  @Option(
+    help: .init("Samples a batch. (default: 128)", valueName: "number"),
+    transform: OptionValue.number(1...65536))
+  var batchSize: Int?
+  @Option(
+    help: .init(
+      "Weight of each gesture in the loss. (default: 1,1.5,1.5,1,1 for five, else equal)",
+      valueName: "weights"),
+    transform: OptionValue.positives)
+  var classWeights: [Double]?
+  @Option(
+    help: .init("Weight of each model in the ensemble. (default: equal)", valueName: "weights"),
+    transform: OptionValue.weights)
+  var ensembleWeights: [Double]?
+}

@@ -1,0 +1,29 @@
+import CHDF5
+import COneDNN
+import CZip
+
+/// What `--version` prints.
+enum Version {
+  static let program = "0.1.0"
+
+  /// The program and the libraries that it runs with, a line each.
+  static var text: String {
+    """
+    semg-train \(program)
+    oneDNN \(oneDNN)
+    HDF5 \(hdf5)
+    libzip \(String(cString: zip_libzip_version()))
+    """
+  }
+
+  static var oneDNN: String {
+    let version = dnnl_version().pointee
+    return "\(version.major).\(version.minor).\(version.patch)"
+  }
+
+  private static var hdf5: String {
+    var (major, minor, release): (UInt32, UInt32, UInt32) = (0, 0, 0)
+    guard H5get_libversion(&major, &minor, &release) >= 0 else { return "of an unknown version" }
+    return "\(major).\(minor).\(release)"
+  }
+}
