@@ -1,0 +1,141 @@
+import Foundation
+import Testing
+
+/// Wrong usage, as a user meets it: the exit code, and a sentence with the nearest right thing.
+struct UsageTests {
+  struct Mistake: CustomTestStringConvertible {
+    let arguments: [String]
+    let status: Int32
+    let says: [String]
+
+    init(_ line: String, _ status: Int32, _ says: String...) {
+      arguments = line.split(separator: " ").map(String.init)
+      self.status = status
+      self.says = says
+    }
+
+    var testDescription: String { arguments.joined(separator: " ") }
+  }
+
+  static let mistakes = [
+    Mistake("--epoch 3", 64, "--epoch is no option of train", "Did you mean --epochs?"),
+    Mistake("-epochs 3", 64, "-epochs is no option", "Did you mean --epochs?"),
+    Mistake("--bogus", 64, "--bogus is no option of train"),
+    Mistake("split --epochs 3", 64, "--epochs is an option of train, not of split"),
+    Mistake("trian", 64, "trian is no command", "Did you mean semg-train train?"),
+    Mistake("--json split", 64, "the command comes first: semg-train split"),
+    Mistake("epochs 3", 64, "epochs is no command"),
+    Mistake("train epochs 3", 64, "Did you mean --epochs?"),
+    Mistake("/tmp", 64, "semg-train --data /tmp"),
+    Mistake("tune", 64, "tune is planned but not built yet"),
+    Mistake("parity", 64, "parity is planned but not built yet"),
+    Mistake("--resume", 64, "--resume is planned but not built yet"),
+    Mistake("--config x.yaml", 64, "--config is planned but not built yet"),
+    Mistake("--precision bf16", 64, "bf16 is planned but not built yet"),
+    Mistake("--recipe publised", 64, "expected standard or published", "Did you mean published?"),
+    Mistake("--models inceptin-se", 64, "Did you mean inception-se?"),
+    Mistake("--models semg-net,semg-net", 64, "at most once"),
+    Mistake("--padding casual", 64, "Did you mean causal?"),
+    Mistake("--device cuda", 64, "Did you mean gpu?"),
+    Mistake("--epochs sixty", 64, "--epochs", "expected a whole number"),
+    Mistake("--epochs 0", 64, "expected a whole number"),
+    Mistake("--max-minutes -1", 64, "not below 0"),
+    Mistake("--epochs --json", 64, "--epochs needs a value"),
+    Mistake("--class-weights 1,x", 64, "expected numbers"),
+    Mistake("--channels 8-1", 64, "expected columns such as 1-8"),
+    Mistake("--notch loud", 64, "hertz"),
+    Mistake("evaluate --part tests", 64, "expected test, validation, train or all"),
+    Mistake("predict", 64, "path"),
+    Mistake("--device gpu", 69, "--device cpu"),
+    Mistake("--device gpu:1", 69, "--device cpu"),
+    Mistake("--precision fp16", 78, "fp32"),
+    Mistake("--split x.csv --train-sessions 1", 78, "--split", "--train-sessions"),
+    Mistake("--padding same --models semg-net", 78, "drop --padding"),
+    Mistake("--ensemble-weights 1 ", 78, "expected 2"),
+    Mistake("--sample-rate 90", 78, "--notch off"),
+    Mistake("--data d --output d/out", 78, "lies in the data directory"),
+    Mistake("", 66, "data: found nothing there"),
+    Mistake("inspect nothing.csv", 66, "no such file"),
+    Mistake("evaluate nowhere", 66, "no such file"),
+    Mistake("predict x.csv", 66, "no such file"),
+    Mistake("--output /dev/null", 73, "expected a directory"),
+    Mistake("--output /dev/null/x", 73, "/dev/null is a file"),
+  ]
+
+  @Test(arguments: mistakes)
+  func mistakesAreExplainedOnStandardErrorAlone(_ mistake: Mistake) throws {
+    let semgTrain = try SemgTrain()
+    let outcome = try semgTrain.run(mistake.arguments)
+    #expect(outcome.status == mistake.status, "\(outcome.error)")
+    #expect(outcome.output.isEmpty)
+    for sentence in mistake.says {
+      #expect(outcome.error.contains(sentence), "\(outcome.error)")
+    }
+    #expect(semgTrain.directory.names().filter { !$0.hasPrefix(".") }.isEmpty)
+  }
+
+  @Test func pathsThatLeadNowhereGetTheNearestOne() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory.file("recordings/Session1")
+    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    let misspelt = try semgTrain("split", "--data", "recodings/Session1")
+    #expect(misspelt.status == 66)
+    #expect(misspelt.error.contains("Did you mean recordings/Session1?"))
+    let empty = try semgTrain("split", "--data", "recordings")
+    #expect(empty.status == 66)
+    #expect(empty.error.contains("found no CSV file below it"))
+  }
+
+  @Test func helpAndVersionGoToStandardOutput() throws {
+    let semgTrain = try SemgTrain()
+    for arguments in [["--help"], ["-h"], ["help"], ["train", "--help"], ["help", "split"]] {
+      let outcome = try semgTrain.run(arguments)
+      #expect(outcome.status == 0)
+      #expect(outcome.output.contains("USAGE: semg-train"))
+      #expect(outcome.error.isEmpty)
+    }
+    let version = try semgTrain("--version")
+    #expect(version.status == 0)
+    let names = version.output.split(separator: "\n").map { $0.prefix { $0 != " " } }
+    #expect(names == ["semg-train", "oneDNN", "HDF5", "libzip"])
+    #expect(try semgTrain("train", "--version").output == version.output)
+  }
+
+  @Test func whatIsNotBuiltYetIsNotInTheHelp() throws {
+    let semgTrain = try SemgTrain()
+    let help = try semgTrain("--help").output + semgTrain("train", "--help").output
+    for word in ["tune", "export", "download", "report", "crossval", "parity", "resume", "bf16"] {
+      #expect(!help.contains(word))
+    }
+  }
+
+  @Test func devicesAreListedForPeopleAndForPrograms() throws {
+    let semgTrain = try SemgTrain()
+    let outcome = try semgTrain("devices", "--json")
+    #expect(outcome.status == 0)
+    let json = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+    let devices = try #require(json as? [[String: Any]])
+    let keys: Set = [
+      "index", "name", "type", "platform", "driver", "memory_bytes", "fp16", "tensor_cores",
+      "chosen_by",
+    ]
+    for device in devices { #expect(Set(device.keys).isSuperset(of: keys)) }
+    #expect(devices.filter { ($0["chosen_by"] as? [String])?.contains("auto") == true }.count == 1)
+    #expect(try semgTrain("devices").output.contains("oneDNN"))
+  }
+
+  @Test func aReaderThatGoesAwayEndsTheProgramQuietly() throws {
+    let semgTrain = try SemgTrain()
+    let outcome = try semgTrain("--help", shell: "set -o pipefail; f() { exec \"$@\" | true; }; f")
+    #expect([0, 141].contains(outcome.status))
+    #expect(outcome.error.isEmpty)
+  }
+
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+  func standardOutputThatIsFullIsAFailedWrite() throws {
+    let semgTrain = try SemgTrain()
+    let outcome = try semgTrain("--help", shell: "f() { \"$@\" > /dev/full; }; f")
+    #expect(outcome.status == 74)
+    #expect(outcome.error.contains("No space left on device"))
+  }
+}
