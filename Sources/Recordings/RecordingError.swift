@@ -42,6 +42,7 @@ public enum RecordingError: Error, Equatable, Sendable {
   case mixedFirstLine(file: String, column: Int, found: String)
   case notANumber(file: String, line: Int, column: Int, found: String)
   case notFinite(file: String, line: Int, column: Int, found: String)
+  case valueTooLarge(file: String, line: Int, column: Int, found: Double, limit: Double)
   case emptyCell(file: String, line: Int, column: Int)
   case tooShort(file: String, samples: Int, minimum: Int)
 
@@ -78,7 +79,8 @@ extension RecordingError {
       .missingColumn(let file, _, _, _), .wrongDelimiter(let file, _, _),
       .raggedRow(let file, _, _, _), .cutMidLine(let file, _, _, _), .blankLine(let file, _),
       .mixedFirstLine(let file, _, _), .notANumber(let file, _, _, _),
-      .notFinite(let file, _, _, _), .emptyCell(let file, _, _), .tooShort(let file, _, _),
+      .notFinite(let file, _, _, _), .valueTooLarge(let file, _, _, _, _),
+      .emptyCell(let file, _, _), .tooShort(let file, _, _),
       .noGesture(let file), .noSession(let file), .noSubject(let file),
       .sameSamples(let file, _, _, _):
       file
@@ -153,6 +155,9 @@ extension RecordingError: CustomStringConvertible {
       "\(file):\(line): found \(found) in column \(column), expected a number"
     case .notFinite(let file, let line, let column, let found):
       "\(file):\(line): found \(found) in column \(column), expected a finite number"
+    case .valueTooLarge(let file, let line, let column, let found, let limit):
+      "\(file):\(line): found \(found) in column \(column), "
+        + "expected a number between \(-limit) and \(limit)"
     case .emptyCell(let file, let line, let column):
       "\(file):\(line): found an empty cell in column \(column), expected a number"
     case .tooShort(let file, let samples, let minimum):

@@ -71,6 +71,16 @@ public struct SignalBlocks: Sendable {
     blocks[channel / 8 * samples + sample][channel % 8]
   }
 
+  /// The greatest magnitude among all samples; zero where there are none.
+  public var largestMagnitude: Double {
+    var (most, least) = (Block.zero, Block.zero)
+    for block in blocks {
+      most = pointwiseMax(most, block)
+      least = pointwiseMin(least, block)
+    }
+    return max(most.max(), -least.min())
+  }
+
   /// Writes the samples, interleaved `[T, C]` and rounded to single precision.
   public func write(to values: UnsafeMutableBufferPointer<Float>) {
     precondition(values.count == samples * channels, "the place has another size than the signal")

@@ -50,6 +50,9 @@ extension Preparation {
       var signal = spare.withLock { $0.popLast() } ?? SignalBlocks(channels: channels.count)
       defer { spare.withLock { $0.append(signal) } }
       recording.samples.withUnsafeBufferPointer { signal.load($0) }
+      if signal.largestMagnitude > Self.largestSample {
+        throw tooLargeValue(in: recording, file: items[index].file)
+      }
       var statistics: ChannelStatistics?
       let isFitted = items[index].part == .train
       if isFitted, case .rawTraining = source { statistics = ChannelStatistics(signal) }
@@ -63,6 +66,19 @@ extension Preparation {
     }
     return FilteredRecordings(
       values: report.values, fingerprints: report.fingerprints, problems: report.problems)
+  }
+
+  /// Beyond it, filters and squares would leave the range of single precision. No instrument's unit
+  /// comes near.
+  static let largestSample = 1e15
+
+  private func tooLargeValue(in recording: Recording, file: String) -> RecordingError {
+    let place = recording.samples.firstIndex { abs($0) > Self.largestSample } ?? 0
+    let (row, channel) = place.quotientAndRemainder(dividingBy: channels.count)
+    return .valueTooLarge(
+      file: file, line: row + (recording.columnNames == nil ? 1 : 2),
+      column: channels.columns[channel], found: recording.samples[place],
+      limit: Self.largestSample)
   }
 
   /// Lays the recordings one after another, standardized, and lists their windows.

@@ -57,6 +57,16 @@ import Testing
   }
 
   @Test(arguments: [1, 8, 9])
+  func findsTheLargestMagnitude(channels: Int) {
+    var signal = ScipyCase.signal(samples: 13, channels: channels)
+    signal[3 * channels] = -7
+    #expect(SignalBlocks(signal, channels: channels).largestMagnitude == 7)
+    signal[5 * channels - 1] = 8
+    #expect(SignalBlocks(signal, channels: channels).largestMagnitude == 8)
+    #expect(SignalBlocks(channels: channels).largestMagnitude == 0)
+  }
+
+  @Test(arguments: [1, 8, 9])
   func blocksGiveBackWhatTheyTook(channels: Int) {
     let signal = ScipyCase.signal(samples: 13, channels: channels)
     #expect(SignalBlocks(signal, channels: channels).interleaved == signal)

@@ -189,6 +189,20 @@ private let realRecordingsAreNeeded =
     }
   }
 
+  @Test func refusesValuesBeyondSinglePrecision() throws {
+    let recorded = try Recorded()
+    let bad = Recorded.path(1, 1, 0, 1)
+    var rows = Recorded.text(300, seed: 1).split(separator: "\n").map(String.init)
+    rows[41] = "0,0,-1e300,0,0,0,0,0"
+    try recorded.write(bad, (["a,b,c,d,e,f,g,h"] + rows).joined(separator: "\n") + "\n")
+    let problems = #expect(throws: RecordingProblems.self) { try recorded.prepare() }?.problems
+    #expect(
+      problems == [
+        .valueTooLarge(
+          file: recorded.directory + "/" + bad, line: 43, column: 3, found: -1e300, limit: 1e15)
+      ])
+  }
+
   @Test func skipsBadRecordingsAndCountsThem() throws {
     let recorded = try Recorded()
     let bad = Recorded.path(1, 1, 0, 1)
