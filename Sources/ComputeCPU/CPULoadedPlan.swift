@@ -27,7 +27,7 @@ public final class CPULoadedPlan: LoadedPlan {
     vl_set_threads(Int32(device.threads))
     pool = MemoryPool(device: device.name)
     scratch = SharedScratch()
-    oneDNN = try OneDNN(device: device.name, pool: pool)
+    oneDNN = try OneDNN(device: device.name, threads: device.threads, pool: pool)
     var schedules: [ProgramID: Schedule] = [:]
     for id in options.programs {
       guard let program = plan.programs[id] else { continue }

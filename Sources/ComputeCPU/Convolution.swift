@@ -3,6 +3,10 @@ import Compute
 
 /// One direction of a convolution: a primitive for each live batch size, over tensors that stay
 /// channels-last (`nwc`) and a kernel that oneDNN lays out as it likes.
+///
+/// The input's gradient is a convolution too, of the output's gradient with the kernel's taps
+/// reversed and transposed. It is computed as one: oneDNN's forward pass reaches the peak for every
+/// dilation, its backward pass falls to half of it at short inputs, and to less at wide dilations.
 final class Convolution {
   enum Direction: Hashable {
     case forward, backwardInput, backwardKernel
@@ -14,6 +18,13 @@ final class Convolution {
     var kernelID: TensorID
     var kernel: UnsafeMutableRawPointer
     var bias: UnsafeMutableRawPointer?
+  }
+
+  /// What is added to a forward result in the same pass: nothing, what its tensor holds already, or
+  /// another tensor of the same shape.
+  enum Sum {
+    case none, inPlace
+    case tensor(UnsafeMutableRawPointer)
   }
 
   private struct Variant {
@@ -29,17 +40,20 @@ final class Convolution {
   private let direction: Direction
   private let tensors: Tensors
   private let isInference: Bool
+  /// What the result is added to.
+  private let sum: Sum
   private var variants: [Variant] = []
 
   init(
     _ oneDNN: OneDNN, _ shape: Conv1DShape, _ direction: Direction, _ tensors: Tensors,
-    isInference: Bool = false
+    isInference: Bool = false, sum: Sum = .none
   ) {
     self.oneDNN = oneDNN
     self.shape = shape
     self.direction = direction
     self.tensors = tensors
     self.isInference = isInference
+    self.sum = sum
   }
 
   func execute(live: Int) throws(DeviceError) {
@@ -65,8 +79,18 @@ final class Convolution {
     var input, output, kernel, plainKernel, bias: dnnl_memory_desc_t
   }
 
+  /// The convolution that oneDNN runs: that of the plan, or for an input's gradient, the one from
+  /// the output's channels to the input's.
+  private var padding: (left: Int, right: Int) {
+    let (left, right) = (shape.leftPadding, shape.rightPadding)
+    return direction == .backwardInput ? (right, left) : (left, right)
+  }
+
   private func descriptions(live: Int) throws(DeviceError) -> Descriptions {
-    let (time, i, o, k) = (shape.time, shape.inputChannels, shape.outputChannels, shape.taps)
+    let (time, k) = (shape.time, shape.taps)
+    let isReversed = direction == .backwardInput
+    let i = isReversed ? shape.outputChannels : shape.inputChannels
+    let o = isReversed ? shape.inputChannels : shape.outputChannels
     return Descriptions(
       input: try oneDNN.describe([live, i, time], strides: [i * time, 1, i]),
       output: try oneDNN.describe([live, o, time], strides: [o * time, 1, o]),
@@ -79,42 +103,34 @@ final class Convolution {
     let d = try descriptions(live: live)
     let description = try primitiveDescription(d, live: live)
     defer { dnnl_primitive_desc_destroy(description) }
-    let input = try oneDNN.memory(d.input, at: tensors.input)
-    let output = try oneDNN.memory(d.output, at: tensors.output)
-    switch direction {
-    case .forward:
-      let weights = try oneDNN.weights(
-        tensors.kernelID, at: tensors.kernel, plain: d.plainKernel,
-        wanted: query(description, dnnl_query_weights_md))
-      var arguments = [
-        (DNNL_ARG_SRC, input), (DNNL_ARG_WEIGHTS_0, weights.memory), (DNNL_ARG_DST, output),
-      ]
-      if let bias = tensors.bias {
-        arguments.append((DNNL_ARG_BIAS, try oneDNN.memory(d.bias, at: bias)))
-      }
-      let primitive = try OneDNNPrimitive(
-        oneDNN, description, name: "conv1d_forward", arguments: arguments)
-      return Variant(live: live, primitive: primitive, weights: weights)
-    case .backwardInput:
-      let weights = try oneDNN.weights(
-        tensors.kernelID, at: tensors.kernel, plain: d.plainKernel,
-        wanted: query(description, dnnl_query_weights_md))
-      let primitive = try OneDNNPrimitive(
-        oneDNN, description, name: "conv1d_backward_input",
-        arguments: [
-          (DNNL_ARG_DIFF_SRC, input), (DNNL_ARG_WEIGHTS_0, weights.memory),
-          (DNNL_ARG_DIFF_DST, output),
-        ])
-      return Variant(live: live, primitive: primitive, weights: weights)
-    case .backwardKernel:
-      return try kernelVariant(live: live, d, description, input: input, output: output)
+    if direction == .backwardKernel { return try kernelVariant(live: live, d, description) }
+    let isReversed = direction == .backwardInput
+    let input = try oneDNN.memory(d.input, at: isReversed ? tensors.output : tensors.input)
+    let output = try oneDNN.memory(d.output, at: isReversed ? tensors.input : tensors.output)
+    let weights = try oneDNN.weights(
+      tensors.kernelID, at: tensors.kernel, plain: d.plainKernel,
+      wanted: query(description, dnnl_query_weights_md), reversing: isReversed ? shape : nil)
+    var arguments = [
+      (DNNL_ARG_SRC, input), (DNNL_ARG_WEIGHTS_0, weights.memory), (DNNL_ARG_DST, output),
+    ]
+    if let bias = tensors.bias {
+      arguments.append((DNNL_ARG_BIAS, try oneDNN.memory(d.bias, at: bias)))
     }
+    if case .tensor(let address) = sum {
+      let argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE | DNNL_ARG_SRC_1
+      arguments.append((argument, try oneDNN.memory(d.output, at: address)))
+    }
+    let primitive = try OneDNNPrimitive(
+      oneDNN, description, name: isReversed ? "conv1d_backward_input" : "conv1d_forward",
+      arguments: arguments)
+    return Variant(live: live, primitive: primitive, weights: weights)
   }
 
   private func kernelVariant(
-    live: Int, _ d: Descriptions, _ description: dnnl_primitive_desc_t, input: OneDNNMemory,
-    output: OneDNNMemory
+    live: Int, _ d: Descriptions, _ description: dnnl_primitive_desc_t
   ) throws(DeviceError) -> Variant {
+    let input = try oneDNN.memory(d.input, at: tensors.input)
+    let output = try oneDNN.memory(d.output, at: tensors.output)
     let plain = try oneDNN.memory(d.plainKernel, at: tensors.kernel)
     var wanted = try query(description, dnnl_query_diff_weights_md)
     var plainDescription = d.plainKernel
@@ -154,49 +170,65 @@ final class Convolution {
     var operation = dnnl_convolution_desc_t()
     let strides: [dnnl_dim_t] = [1]
     let dilations = [dnnl_dim_t(shape.dilation - 1)]
-    let left = [dnnl_dim_t(shape.leftPadding)]
-    let right = [dnnl_dim_t(shape.rightPadding)]
-    let algorithm = dnnl_convolution_direct
-    let call: String
-    let status: dnnl_status_t
-    switch direction {
-    case .forward:
-      call = "dnnl_dilated_convolution_forward_desc_init"
+    let left = [dnnl_dim_t(padding.left)]
+    let right = [dnnl_dim_t(padding.right)]
+    guard direction == .backwardKernel else {
       let kind = isInference ? dnnl_forward_inference : dnnl_forward_training
-      status = dnnl_dilated_convolution_forward_desc_init(
-        &operation, kind, algorithm, &d.input, &d.kernel, &bias, &d.output, strides, dilations,
-        left, right)
-    case .backwardInput:
-      call = "dnnl_dilated_convolution_backward_data_desc_init"
-      status = dnnl_dilated_convolution_backward_data_desc_init(
-        &operation, algorithm, &d.input, &d.kernel, &d.output, strides, dilations, left, right)
-    case .backwardKernel:
-      call = "dnnl_dilated_convolution_backward_weights_desc_init"
-      status = dnnl_dilated_convolution_backward_weights_desc_init(
-        &operation, algorithm, &d.input, &d.kernel, &bias, &d.output, strides, dilations, left,
-        right)
+      try oneDNN.check(
+        dnnl_dilated_convolution_forward_desc_init(
+          &operation, kind, dnnl_convolution_direct, &d.input, &d.kernel, &bias, &d.output,
+          strides, dilations, left, right),
+        "dnnl_dilated_convolution_forward_desc_init")
+      return try create(&operation, hint: nil, output: d.output)
     }
-    try oneDNN.check(status, call)
-    return try create(&operation, live: live)
+    try oneDNN.check(
+      dnnl_dilated_convolution_backward_weights_desc_init(
+        &operation, dnnl_convolution_direct, &d.input, &d.kernel, &bias, &d.output, strides,
+        dilations, left, right),
+      "dnnl_dilated_convolution_backward_weights_desc_init")
+    // The kernel's gradient is chosen with the forward pass in view.
+    let forward = Convolution(oneDNN, shape, .forward, tensors)
+    let hint = try forward.primitiveDescription(forward.descriptions(live: live), live: live)
+    defer { dnnl_primitive_desc_destroy(hint) }
+    return try create(&operation, hint: hint, output: d.output)
   }
 
   private func create(
-    _ operation: inout dnnl_convolution_desc_t, live: Int
+    _ operation: inout dnnl_convolution_desc_t, hint: dnnl_primitive_desc_t?,
+    output: dnnl_memory_desc_t
   ) throws(DeviceError) -> dnnl_primitive_desc_t {
     var result: dnnl_primitive_desc_t?
-    var hint: dnnl_primitive_desc_t?
-    defer { if let hint { dnnl_primitive_desc_destroy(hint) } }
-    if direction != .forward {
-      // The backward passes are chosen with the forward pass in view.
-      let forward = Convolution(oneDNN, shape, .forward, tensors)
-      hint = try forward.primitiveDescription(forward.descriptions(live: live), live: live)
-    }
+    let attributes = try self.attributes(output)
+    defer { dnnl_primitive_attr_destroy(attributes) }
     try oneDNN.check(
-      dnnl_primitive_desc_create(&result, &operation, nil, oneDNN.engine, hint),
+      dnnl_primitive_desc_create(&result, &operation, attributes, oneDNN.engine, hint),
       "dnnl_primitive_desc_create(\(direction))")
     guard let result else {
       throw .unavailable(device: oneDNN.device, reason: "oneDNN has no convolution \(shape)")
     }
     return result
+  }
+
+  private func attributes(
+    _ output: dnnl_memory_desc_t
+  ) throws(DeviceError) -> dnnl_primitive_attr_t? {
+    var attributes: dnnl_primitive_attr_t?
+    try oneDNN.check(dnnl_primitive_attr_create(&attributes), "dnnl_primitive_attr_create")
+    var after: dnnl_post_ops_t?
+    try oneDNN.check(dnnl_post_ops_create(&after), "dnnl_post_ops_create")
+    defer { dnnl_post_ops_destroy(after) }
+    switch sum {
+    case .none: break
+    case .inPlace:
+      try oneDNN.check(dnnl_post_ops_append_sum(after, 1), "dnnl_post_ops_append_sum")
+    case .tensor:
+      var description = output
+      try oneDNN.check(
+        dnnl_post_ops_append_binary(after, dnnl_binary_add, &description),
+        "dnnl_post_ops_append_binary")
+    }
+    try oneDNN.check(
+      dnnl_primitive_attr_set_post_ops(attributes, after), "dnnl_primitive_attr_set_post_ops")
+    return attributes
   }
 }

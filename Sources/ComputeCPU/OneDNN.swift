@@ -1,9 +1,11 @@
 import COneDNN
+import CVectorLoops
 import Compute
 
 /// oneDNN's engine and stream, and its status codes as errors by name.
 final class OneDNN {
   let device: String
+  let threads: Int32
   let engine: dnnl_engine_t
   let stream: dnnl_stream_t
   /// Raised whenever a weight may have changed: reordered copies are then made again.
@@ -11,8 +13,9 @@ final class OneDNN {
   private var cachedWeights: [TensorID: [ReorderedWeights]] = [:]
   let pool: MemoryPool
 
-  init(device: String, pool: MemoryPool) throws(DeviceError) {
+  init(device: String, threads: Int, pool: MemoryPool) throws(DeviceError) {
     self.device = device
+    self.threads = Int32(threads)
     self.pool = pool
     var engine: dnnl_engine_t?
     try Self.check(dnnl_engine_create(&engine, dnnl_cpu, 0), "dnnl_engine_create", device)
@@ -94,16 +97,18 @@ final class OneDNN {
   }
 
   /// A copy of a weight in the layout that a primitive wants, shared by all that want the same.
+  ///
+  /// - Parameter reversing: for the convolution that computes an input's gradient.
   func weights(
     _ id: TensorID, at address: UnsafeMutableRawPointer, plain: dnnl_memory_desc_t,
-    wanted: dnnl_memory_desc_t
+    wanted: dnnl_memory_desc_t, reversing shape: Conv1DShape? = nil
   ) throws(DeviceError) -> ReorderedWeights {
     var wantedCopy = wanted
-    for cache in cachedWeights[id] ?? [] {
+    for cache in cachedWeights[id] ?? [] where cache.shape == shape {
       var description = cache.description
       if dnnl_memory_desc_equal(&description, &wantedCopy) != 0 { return cache }
     }
-    let cache = try ReorderedWeights(self, plain: plain, address: address, wanted: wanted)
+    let cache = try ReorderedWeights(self, plain: plain, address: address, wanted: wanted, reversing: shape)
     cachedWeights[id, default: []].append(cache)
     return cache
   }
@@ -181,19 +186,28 @@ final class OneDNNPrimitive {
 final class ReorderedWeights {
   let description: dnnl_memory_desc_t
   let memory: OneDNNMemory
+  /// Set where the kernel is first reversed in time and transposed.
+  let shape: Conv1DShape?
   private unowned let oneDNN: OneDNN
   private let reorder: OneDNNPrimitive?
+  private let address: UnsafeMutablePointer<Float>
+  private let reversed: UnsafeMutablePointer<Float>?
   private var version: UInt64 = 0
 
   init(
     _ oneDNN: OneDNN, plain: dnnl_memory_desc_t, address: UnsafeMutableRawPointer,
-    wanted: dnnl_memory_desc_t
+    wanted: dnnl_memory_desc_t, reversing shape: Conv1DShape?
   ) throws(DeviceError) {
     self.oneDNN = oneDNN
+    self.shape = shape
+    self.address = address.assumingMemoryBound(to: Float.self)
     description = wanted
     var a = plain
     var b = wanted
-    let source = try oneDNN.memory(plain, at: address)
+    reversed = shape.map {
+      oneDNN.pool.array(Float.self, count: $0.taps * $0.inputChannels * $0.outputChannels)
+    }
+    let source = try oneDNN.memory(plain, at: reversed.map { UnsafeMutableRawPointer($0) } ?? address)
     if dnnl_memory_desc_equal(&a, &b) != 0 {
       memory = source
       reorder = nil
@@ -204,8 +218,12 @@ final class ReorderedWeights {
   }
 
   func refresh() throws(DeviceError) {
-    guard let reorder, version != oneDNN.weightsVersion else { return }
-    try reorder.execute()
+    guard version != oneDNN.weightsVersion else { return }
+    if let shape, let reversed {
+      vl_flip_kernel(
+        oneDNN.threads, reversed, address, shape.taps, shape.inputChannels, shape.outputChannels)
+    }
+    try reorder?.execute()
     version = oneDNN.weightsVersion
   }
 }
