@@ -35,7 +35,7 @@ extension FusionFinder {
     return result
   }
 
-  private func normBlock(at index: Int) -> NormBlock? {
+  func normBlock(at index: Int) -> NormBlock? {
     var block: NormBlock
     switch self[index] {
     case .batchNormForward(

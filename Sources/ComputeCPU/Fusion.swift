@@ -123,7 +123,7 @@ struct FusionFinder {
   func groups() -> [FusedGroup] {
     var taken: Set<Int> = []
     var result: [FusedGroup] = []
-    for group in attentionGroups() + normBlockGroups() {
+    for group in attentionGroups() + squeezeBlockGroups() + normBlockGroups() {
       guard taken.isDisjoint(with: group.operations) else { continue }
       taken.formUnion(group.operations)
       result.append(group)

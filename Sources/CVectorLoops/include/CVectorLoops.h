@@ -123,6 +123,52 @@ long vl_norm_block_lanes(const vl_norm_block *a);
 void vl_norm_block_forward(int threads, const vl_norm_block *a, long live);
 void vl_norm_block_backward(int threads, const vl_norm_block *a, long live);
 
+// MARK: A squeeze-excitation block as one
+
+/// One convolution's output [B, T, channels] with its normalization; the statistics are made before.
+typedef struct {
+  long channels;
+  const float *input, *mean, *factor, *beta;
+  // Backward only.
+  const float *gamma, *variance;
+  float epsilon;
+  float *input_gradient, *gamma_gradient, *beta_gradient;
+  /// 3 * channels.
+  float *factors;
+} vl_squeeze_branch;
+
+enum { vl_squeeze_branches = 4 };
+
+/// Branches side by side [B, T, C], dropped out, squeezed to U units, excited, and added to a
+/// shortcut. Kernels: squeeze [C, U], excite [U, C].
+typedef struct {
+  long time, channels, units, branch_count;
+  vl_squeeze_branch branches[vl_squeeze_branches];
+  /// 0 for no dropout.
+  uint32_t threshold;
+  float keep_scale;
+  vl_random random;
+  const float *shortcut, *squeeze_kernel, *squeeze_bias, *excite_kernel, *excite_bias;
+  /// After dropout [B, T, C], its mean [B, C], the squeeze after ReLU [B, U], the scale [B, C].
+  float *kept, *mean, *hidden, *scale;
+  float *output;
+  // Backward only.
+  const float *output_gradient;
+  float *squeeze_kernel_gradient, *squeeze_bias_gradient, *excite_kernel_gradient,
+      *excite_bias_gradient;
+  /// threads * 2 * C, and 2 * C.
+  double *partial, *branch_totals;
+  /// threads * vl_squeeze_block_floats.
+  float *scratch;
+  /// Forward only: threads * vl_squeeze_block_lanes.
+  uint16_t *lanes;
+} vl_squeeze_block;
+
+long vl_squeeze_block_floats(const vl_squeeze_block *k);
+long vl_squeeze_block_lanes(const vl_squeeze_block *k);
+void vl_squeeze_block_forward(int threads, const vl_squeeze_block *k, long live);
+void vl_squeeze_block_backward(int threads, const vl_squeeze_block *k, long live);
+
 // MARK: Sequences
 
 void vl_max_pool_forward(
