@@ -20,13 +20,6 @@ final class Convolution {
     var bias: UnsafeMutableRawPointer?
   }
 
-  /// What is added to a forward result in the same pass: nothing, what its tensor holds already, or
-  /// another tensor of the same shape.
-  enum Sum {
-    case none, inPlace
-    case tensor(UnsafeMutableRawPointer)
-  }
-
   private struct Variant {
     var live: Int
     var primitive: OneDNNPrimitive
@@ -40,20 +33,20 @@ final class Convolution {
   private let direction: Direction
   private let tensors: Tensors
   private let isInference: Bool
-  /// What the result is added to.
-  private let sum: Sum
+  /// The result is added to what its tensor holds.
+  private let accumulates: Bool
   private var variants: [Variant] = []
 
   init(
     _ oneDNN: OneDNN, _ shape: Conv1DShape, _ direction: Direction, _ tensors: Tensors,
-    isInference: Bool = false, sum: Sum = .none
+    isInference: Bool = false, accumulates: Bool = false
   ) {
     self.oneDNN = oneDNN
     self.shape = shape
     self.direction = direction
     self.tensors = tensors
     self.isInference = isInference
-    self.sum = sum
+    self.accumulates = accumulates
   }
 
   func execute(live: Int) throws(DeviceError) {
@@ -116,10 +109,6 @@ final class Convolution {
     if let bias = tensors.bias {
       arguments.append((DNNL_ARG_BIAS, try oneDNN.memory(d.bias, at: bias)))
     }
-    if case .tensor(let address) = sum {
-      let argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE | DNNL_ARG_SRC_1
-      arguments.append((argument, try oneDNN.memory(d.output, at: address)))
-    }
     let primitive = try OneDNNPrimitive(
       oneDNN, description, name: isReversed ? "conv1d_backward_input" : "conv1d_forward",
       arguments: arguments)
@@ -179,7 +168,7 @@ final class Convolution {
           &operation, kind, dnnl_convolution_direct, &d.input, &d.kernel, &bias, &d.output,
           strides, dilations, left, right),
         "dnnl_dilated_convolution_forward_desc_init")
-      return try create(&operation, hint: nil, output: d.output)
+      return try create(&operation, hint: nil)
     }
     try oneDNN.check(
       dnnl_dilated_convolution_backward_weights_desc_init(
@@ -190,15 +179,14 @@ final class Convolution {
     let forward = Convolution(oneDNN, shape, .forward, tensors)
     let hint = try forward.primitiveDescription(forward.descriptions(live: live), live: live)
     defer { dnnl_primitive_desc_destroy(hint) }
-    return try create(&operation, hint: hint, output: d.output)
+    return try create(&operation, hint: hint)
   }
 
   private func create(
-    _ operation: inout dnnl_convolution_desc_t, hint: dnnl_primitive_desc_t?,
-    output: dnnl_memory_desc_t
+    _ operation: inout dnnl_convolution_desc_t, hint: dnnl_primitive_desc_t?
   ) throws(DeviceError) -> dnnl_primitive_desc_t {
     var result: dnnl_primitive_desc_t?
-    let attributes = try self.attributes(output)
+    let attributes = try self.attributes()
     defer { dnnl_primitive_attr_destroy(attributes) }
     try oneDNN.check(
       dnnl_primitive_desc_create(&result, &operation, attributes, oneDNN.engine, hint),
@@ -209,23 +197,14 @@ final class Convolution {
     return result
   }
 
-  private func attributes(
-    _ output: dnnl_memory_desc_t
-  ) throws(DeviceError) -> dnnl_primitive_attr_t? {
+  private func attributes() throws(DeviceError) -> dnnl_primitive_attr_t? {
     var attributes: dnnl_primitive_attr_t?
     try oneDNN.check(dnnl_primitive_attr_create(&attributes), "dnnl_primitive_attr_create")
     var after: dnnl_post_ops_t?
     try oneDNN.check(dnnl_post_ops_create(&after), "dnnl_post_ops_create")
     defer { dnnl_post_ops_destroy(after) }
-    switch sum {
-    case .none: break
-    case .inPlace:
+    if accumulates {
       try oneDNN.check(dnnl_post_ops_append_sum(after, 1), "dnnl_post_ops_append_sum")
-    case .tensor:
-      var description = output
-      try oneDNN.check(
-        dnnl_post_ops_append_binary(after, dnnl_binary_add, &description),
-        "dnnl_post_ops_append_binary")
     }
     try oneDNN.check(
       dnnl_primitive_attr_set_post_ops(attributes, after), "dnnl_primitive_attr_set_post_ops")

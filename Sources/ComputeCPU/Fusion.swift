@@ -123,7 +123,10 @@ struct FusionFinder {
   func groups() -> [FusedGroup] {
     var taken: Set<Int> = []
     var result: [FusedGroup] = []
-    for group in attentionGroups() + squeezeBlockGroups() + normBlockGroups() {
+    let found =
+      attentionGroups() + squeezeBlockGroups() + normBlockGroups() + gradientSumGroups()
+      + unbiasedKernelGroups()
+    for group in found {
       guard taken.isDisjoint(with: group.operations) else { continue }
       taken.formUnion(group.operations)
       result.append(group)

@@ -45,10 +45,12 @@ extension Lowering {
   }
 
   func convolution(
-    _ shape: Conv1DShape, _ direction: Convolution.Direction, _ tensors: Convolution.Tensors
+    _ shape: Conv1DShape, _ direction: Convolution.Direction, _ tensors: Convolution.Tensors,
+    accumulates: Bool = false
   ) throws(DeviceError) -> LaunchBody {
     let convolution = Convolution(
-      oneDNN, shape, direction, tensors, isInference: program.id != .forwardBackward)
+      oneDNN, shape, direction, tensors, isInference: program.id != .forwardBackward,
+      accumulates: accumulates)
     convolutions.append(convolution)
     return { (context) throws(DeviceError) in try convolution.execute(live: context.live) }
   }

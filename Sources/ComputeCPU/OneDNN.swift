@@ -108,7 +108,8 @@ final class OneDNN {
       var description = cache.description
       if dnnl_memory_desc_equal(&description, &wantedCopy) != 0 { return cache }
     }
-    let cache = try ReorderedWeights(self, plain: plain, address: address, wanted: wanted, reversing: shape)
+    let cache = try ReorderedWeights(
+      self, plain: plain, address: address, wanted: wanted, reversing: shape)
     cachedWeights[id, default: []].append(cache)
     return cache
   }
@@ -207,7 +208,8 @@ final class ReorderedWeights {
     reversed = shape.map {
       oneDNN.pool.array(Float.self, count: $0.taps * $0.inputChannels * $0.outputChannels)
     }
-    let source = try oneDNN.memory(plain, at: reversed.map { UnsafeMutableRawPointer($0) } ?? address)
+    let source = try oneDNN.memory(
+      plain, at: reversed.map { UnsafeMutableRawPointer($0) } ?? address)
     if dnnl_memory_desc_equal(&a, &b) != 0 {
       memory = source
       reorder = nil

@@ -70,7 +70,9 @@ extension FusionFinder {
       operations.append(place)
       (dropout, joined) = (shape, input)
     }
-    guard case (let place, .concatenateForward(_, _, let parts, _))? = made(joined) else { return nil }
+    guard case (let place, .concatenateForward(_, _, let parts, _))? = made(joined) else {
+      return nil
+    }
     operations.append(place)
     var branches: [NormBlock] = []
     for part in parts {
@@ -122,8 +124,9 @@ extension FusionFinder {
 
   private func gradient(of block: SqueezeBlock) -> SqueezeBlockGradient? {
     guard
-      case (let start, .scaleChannelsBackward(_, _, _, let dOutput, let scaled, let dScale))? = reader(
-        of: block.scale, where: { if case .scaleChannelsBackward = $0 { true } else { false } }),
+      case (let start, .scaleChannelsBackward(_, _, _, let dOutput, let scaled, let dScale))? =
+        reader(
+          of: block.scale, where: { if case .scaleChannelsBackward = $0 { true } else { false } }),
       let sigmoid = onlyReader(of: dScale),
       case .sigmoidBackward(_, _, _, let dExcite) = self[sigmoid],
       let excite = denseGradient(dExcite),

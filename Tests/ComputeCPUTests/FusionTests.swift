@@ -38,4 +38,34 @@ import Testing
       for launch in report { #expect(launch.passes, "\(launch)") }
     }
   }
+
+  /// The published networks, so that a change of their plans that hides a pattern is seen.
+  @Test func theNetworksAreLoweredToFewLaunches() throws {
+    let expected: [(Network, [String: Int], Int)] = [
+      (
+        try .semgNet(),
+        [
+          "batch_norm_relu_dropout_forward": 1, "batch_norm_relu_dropout_max_pool_forward": 3,
+          "batch_norm_relu_dropout_backward": 1, "batch_norm_relu_dropout_max_pool_backward": 3,
+          "conv1d_backward_kernel_unbiased": 4,
+        ], 40
+      ),
+      (
+        try .inceptionSE(padding: .causal),
+        [
+          "squeeze_block_forward": 4, "squeeze_block_backward": 4, "attention_mean_forward": 1,
+          "attention_mean_backward": 1, "conv1d_backward_input_sum": 3,
+          "conv1d_backward_kernel_unbiased": 8,
+        ], 60
+      ),
+    ]
+    for (network, names, most) in expected {
+      let plan = NetworkPlan(network, options: NetworkPlanOptions(batchCapacity: 2))
+      let loaded = try CPUDevice(threads: 1).load(
+        plan.plan, options: LoadOptions(programs: [.forwardBackward]))
+      let launches = loaded.launches(of: .forwardBackward)
+      for (name, count) in names { #expect(launches.count { $0.name == name } == count, "\(name)") }
+      #expect(launches.count <= most)
+    }
+  }
 }
