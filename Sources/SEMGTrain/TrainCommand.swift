@@ -50,7 +50,7 @@ struct TrainCommand: ParsableCommand {
     let run = TrainingRun(
       data: prepared, device: settings.device.device, settings: settings.run,
       directory: directory.path)
-    let progress = TrainingProgress(console: console)
+    let progress = TrainingProgress(console: console, settings: settings.run)
     defer { console.clearProgress() }
     return try Interrupt.deferred {
       try run.train(report: progress.report, shouldStop: { Interrupt.isRequested })

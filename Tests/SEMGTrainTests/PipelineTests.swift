@@ -1,0 +1,155 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Recordings in, models and figures out, as a user goes through it.
+struct PipelineTests {
+  @Test func trainingEvaluatingPredictingAndInspectingAgree() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory
+    let recordings = try SmallRecordings(in: place, subjects: 2)
+    let training = try semgTrain.run(SemgTrain.brief + ["--output", "run", "--json"])
+    #expect(training.status == 0, "\(training.error)")
+    #expect(
+      place.names(in: "run") == [
+        "best_semg_net.keras", "history.csv", "metrics.json", "preprocessing.json",
+      ])
+    let report = try #require(try SemgTrain.objects(training.output).first)
+    #expect(try SemgTrain.objects(training.output).count == 1)
+    for key in ["artifacts", "best_epoch", "seconds", "device", "part", "skipped"] {
+      #expect(report[key] != nil, "\(key)")
+    }
+    #expect(training.error.contains("gesture 0"))
+    #expect(training.error.contains("of memory"))
+    #expect(training.error.contains("semg-net epoch 1"))
+
+    let evaluation = try semgTrain("evaluate", "run", "--data", SmallRecordings.name, "--json")
+    #expect(evaluation.status == 0, "\(evaluation.error)")
+    let evaluated = try #require(try SemgTrain.objects(evaluation.output).first)
+    for key in ["ensemble", "models", "windows", "recordings", "part"] {
+      #expect(SemgTrain.text(evaluated[key]) == SemgTrain.text(report[key]), "\(key)")
+    }
+
+    let prediction = try semgTrain("predict", "--artifacts", "run", "recordings", "--json")
+    #expect(prediction.status == 0, "\(prediction.error)")
+    let lines = try SemgTrain.objects(prediction.output)
+    #expect(
+      lines.compactMap { $0["recording"] as? String }
+        == recordings.paths.map {
+          "recordings/\($0)"
+        })
+    for line in lines {
+      #expect([0, 1].contains(line["gesture"] as? Int))
+      let windows = try #require(line["windows"] as? [[String: Any]])
+      #expect(windows.compactMap { $0["start"] as? Int } == [0, 81])
+      for window in windows {
+        let probabilities = try #require(window["probabilities"] as? [Double])
+        #expect(abs(probabilities.reduce(0, +) - 1) < 1e-5)
+      }
+    }
+
+    let run = try #require(
+      try SemgTrain.objects(try semgTrain("inspect", "run", "--json").output).first)
+    #expect(run["kind"] as? String == "run")
+    let model = try semgTrain("inspect", "run/best_semg_net.keras")
+    #expect(model.status == 0)
+    #expect(model.output.contains("sEMG_Net"))
+  }
+
+  @Test func aSingleArchiveElsewhereIsEvaluatedWithStatisticsFittedAnew() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory
+    _ = try SmallRecordings(in: place)
+    #expect(try semgTrain.run(SemgTrain.brief + ["--output", "run"]).status == 0)
+    try FileManager.default.moveItem(
+      atPath: place.file("run/best_semg_net.keras"), toPath: place.file("moved.keras"))
+    let outcome = try semgTrain(
+      "evaluate", "moved.keras", "--data", SmallRecordings.name, "--json", "--part", "validation")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.error.contains("fitted from the training part"))
+    let report = try #require(try SemgTrain.objects(outcome.output).first)
+    #expect((report["models"] as? [String: Any])?.keys.sorted() == ["semg-net"])
+    let refused = try semgTrain("predict", "--artifacts", ".", SmallRecordings.name)
+    #expect(refused.status == 66)
+    #expect(refused.error.contains("preprocessing.json"))
+  }
+
+  @Test func theSplitThatIsPrintedIsTheSplitThatIsRead() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory, subjects: 2)
+    let printed = try semgTrain("split", "--data", SmallRecordings.name, "--seed", "7")
+    #expect(printed.status == 0)
+    #expect(printed.error.isEmpty)
+    #expect(printed.output.hasPrefix("recording,part\n"))
+    try printed.output.write(
+      toFile: semgTrain.directory.file("split.csv"), atomically: false, encoding: .utf8)
+    let read = try semgTrain("split", "--data", SmallRecordings.name, "--split", "split.csv")
+    #expect(read.output == printed.output)
+    let json = try semgTrain("split", "--data", SmallRecordings.name, "--json")
+    let rows = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: String]]
+    #expect(rows?.count == 24)
+    let held = try semgTrain("split", "--data", SmallRecordings.name, "--held-out-subjects", "2")
+    #expect(held.output.split(separator: "\n").filter { $0.hasSuffix(",test") }.count == 12)
+    let wrong = try semgTrain("split", "--data", SmallRecordings.name, "--held-out-subjects", "9")
+    #expect(wrong.status == 78)
+  }
+
+  @Test func badRecordingsStopTheTrainingWithAllOfThemNamedOrAreSkippedAndCounted() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory
+    let paths = try SmallRecordings(in: place).paths
+    for (path, text) in [(paths[1], "1,2,3\n"), (paths[2], "")] {
+      try text.write(
+        toFile: place.file("recordings/\(path)"), atomically: false, encoding: .utf8)
+    }
+    let stopped = try semgTrain.run(SemgTrain.brief + ["--output", "run"])
+    #expect(stopped.status == 65)
+    #expect(stopped.error.contains("recordings/\(paths[1]):1: found 3 columns"))
+    #expect(stopped.error.contains("recordings/\(paths[2]):1: found an empty file"))
+    #expect(!place.exists("run"))
+    let skipping = try semgTrain.run(SemgTrain.brief + ["--output", "run", "--json", "--skip-bad"])
+    #expect(skipping.status == 0, "\(skipping.error)")
+    let report = try #require(try SemgTrain.objects(skipping.output).first)
+    #expect((report["skipped"] as? [String])?.count == 2)
+    #expect(skipping.error.contains("skipped: recordings/\(paths[1])"))
+  }
+
+  @Test func settingsThatContradictTheTrainingAreRefused() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    let weights = try semgTrain.run(
+      SemgTrain.brief + ["--output", "run", "--class-weights", "1,2,3"])
+    #expect(weights.status == 78)
+    #expect(weights.error.contains("expected 2"))
+    #expect(!semgTrain.directory.exists("run"))
+    #expect(try semgTrain.run(SemgTrain.brief + ["--output", "run"]).status == 0)
+    for options in [
+      ["--sample-rate", "1000"], ["--channels", "1-4"], ["--notch", "60"],
+      ["--recipe", "published"], ["--ensemble-weights", "1,1"],
+    ] {
+      let outcome = try semgTrain.run(
+        ["evaluate", "run", "--data", SmallRecordings.name] + options)
+      #expect(outcome.status == 78, "\(outcome.error)")
+      #expect(outcome.error.contains(options[0]), "\(outcome.error)")
+    }
+  }
+
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func theSameSeedGivesTheSameFiguresTwice() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    let reports = try ["a", "b"].map { name in
+      let outcome = try semgTrain.run(SemgTrain.brief + ["--output", name, "--quiet", "--json"])
+      #expect(outcome.error.isEmpty)
+      return try #require(try SemgTrain.objects(outcome.output).first)
+    }
+    for key in ["ensemble", "validation"] {
+      #expect(SemgTrain.text(reports[0][key]) == SemgTrain.text(reports[1][key]))
+    }
+    let histories = try ["a", "b"].map { name in
+      try String(contentsOfFile: semgTrain.directory.file("\(name)/history.csv"), encoding: .utf8)
+        .split(separator: "\n").map { $0.split(separator: ",").prefix(7) }
+    }
+    #expect(histories[0] == histories[1])
+  }
+}
