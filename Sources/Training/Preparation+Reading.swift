@@ -50,7 +50,7 @@ extension Preparation {
       var signal = spare.withLock { $0.popLast() } ?? SignalBlocks(channels: channels.count)
       defer { spare.withLock { $0.append(signal) } }
       recording.samples.withUnsafeBufferPointer { signal.load($0) }
-      if signal.largestMagnitude > Self.largestSample {
+      if signal.exceeds(Self.largestSample) {
         throw tooLargeValue(in: recording, file: items[index].file)
       }
       var statistics: ChannelStatistics?

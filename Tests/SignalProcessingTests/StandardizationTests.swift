@@ -57,13 +57,16 @@ import Testing
   }
 
   @Test(arguments: [1, 8, 9])
-  func findsTheLargestMagnitude(channels: Int) {
+  func findsSamplesBeyondALimit(channels: Int) {
     var signal = ScipyCase.signal(samples: 13, channels: channels)
-    signal[3 * channels] = -7
-    #expect(SignalBlocks(signal, channels: channels).largestMagnitude == 7)
-    signal[5 * channels - 1] = 8
-    #expect(SignalBlocks(signal, channels: channels).largestMagnitude == 8)
-    #expect(SignalBlocks(channels: channels).largestMagnitude == 0)
+    for (index, value) in [(3 * channels, -7.0), (5 * channels - 1, 8), (0, 1e300)] {
+      let limit = abs(value).nextDown
+      #expect(!SignalBlocks(signal, channels: channels).exceeds(limit))
+      signal[index] = value
+      #expect(SignalBlocks(signal, channels: channels).exceeds(limit))
+      #expect(!SignalBlocks(signal, channels: channels).exceeds(abs(value)))
+    }
+    #expect(!SignalBlocks(channels: channels).exceeds(0))
   }
 
   @Test(arguments: [1, 8, 9])
