@@ -77,7 +77,8 @@ public struct SignalBlocks: Sendable {
     // long at the baseline instruction set.
     var squares = Block.zero
     for block in blocks { squares += block * block }
-    guard !(squares.sum() <= limit * limit) else { return false }
+    // The root, not the square of the limit: that may overflow as the sum does.
+    guard !(squares.sum().squareRoot() <= limit) else { return false }
     return blocks.contains { block in
       (0..<8).contains { abs(block[$0]) > limit }
     }
