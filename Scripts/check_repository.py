@@ -81,8 +81,10 @@ def unknown_commands(
     if binary is None:
         return "no semg-train was built to ask"
     wrong = []
+    # A word that is no subcommand is taken for an argument of the default one: only the list tells.
+    known = set(re.findall(r"^  ([a-z]+) ", help_text(binary).partition("SUBCOMMANDS:")[2], re.M))
     for name, options in commands:
-        text = help_text(binary, name)
+        text = help_text(binary, name) if name in known else ""
         if not text:
             wrong.append(f"semg-train {name}")
         wrong += [

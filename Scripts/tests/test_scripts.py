@@ -96,7 +96,10 @@ class Repository(unittest.TestCase):
     def test_an_option_that_help_lacks_is_found(self):
         with tempfile.TemporaryDirectory() as folder:
             binary = pathlib.Path(folder) / "semg-train"
-            binary.write_text("#!/bin/sh\n[ \"$1\" = train ] || exit 64\necho '  --data-dir, --seed'\n")
+            binary.write_text(
+                "#!/bin/sh\n"
+                "[ \"$1\" = --help ] && printf 'SUBCOMMANDS:\\n  train (default)    Train.\\n'\n"
+                "echo '  --data-dir, --seed'\n")
             binary.chmod(0o755)
             unknown = check_repository.unknown_commands
             self.assertIsNone(unknown([("train", ["--seed"])], binary))
