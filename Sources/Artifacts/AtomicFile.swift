@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// Why a file could not be written. Whatever stood at the path before is still whole.
 public enum FileWriteError: Error, Equatable, CustomStringConvertible {
@@ -22,13 +21,11 @@ public enum FileWriteError: Error, Equatable, CustomStringConvertible {
 /// Files that are whole or absent, never half: written beside their place, flushed to the disk, and
 /// renamed.
 public enum AtomicFile {
-  private static let serial = Atomic<UInt64>(0)
-
   /// Writes `bytes` to `path`, replacing a file that is there.
   /// - Throws: `FileWriteError`; the temporary file is gone by then.
   public static func write(_ bytes: some ContiguousBytes, to path: String) throws(FileWriteError) {
-    let number = serial.wrappingAdd(1, ordering: .relaxed).newValue
-    let temporary = "\(path).\(getpid())-\(number).partial"
+    // Random, not counted: in a container a killed run's leavings may bear the same process id.
+    let temporary = "\(path).\(UInt32.random(in: 0 ... .max)).partial"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       throw .cannotCreate(path: path, reason: message(errno))

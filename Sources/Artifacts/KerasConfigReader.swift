@@ -261,11 +261,13 @@ struct KerasConfigReader {
       throw bad("the layers", found: "\(inputCount) inputs", expected: "one InputLayer")
     }
     do {
+      let network = try Network(name: name, layers: layers)
+      try NetworkPlan.check(network)
       return KerasModel(
-        network: try Network(name: name, layers: layers), variablePaths: variablePaths,
-        dtypePolicy: policy, hasFrozenLayers: hasFrozenLayers)
+        network: network, variablePaths: variablePaths, dtypePolicy: policy,
+        hasFrozenLayers: hasFrozenLayers)
     } catch {
-      throw bad("the layers", found: error.description, expected: "shapes that fit")
+      throw bad("the layers", found: error.description, expected: "a network that we can run")
     }
   }
 

@@ -198,7 +198,7 @@ struct KerasConfigWriter {
           "from_logits": false, "label_smoothing": .number(training.labelSmoothing), "axis": -1,
         ]),
       "loss_weights": nil, "metrics": ["accuracy"], "weighted_metrics": nil,
-      "run_eagerly": false, "steps_per_execution": 1, "jit_compile": false,
+      "run_eagerly": false, "steps_per_execution": 1, "jit_compile": "auto",
     ]
   }
 

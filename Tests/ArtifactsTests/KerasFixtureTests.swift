@@ -16,7 +16,28 @@ import Testing
     #expect(archive.network.classes == 3)
   }
 
-  @Test(arguments: Fixture.versions, ["inception", "semg"])
+  @Test(arguments: Fixture.versions, ["half", "brain"])
+  func sequentialModelsWithShortFloatsAreRead(version: String, model: String) throws {
+    let archive = try KerasArchive.read(Fixture.path(version, model))
+    let kinds = archive.network.layers.map(\.kind)
+    #expect(
+      kinds == [
+        .input(time: 12, channels: 2),
+        .conv1D(filters: 3, kernelSize: 3, dilation: 1, padding: .same, l2: 0), .relu,
+        .globalAveragePooling1D, .dense(units: 3, activation: .softmax, l2: 0),
+      ])
+    #expect(archive.info.dtypePolicy == (model == "half" ? "float16" : "bfloat16"))
+    #expect(archive.optimizer == nil && archive.info.notes == [])
+    // Half of the last place of values below ½: 11 or 8 bits of significand.
+    let bound: Float = model == "half" ? 0x1p-12 : 0x1p-9
+    let exact = Fixture.weights(archive.network)
+    for (a, b) in zip(archive.weights.values.joined(), exact.values.joined()) {
+      #expect(abs(a - b) <= bound)
+    }
+    #expect(archive.weights != exact)
+  }
+
+  @Test(arguments: Fixture.versions, ["inception", "semg", "half", "brain"])
   func archivesOfKerasPredictWhatKerasPredicts(version: String, model: String) throws {
     let archive = try KerasArchive.read(Fixture.path(version, model))
     let ours = try referencePredictions(archive.network, archive.weights, batch: 4)

@@ -43,11 +43,17 @@ enum RealKeras {
   static func open(_ pairs: [(source: String, saved: String)], in folder: TemporaryFolder) throws
     -> Answer
   {
+    let arguments = [folder.file("report.json")] + pairs.flatMap { [$0.source, $0.saved] }
+    try run("open_in_keras.py", arguments, in: folder)
+    let data = try Data(contentsOf: URL(filePath: folder.file("report.json")))
+    return try JSONDecoder().decode(Answer.self, from: data)
+  }
+
+  /// Runs a script of Fixtures.
+  static func run(_ script: String, _ arguments: [String], in folder: TemporaryFolder) throws {
     let process = Process()
     process.executableURL = URL(filePath: python)
-    process.arguments =
-      [Fixture.folder.appending(path: "open_in_keras.py").path, folder.file("report.json")]
-      + pairs.flatMap { [$0.source, $0.saved] }
+    process.arguments = [Fixture.folder.appending(path: script).path] + arguments
     process.standardOutput = FileHandle.nullDevice
     let log = folder.file("log.txt")
     try Data().write(to: URL(filePath: log))
@@ -56,8 +62,6 @@ enum RealKeras {
     process.waitUntilExit()
     let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
     try #require(process.terminationStatus == 0, "\(text.suffix(3_000))")
-    let data = try Data(contentsOf: URL(filePath: folder.file("report.json")))
-    return try JSONDecoder().decode(Answer.self, from: data)
   }
 }
 
@@ -99,6 +103,28 @@ struct KerasInTheLoopTests {
       let report = answer.reports[index]
       try expectOpened(report, network, training)
       try expectSaved(report, pairs[index].saved, version: answer.version)
+    }
+  }
+
+  /// The models of the committed fixtures, saved by the Keras at hand: mixed and short floats too.
+  @Test func weReadWhatThisKerasSaves() throws {
+    let folder = try TemporaryFolder()
+    try RealKeras.run("make_fixtures.py", [folder.path], in: folder)
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    let answers = try #require(names.first { $0.hasSuffix(".json") })
+    let predictions = try JSONDecoder().decode(
+      [String: [[Double]]].self, from: Data(contentsOf: URL(filePath: folder.file(answers))))
+    #expect(predictions.count == 4)
+    for (model, theirs) in predictions {
+      let name = answers.replacingOccurrences(of: ".json", with: "-\(model).keras")
+      let archive = try KerasArchive.read(folder.file(name))
+      #expect(archive.info.notes == [])
+      if ["inception", "semg"].contains(model) {
+        #expect(archive.weights == Fixture.weights(archive.network))
+        #expect(archive.optimizer == Fixture.optimizer(archive.network))
+      }
+      let ours = try referencePredictions(archive.network, archive.weights, batch: 4)
+      for (a, b) in zip(ours.joined(), theirs.joined()) { #expect(abs(a - b) < 1e-5) }
     }
   }
 

@@ -1,4 +1,4 @@
-"""Saves two small models with the Keras of this interpreter, and what they predict.
+"""Saves four small models with the Keras of this interpreter, and what they predict.
 
     python make_fixtures.py [DIR]
 
@@ -7,7 +7,9 @@ TensorFlow on the CPU. Writes into DIR (default: beside this script), for versio
 
     keras-V-inception.keras  attention, causal, Adam under a restarting cosine, layers renamed
     keras-V-semg.keras       mixed_float16 policy, loss-scale optimizer, plain learning rate
-    keras-V.json             predictions of both on the input of `ramp`, in float32
+    keras-V-half.keras       Sequential, float16 weights, never compiled
+    keras-V-brain.keras      Sequential, bfloat16 weights, never compiled
+    keras-V.json             predictions of all on the input of `ramp`, in float32
 
 Weights and optimizer state are set by formula (`fill`), so that a test can make them again. Keras
 stores its archives uncompressed; they are packed again with deflate, their contents untouched.
@@ -83,6 +85,27 @@ def semg(policy="mixed_float16"):
     return model
 
 
+def sequential(policy):
+    keras.mixed_precision.set_global_policy(policy)
+    model = keras.Sequential([
+        keras.Input((TIME, CHANNELS)),
+        L.Conv1D(3, 3, padding="same", activation="relu"),
+        L.GlobalAveragePooling1D(),
+        L.Dense(CLASSES),
+        L.Activation("softmax"),
+    ])
+    keras.mixed_precision.set_global_policy("float32")
+    return model
+
+
+def half(policy="float16"):
+    return sequential(policy)
+
+
+def brain(policy="bfloat16"):
+    return sequential(policy)
+
+
 def fill(index, shape, positive):
     """Element j of variable i: ((31 i + 17 j) mod 97) / 97, less ½ unless it must be positive."""
     values = (31 * index + 17 * np.arange(int(np.prod(shape)))) % 97 / 97
@@ -96,11 +119,13 @@ def ramp(batch):
 
 def set_state(model):
     """Weights in `model.weights`' order of layers; the optimizer's moments likewise."""
-    x, y = ramp(4), np.eye(CLASSES)[[0, 1, 2, 0]]
-    model.fit(x, y, verbose=0)
+    if model.compiled:
+        model.fit(ramp(4), np.eye(CLASSES)[[0, 1, 2, 0]], verbose=0)
     weights = [v for layer in model.layers for v in layer.variables if "seed" not in v.path]
     for index, variable in enumerate(weights):
         variable.assign(fill(index, variable.shape, "variance" in variable.path))
+    if not model.compiled:
+        return
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     optimizer.iterations.assign(7)
     for index, variable in enumerate(v for v in optimizer.variables if len(v.shape) > 0):
@@ -120,16 +145,18 @@ def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
     version = keras.__version__
     predictions = {}
-    for name, build in (("inception", inception), ("semg", semg)):
+    builders = {"inception": inception, "semg": semg, "half": half, "brain": brain}
+    for name, build in builders.items():
         keras.utils.clear_session()
         model = build()
         set_state(model)
         path = folder / f"keras-{version}-{name}.keras"
         save(model, path)
         loaded = keras.models.load_model(path)
-        if name == "semg":
-            half, loaded = loaded, semg("float32")
-            loaded.set_weights(half.get_weights())
+        if name != "inception":
+            weights = [np.asarray(w, "float32") for w in loaded.get_weights()]
+            loaded = build("float32")
+            loaded.set_weights(weights)
         predictions[name] = np.asarray(loaded.predict(ramp(4), verbose=0), "float64").tolist()
     (folder / f"keras-{version}.json").write_text(json.dumps(predictions, indent=1) + "\n")
 
