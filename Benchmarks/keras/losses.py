@@ -99,10 +99,13 @@ def compare(folder: pathlib.Path, model: str) -> list[str]:
         cells = [f"{difference[:count].max():.1e}" for count in (1, 10, 50, len(difference))]
         lines.append(f"| {model} | {title} | " + " | ".join(cells) + " |")
     if len(rows) == 3:
-        worst, own = float(rows[1][1].max()), float(rows[0][1].max())
-        bound = max(BOUND, 3 * own)
-        word = "within" if worst <= bound else "MISSED"
-        lines.append(f"| {model} | {word}: {worst:.1e}, bound {bound:.1e} | | | | |")
+        # At every length of the run, not only at its end, where Keras's own difference is widest.
+        own, worst = (np.maximum.accumulate(rows[i][1]) for i in (0, 1))
+        bound = np.maximum(BOUND, 3 * own)
+        missed = np.flatnonzero(worst > bound)
+        word = "within at every step" if not len(missed) else f"MISSED at step {missed[0] + 1}"
+        lines.append(
+            f"| {model} | {word}; {worst[-1]:.1e}, bound {bound[-1]:.1e} at the end | | | | |")
     return lines
 
 
