@@ -14,11 +14,12 @@ struct BenchmarkCommand: ParsableCommand {
     completion: .list(ModelKind.names), transform: OptionValue.choices)
   var models: [ModelKind]?
   @Option(
-    help: .init("Steps to time, after a tenth as many to warm up.", valueName: "number"),
+    help: .init(
+      "Steps to time, after a tenth as many to warm up. (default: 60)", valueName: "number"),
     transform: OptionValue.number(1...1_000_000))
   var steps = 60
   @Option(
-    help: .init("Samples a batch.", valueName: "number"),
+    help: .init("Samples a batch. (default: 128)", valueName: "number"),
     transform: OptionValue.number(1...65536))
   var batchSize = 128
   @Option(

@@ -1,16 +1,27 @@
 import Compute
+import Foundation
 import Networks
 import Recordings
 import Training
 
 extension TrainSettings {
   /// What is trained on what, and how much memory it takes, before it begins.
-  func explain(_ data: PreparedRecordings, on console: Console) {
+  ///
+  /// - Throws: `CommandFailure` (78) where this machine has less memory than that.
+  func explain(_ data: PreparedRecordings, on console: Console) throws {
     console.note(Self.table(data))
+    let needed = memory(for: data)
     let band = preparation.filter.bandHertz
     console.note(
       "band \(Figure.fixed(band.lowerBound, 1))–\(Figure.fixed(band.upperBound, 1)) Hz, windows of "
-        + "\(data.windowLength) samples; about \(Figure.bytes(memory(for: data))) of memory")
+        + "\(data.windowLength) samples; about \(Figure.bytes(needed)) of memory")
+    let present = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+    guard needed <= present else {
+      throw CommandFailure(
+        .contradiction,
+        "training needs about \(Figure.bytes(needed)) of memory, this machine has "
+          + "\(Figure.bytes(present)); choose a --batch-size smaller than \(run.batchSize)")
+    }
   }
 
   /// Bytes of the recordings, on the host and on the device, and of the larger model's training:

@@ -44,7 +44,8 @@ struct EvaluateCommand: ParsableCommand {
     let data = try DataSettings(data, threads: device.threads)
     let split = try SplitSettings(split)
     let part = part ?? .test
-    let models = try TrainedModels(artifacts.isEmpty ? ["artifacts_final"] : artifacts)
+    let models = try TrainedModels(
+      artifacts.isEmpty ? [ArtifactOptions.defaultDirectory] : artifacts)
     try models.check(ensembleWeights: ensembleWeights)
     let prepared = try prepare(models, data: data, split: split, part: part, console: console)
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }

@@ -43,6 +43,10 @@ enum InputPath {
   /// - Throws: `CommandFailure` (66) with the nearest path that there is.
   static func check(_ path: String) throws {
     guard access(path, F_OK) == 0 else {
+      if path == ArtifactOptions.defaultDirectory {
+        throw CommandFailure(
+          .unreadable, "\(path): \(reason); train first, or name the directory of the artifacts")
+      }
       throw CommandFailure(
         .unreadable, "\(path): \(reason)" + didYouMean(Suggestions.path(near: path)))
     }

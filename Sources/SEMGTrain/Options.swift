@@ -13,8 +13,10 @@ struct OutputOptions: ParsableArguments {
 
 /// Where recordings lie and how they are read.
 struct DataOptions: ParsableArguments {
+  static let defaultDirectory = "data"
+
   @Option(help: .init("The directory of the recordings.", valueName: "dir"), completion: .directory)
-  var data = "data"
+  var data = DataOptions.defaultDirectory
   @OptionGroup var signal: SignalOptions
   @Flag(help: "Go on without bad recordings; they are counted in the output.")
   var skipBad = false
@@ -23,15 +25,17 @@ struct DataOptions: ParsableArguments {
 /// What the columns of a recording are, and which frequencies are taken out.
 struct SignalOptions: ParsableArguments {
   @Option(
-    help: .init("Columns that are channels. (default: 1-8)", valueName: "columns"),
+    help: .init("Columns that are channels. (default: as trained, else 1-8)", valueName: "columns"),
     transform: OptionValue.channels)
   var channels: ChannelSelection?
   @Option(
-    help: .init("Samples a second. (default: 512)", valueName: "hertz"),
+    help: .init("Samples a second. (default: as trained, else 512)", valueName: "hertz"),
     transform: OptionValue.positive)
   var sampleRate: Double?
   @Option(
-    help: .init("The mains frequency to take out, or off. (default: 50)", valueName: "hertz|off"),
+    help: .init(
+      "The mains frequency to take out, or off. (default: as trained, else 50)",
+      valueName: "hertz|off"),
     transform: Notch.parse)
   var notch: Notch?
 }

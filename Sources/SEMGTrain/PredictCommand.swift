@@ -15,7 +15,7 @@ struct PredictCommand: ParsableCommand {
   var paths: [String]
   @Option(
     help: .init("A directory that training wrote.", valueName: "dir"), completion: .directory)
-  var artifacts = "artifacts_final"
+  var artifacts = ArtifactOptions.defaultDirectory
   @Option(
     help: .init("Weight of each model in the ensemble. (default: equal)", valueName: "weights"),
     transform: OptionValue.weights)

@@ -53,6 +53,9 @@ func runCommand(_ arguments: [String]) -> Int32 {
 /// The error's own sentence, and for a path that leads nowhere the nearest that leads somewhere.
 private func sentence(for failure: any ExitStatusProviding) -> String {
   guard case .missing(let path)? = failure as? RecordingError else { return "\(failure)" }
+  guard path != DataOptions.defaultDirectory else {
+    return "\(failure); say where the recordings are with --data DIR"
+  }
   return "\(failure)" + didYouMean(Suggestions.path(near: path))
 }
 

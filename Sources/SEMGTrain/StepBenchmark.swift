@@ -1,4 +1,5 @@
 import Compute
+import ComputeCPU
 import Networks
 import Training
 
@@ -17,7 +18,7 @@ struct StepBenchmark {
     let millisecondsPerStep: Double
     let steps: Int
     let batchSize: Int
-    /// The slowest first; each launched alone, so that their sum is a little more than a step.
+    /// The slowest first.
     let kernels: [Kernel]
 
     enum CodingKeys: String, CodingKey {
@@ -61,7 +62,7 @@ struct StepBenchmark {
         learningRates: Array(repeating: 1e-3, count: tableSteps + 1)), for: .forwardBackward)
   }
 
-  /// Times `steps` steps, then each launch of a step alone.
+  /// Times `steps` steps, then the launches of a fifth as many more.
   ///
   /// - Throws: `DeviceError`.
   mutating func run(steps: Int) throws -> Result {
@@ -74,7 +75,7 @@ struct StepBenchmark {
     return Result(
       samplesPerSecond: Double(steps * batchSize) / seconds,
       millisecondsPerStep: 1000 * seconds / Double(steps), steps: steps, batchSize: batchSize,
-      kernels: try kernels(repeats: max(1, min(10, steps / 5))))
+      kernels: try kernels(steps: max(1, steps / 5)))
   }
 
   private func run(_ step: Int) throws(DeviceError) {
@@ -87,28 +88,17 @@ struct StepBenchmark {
     _ = try loaded.results(of: .forwardBackward, steps: 0..<1)
   }
 
-  private func kernels(repeats: Int) throws(DeviceError) -> [Kernel] {
-    var times: [String: (launches: Int, milliseconds: Double)] = [:]
-    for program in [ProgramID.forwardBackward, .update] {
-      for launch in loaded.launches(of: program) {
-        times[launch.name, default: (0, 0)].launches += 1
-      }
-      for turn in 0...repeats {
-        for (index, launch) in loaded.launches(of: program).enumerated() {
-          let start = clock.now
-          try loaded.run(launch: index, of: program, step: turn % tableSteps, live: batchSize)
-          let seconds = start.duration(to: clock.now) / .seconds(1)
-          // The first turn warms up.
-          if turn > 0 {
-            times[launch.name, default: (0, 0)].milliseconds += 1000 * seconds / Double(repeats)
-          }
-        }
-      }
+  /// Where the time of `steps` steps goes, a step; nothing where the device keeps no profile.
+  private func kernels(steps: Int) throws(DeviceError) -> [Kernel] {
+    guard let loaded = loaded as? CPULoadedPlan else { return [] }
+    let profile = LaunchProfile()
+    loaded.profile = profile
+    defer { loaded.profile = nil }
+    for step in 0..<steps { try run(step) }
+    return profile.totals.map {
+      Kernel(
+        name: $0.name, launches: $0.calls / steps, milliseconds: 1000 * $0.seconds / Double(steps))
     }
-    return times.map {
-      Kernel(name: $0.key, launches: $0.value.launches, milliseconds: $0.value.milliseconds)
-    }
-    .sorted { ($1.milliseconds, $0.name) < ($0.milliseconds, $1.name) }
   }
 
   /// Windows of noise with labels in turn.

@@ -22,7 +22,7 @@ struct TrainCommand: ParsableCommand {
     settings.device.announce(on: console)
     try OutputPath.check(settings.output)
     let prepared = try prepare(settings, console: console)
-    settings.explain(prepared, on: console)
+    try settings.explain(prepared, on: console)
 
     let directory = try RunDirectory(creating: settings.output)
     if let earlier = directory.earlierRun {

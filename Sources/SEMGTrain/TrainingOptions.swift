@@ -4,11 +4,13 @@ import Training
 
 /// Where a run's files go.
 struct ArtifactOptions: ParsableArguments {
+  static let defaultDirectory = "artifacts_final"
+
   @Option(
     help: .init(
       "The directory of the artifacts; an old one is renamed DIR.1, DIR.2, …", valueName: "dir"),
     completion: .directory)
-  var output = "artifacts_final"
+  var output = ArtifactOptions.defaultDirectory
 }
 
 /// How the models are trained.
