@@ -136,3 +136,7 @@ extension ArchiveError.Kind {
 extension RunDirectoryError: ExitStatusProviding {
   var exitStatus: ExitStatus { kind.exitStatus }
 }
+
+extension SynthesisError: ExitStatusProviding {
+  var exitStatus: ExitStatus { kind.exitStatus }
+}

@@ -74,6 +74,40 @@ struct PipelineTests {
     #expect(refused.error.contains("preprocessing.json"))
   }
 
+  @Test func synthesizedRecordingsAreASetThatCanBeSplitAndLookedAt() throws {
+    let semgTrain = try SemgTrain()
+    let options = ["synthesize", "made", "--subjects", "1", "--gestures", "2", "--trials", "2"]
+    let made = try semgTrain.run(options + ["--samples", "300", "--json"])
+    #expect(made.status == 0, "\(made.error)")
+    #expect(try SemgTrain.objects(made.output).first?["recordings"] as? Int == 12)
+    let split = try semgTrain("split", "--data", "made")
+    #expect(split.status == 0, "\(split.error)")
+    let lines = split.output.split(separator: "\n").dropFirst()
+    #expect(lines.count == 12)
+    let path = try #require(lines.first?.split(separator: ",").first)
+    let inspected = try semgTrain("inspect", "made/\(path)", "--json")
+    let recording = try #require(try SemgTrain.objects(inspected.output).first)
+    #expect(recording["samples"] as? Int == 300)
+    #expect((recording["channels"] as? [Any])?.count == 8)
+    // Nothing is overwritten.
+    #expect(try semgTrain.run(options).status == 73)
+  }
+
+  @Test func theBenchmarkCountsSamplesAndNamesKernels() throws {
+    let semgTrain = try SemgTrain()
+    let outcome = try semgTrain(
+      "benchmark", "--device", "cpu", "--models", "semg-net", "--steps", "1", "--batch-size", "2",
+      "--json")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let document = try #require(try SemgTrain.objects(outcome.output).first)
+    #expect(document["device"] is String)
+    let model = (document["models"] as? [String: Any])?["semg-net"] as? [String: Any]
+    #expect((model?["samples_per_second"] as? Double ?? 0) > 0)
+    #expect((model?["milliseconds_per_step"] as? Double ?? 0) > 0)
+    let kernels = model?["kernels"] as? [[String: Any]] ?? []
+    #expect(kernels.contains { $0["name"] as? String == "gather_windows" })
+  }
+
   @Test func theSplitThatIsPrintedIsTheSplitThatIsRead() throws {
     let semgTrain = try SemgTrain()
     _ = try SmallRecordings(in: semgTrain.directory, subjects: 2)
