@@ -49,7 +49,7 @@ struct TrainCommand: ParsableCommand {
         recipe: settings.run.recipe))
     let run = TrainingRun(
       data: prepared, device: settings.device.device, settings: settings.run,
-      directory: directory.path)
+      directory: directory)
     let progress = TrainingProgress(console: console, settings: settings.run)
     defer { console.clearProgress() }
     return try Interrupt.deferred {

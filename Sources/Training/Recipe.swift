@@ -38,12 +38,4 @@ public enum Recipe: String, Sendable, CaseIterable, Codable {
 public enum ModelKind: String, Sendable, CaseIterable, Codable {
   case inceptionSE = "inception-se"
   case semgNet = "semg-net"
-
-  /// File of its best weights in the output directory.
-  public var artifactName: String {
-    switch self {
-    case .inceptionSE: "best_inception_se.keras"
-    case .semgNet: "best_semg_net.keras"
-    }
-  }
 }

@@ -1,6 +1,5 @@
 import Artifacts
 import Compute
-import Foundation
 import Networks
 import Recordings
 
@@ -10,11 +9,10 @@ public struct TrainingRun {
   public let data: PreparedRecordings
   public let device: any Device
   public let settings: RunSettings
-  /// An existing directory, ours alone.
-  public let directory: String
+  public let directory: RunDirectory
 
   public init(
-    data: PreparedRecordings, device: any Device, settings: RunSettings, directory: String
+    data: PreparedRecordings, device: any Device, settings: RunSettings, directory: RunDirectory
   ) {
     self.data = data
     self.device = device
@@ -63,13 +61,11 @@ public struct TrainingRun {
       test: try partReport(.test), validation: try partReport(.validation),
       artifacts: settings.models.map(path), models: models,
       seconds: start.duration(to: clock.now).seconds, device: device.name, settings: settings)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try AtomicFile.write(try encoder.encode(result), to: "\(directory)/metrics.json")
+    try directory.write(metrics: result)
     return result
   }
 
-  private func path(of kind: ModelKind) -> String { "\(directory)/\(kind.artifactName)" }
+  private func path(of kind: ModelKind) -> String { directory.artifact(of: kind.rawValue) }
 
   private func train(
     _ kind: ModelKind, deadline: ContinuousClock.Instant?,
@@ -90,8 +86,7 @@ public struct TrainingRun {
         report(event)
         guard case .epoch = event else { return }
         do {
-          try AtomicFile.write(
-            Data(EpochRecord.csv(history()).utf8), to: "\(directory)/history.csv")
+          try directory.write(TrainingHistory(epochs: history().map(\.line)))
         } catch {
           writeFailure = writeFailure ?? error
         }
@@ -116,16 +111,11 @@ public struct TrainingRun {
 }
 
 extension EpochRecord {
-  /// `history.csv`: a line an epoch and model.
-  public static func csv(_ records: [EpochRecord]) -> String {
-    var text =
-      "model,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds,samples_per_second\n"
-    for record in records {
-      text +=
-        "\(record.model.rawValue),\(record.epoch),\(record.loss),\(record.accuracy),"
-        + "\(record.validationLoss),\(record.validationAccuracy),\(record.learningRate),"
-        + "\(record.seconds),\(record.samplesPerSecond)\n"
-    }
-    return text
+  /// Its line of `history.csv`.
+  var line: TrainingHistory.Epoch {
+    TrainingHistory.Epoch(
+      model: model.rawValue, epoch: epoch, loss: loss, accuracy: accuracy,
+      validationLoss: validationLoss, validationAccuracy: validationAccuracy,
+      learningRate: learningRate, seconds: seconds)
   }
 }

@@ -1,3 +1,4 @@
+import Artifacts
 import Compute
 import ComputeCPU
 import Foundation
@@ -9,10 +10,9 @@ import Testing
   static func run(
     _ settings: RunSettings, in directory: URL, shouldStop: @escaping () -> Bool = { false }
   ) throws -> RunReport? {
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     return try TrainingRun(
       data: toyWindows(), device: CPUDevice(threads: 2), settings: settings,
-      directory: directory.path
+      directory: RunDirectory(creating: directory.path)
     ).train(shouldStop: shouldStop)
   }
 
@@ -61,13 +61,14 @@ import Testing
     #expect(report.seconds < 30)
   }
 
-  @Test func aFolderThatCannotBeWrittenStopsTheRun() throws {
+  @Test func aFolderThatVanishesStopsTheRun() throws {
     let directory = Self.temporaryDirectory()
     let run = TrainingRun(
       data: toyWindows(), device: CPUDevice(threads: 1),
       settings: RunSettings(models: [.semgNet], epochs: 2, batchSize: 16),
-      directory: directory.path)
-    #expect(throws: (any Error).self) { try run.train() }
+      directory: try RunDirectory(creating: directory.path))
+    try FileManager.default.removeItem(at: directory)
+    #expect(throws: ArchiveError.self) { try run.train() }
     #expect(!FileManager.default.fileExists(atPath: directory.path))
   }
 }
