@@ -8,7 +8,7 @@ import Testing
 /// content; nothing of ours crashes, hangs or answers otherwise. Half of them are damaged within
 /// and zipped again with right checksums, so that the damage reaches HDF5 and the JSON.
 @Suite struct FuzzTests {
-  /// Twelve seconds of two cores in a release build; a bare `swift test` runs the first tenth.
+  /// Some 95 seconds of processor time in a release build; a bare `swift test` runs the first few.
   static let cases: Int = {
     #if DEBUG
       ProcessInfo.processInfo.environment["SEMG_ALL_TESTS"] == "1" ? 4_000 : 240
