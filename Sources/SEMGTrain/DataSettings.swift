@@ -29,6 +29,13 @@ struct DataSettings {
   /// - Throws: what the path, the layout or the split is at fault for; all of the layout's problems
   ///   at once, unless bad recordings are skipped.
   func select(by split: SplitSettings) throws -> SelectedRecordings {
+    guard !FileManager.default.fileExists(atPath: directory) || InputPath.isDirectory(directory)
+    else {
+      throw CommandFailure(
+        .unreadable,
+        "--data \(directory): found a file, expected a directory of recordings; to see what is in "
+          + "it: semg-train inspect \(directory)")
+    }
     let found = try RecordingSet(directory: directory)
     guard found.problems.isEmpty || skipsBadRecordings else {
       throw RecordingProblems(found.problems)

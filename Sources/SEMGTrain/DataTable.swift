@@ -24,8 +24,9 @@ extension TrainSettings {
     }
   }
 
-  /// Bytes of the recordings, on the host and on the device, and of the larger model's training:
-  /// its arenas, with the best weights beside them. An estimate: caches of a device are not in it.
+  /// Bytes of the program and its libraries, of the recordings, on the host and on the device, and
+  /// of the larger model's training: its arenas, with the best weights beside them. An estimate: a
+  /// device's caches are not in it.
   private func memory(for data: PreparedRecordings) -> Int {
     let recordings = 2 * data.samples.count * MemoryLayout<Float>.size
     let models = run.models.map { kind -> Int in
@@ -42,7 +43,7 @@ extension TrainSettings {
       let layout = try? ArenaLayout(plan: plan, programs: [.forwardBackward, .update, .validate])
       return (layout?.byteCount ?? 0) + 3 * 4 * network.parameterCount
     }
-    return recordings + (models.max() ?? 0)
+    return 64_000_000 + recordings + (models.max() ?? 0)
   }
 
   /// Parts and gestures: recordings, windows, subjects.

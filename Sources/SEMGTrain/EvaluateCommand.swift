@@ -95,7 +95,7 @@ struct EvaluateCommand: ParsableCommand {
       statistics = recipe.statistics
       classes = selected.split.gestures(of: selected.descriptors)
       parts.insert(.train)
-      console.note(
+      console.warning(
         "no \(RunDirectory.preprocessingName) beside the model: mean and deviation are fitted from the "
           + "training part, by the recipe \(recipe.rawValue)")
     }

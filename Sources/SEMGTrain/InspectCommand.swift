@@ -1,4 +1,5 @@
 import ArgumentParser
+import Artifacts
 import Foundation
 
 struct InspectCommand: ParsableCommand {
@@ -58,6 +59,12 @@ enum InputPath {
   static func isDirectory(_ path: String) -> Bool {
     var information = stat()
     return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Whether training wrote there.
+  static func holdsArtifacts(_ path: String) -> Bool {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return names.contains { $0.hasSuffix(".keras") || $0 == RunDirectory.preprocessingName }
   }
 
   private static var reason: String {

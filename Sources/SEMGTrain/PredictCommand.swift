@@ -29,7 +29,7 @@ struct PredictCommand: ParsableCommand {
   func run() throws {
     let console = output.console
     let device = try DeviceSettings(device)
-    for path in paths { try InputPath.check(path) }
+    for path in paths { try Self.check(path) }
     let models = try TrainedModels([artifacts])
     try models.check(ensembleWeights: ensembleWeights)
     guard let preprocessing = models.preprocessing else {
@@ -63,6 +63,20 @@ struct PredictCommand: ParsableCommand {
         try console.result(line.text(sampleRate: preprocessing.sampleRate))
       }
     }
+  }
+}
+
+extension PredictCommand {
+  /// Finds paths that lead nowhere, and models where recordings belong.
+  private static func check(_ path: String) throws {
+    try InputPath.check(path)
+    let isModel = path.lowercased().hasSuffix(".keras")
+    guard isModel || InputPath.holdsArtifacts(path) else { return }
+    let directory = isModel ? URL(filePath: path).deletingLastPathComponent().relativePath : path
+    throw CommandFailure(
+      .usage,
+      "found a trained model, \(path), where a recording belongs"
+        + didYouMean("--artifacts \(directory)"))
   }
 }
 

@@ -103,12 +103,23 @@ struct TrainSettings {
     guard !output.isEmpty else {
       throw CommandFailure(.usage, "--output is empty, expected a directory")
     }
-    let inside = Self.resolved(output) + "/"
-    guard !inside.hasPrefix(Self.resolved(data.directory) + "/") else {
+    try checkPlaces()
+  }
+
+  /// Finds output that would be read as recordings, and recordings that would be moved away.
+  private func checkPlaces() throws {
+    let (target, source) = (Self.resolved(output) + "/", Self.resolved(data.directory) + "/")
+    guard !target.hasPrefix(source) else {
       throw CommandFailure(
         .contradiction,
         "--output \(output) lies in the data directory \(data.directory), where its history.csv "
           + "would be taken for a recording; choose a directory outside")
+    }
+    guard !source.hasPrefix(target) || !InputPath.holdsArtifacts(output) else {
+      throw CommandFailure(
+        .contradiction,
+        "--output \(output) holds artifacts and the recordings \(data.directory) too, which would "
+          + "be renamed with them; choose another --output")
     }
   }
 

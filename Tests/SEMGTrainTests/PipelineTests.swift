@@ -51,6 +51,13 @@ struct PipelineTests {
     let run = try #require(
       try SemgTrain.objects(try semgTrain("inspect", "run", "--json").output).first)
     #expect(run["kind"] as? String == "run")
+    let swapped = try semgTrain("predict", "run", "recordings")
+    #expect(swapped.status == 64)
+    #expect(swapped.error.contains("Did you mean --artifacts run?"))
+    let file = try semgTrain("split", "--data", "recordings/\(recordings.paths[0])")
+    #expect(file.status == 66)
+    #expect(file.error.contains("semg-train inspect recordings/"))
+
     let model = try semgTrain("inspect", "run/best_semg_net.keras")
     #expect(model.status == 0)
     #expect(model.output.contains("sEMG_Net"))

@@ -1,0 +1,55 @@
+import Testing
+
+@testable import SEMGTrain
+
+/// Suggestions, numbers and tables, without running anything.
+struct WordingTests {
+  @Test(arguments: [
+    ("trian", "train"), ("evalute", "evaluate"), ("TRAIN", "train"), ("predic", "predict"),
+    ("synth", "synthesize"), ("devcies", "devices"),
+  ])
+  func aSlipFindsItsWord(_ typed: String, _ meant: String) {
+    let commands = ["train", "evaluate", "predict", "inspect", "split", "synthesize", "devices"]
+    #expect(Suggestions.nearest(to: typed, among: commands) == meant)
+  }
+
+  @Test func otherWordsFindNone() {
+    #expect(Suggestions.nearest(to: "bogus", among: ["json", "data", "seed"]) == nil)
+    #expect(Suggestions.nearest(to: "", among: ["json"]) == nil)
+    #expect(Suggestions.nearest(to: "json", among: []) == nil)
+  }
+
+  @Test func swappedNeighboursAreOneSlip() {
+    #expect(Suggestions.slips(from: Array("trian"), to: Array("train")) == 1)
+    #expect(Suggestions.slips(from: Array(""), to: Array("abc")) == 3)
+    #expect(Suggestions.slips(from: Array("abc"), to: Array("abc")) == 0)
+  }
+
+  @Test func figuresAreRoundedAndKeepTheirSign() {
+    #expect(Figure.fixed(0.05, 1) == "0.1")
+    #expect(Figure.fixed(-0.04, 1) == "0.0")
+    #expect(Figure.fixed(-1.25, 1) == "-1.3")
+    #expect(Figure.fixed(1234.5, 0) == "1235")
+    #expect(Figure.fixed(.nan, 2) == "nan")
+    #expect(Figure.fixed(1e300, 2) == "1e+300")
+    #expect(Figure.percent(0.8455) == "84.6 %")
+    #expect(Figure.plain(512) == "512")
+    #expect(Figure.plain(49.5) == "49.5")
+  }
+
+  @Test func timesAndBytesAreForPeople() {
+    #expect(Figure.time(59.6) == "1:00")
+    #expect(Figure.time(3723) == "1:02:03")
+    #expect(Figure.time(.infinity) == "?")
+    #expect(Figure.bytes(1_234_567_890) == "1.2 GB")
+    #expect(Figure.bytes(999) == "999 bytes")
+    #expect(Figure.count(1, "file") == "1 file")
+    #expect(Figure.count(0, "file") == "0 files")
+  }
+
+  @Test func columnsOfATableAlign() {
+    var table = TextTable(header: ["part", "all"])
+    table.append(["validation", "7"])
+    #expect(table.text == "part        all\nvalidation    7")
+  }
+}
