@@ -198,9 +198,12 @@ public final class CPULoadedPlan: LoadedPlan {
       return
     }
     for (index, launch) in list.enumerated() {
-      try profile.measure(program, index, launch.launch.name) { () throws(DeviceError) in
-        try launch.execute(context)
+      let products = launch.launch.operations.reduce(0.0) {
+        $0 + (plan.programs[program]?.operations[$1].productOperations(live) ?? 0)
       }
+      try profile.measure(
+        program, index, launch.launch.name, productOperations: products
+      ) { () throws(DeviceError) in try launch.execute(context) }
     }
   }
 

@@ -10,6 +10,9 @@ public final class LaunchProfile {
     public var name: String
     public var calls: Int
     public var seconds: Double
+    /// Of all calls: floating-point operations of the matrix products that the plan's operations
+    /// ask for, a multiply-add counted as two; 0 where there are none.
+    public var productOperations: Double
   }
 
   private var byProgram: [ProgramID: [Entry]] = [:]
@@ -23,18 +26,21 @@ public final class LaunchProfile {
   }
 
   /// Sums by name, longest first.
-  public var totals: [(name: String, calls: Int, seconds: Double)] {
-    var sums: [String: (calls: Int, seconds: Double)] = [:]
+  public var totals: [(name: String, calls: Int, seconds: Double, productOperations: Double)] {
+    var sums: [String: (calls: Int, seconds: Double, products: Double)] = [:]
     for entry in entries {
-      let old = sums[entry.name] ?? (0, 0)
-      sums[entry.name] = (old.calls + entry.calls, old.seconds + entry.seconds)
+      let old = sums[entry.name] ?? (0, 0, 0)
+      sums[entry.name] = (
+        old.calls + entry.calls, old.seconds + entry.seconds,
+        old.products + entry.productOperations
+      )
     }
-    return sums.map { ($0.key, $0.value.calls, $0.value.seconds) }
+    return sums.map { ($0.key, $0.value.calls, $0.value.seconds, $0.value.products) }
       .sorted { ($1.seconds, $0.name) < ($0.seconds, $1.name) }
   }
 
   func measure(
-    _ program: ProgramID, _ launch: Int, _ name: String,
+    _ program: ProgramID, _ launch: Int, _ name: String, productOperations: Double,
     _ body: () throws(DeviceError) -> Void
   ) throws(DeviceError) {
     let start = clock.now
@@ -42,11 +48,15 @@ public final class LaunchProfile {
     let duration = (clock.now - start) / .seconds(1)
     var list = byProgram[program] ?? []
     while list.count <= launch {
-      list.append(Entry(program: program, launch: list.count, name: name, calls: 0, seconds: 0))
+      list.append(
+        Entry(
+          program: program, launch: list.count, name: name, calls: 0, seconds: 0,
+          productOperations: 0))
     }
     list[launch].name = name
     list[launch].calls += 1
     list[launch].seconds += duration
+    list[launch].productOperations += productOperations
     byProgram[program] = list
   }
 }

@@ -132,6 +132,10 @@ import Testing
     try loaded.run(.forwardBackward, step: 0, live: 4)
     #expect(profile.entries.map(\.name) == loaded.launches(of: .forwardBackward).map(\.name))
     #expect(profile.entries.allSatisfy { $0.calls == 2 && $0.seconds > 0 })
+    // The first convolution: 2 runs of 4 samples, 40 steps, 9 taps, 4 channels to 8.
+    let first = profile.entries.first { $0.name == "conv1d_forward" }
+    let expected: Double = 2 * 4 * 2 * 40 * 9 * 4 * 8
+    #expect(first?.productOperations == expected)
   }
 
   @Test func aTableThatTheDatasetCannotServeIsRefused() throws {
