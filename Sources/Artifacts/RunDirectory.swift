@@ -45,6 +45,8 @@ public final class RunDirectory {
   public static let preprocessingName = "preprocessing.json"
   public static let historyName = "history.csv"
   public static let metricsName = "metrics.json"
+  /// Which recording was in which part, so that nothing trained on is taken for a test.
+  public static let splitName = "split.csv"
   private static let lockName = ".semg-train.lock"
 
   /// `best_inception_se.keras` for the model `inception-se`.
@@ -86,6 +88,9 @@ public final class RunDirectory {
   public func write(_ history: TrainingHistory) throws(FileWriteError) {
     try RunFile.write(text: history.csv, to: file(Self.historyName))
   }
+  public func write(split csv: String) throws(FileWriteError) {
+    try RunFile.write(text: csv, to: file(Self.splitName))
+  }
   public func write(metrics: some Encodable) throws(FileWriteError) {
     try RunFile.write(json: metrics, to: file(Self.metricsName))
   }
@@ -101,14 +106,23 @@ public final class RunDirectory {
     }
   }
 
-  /// `preprocessing.json` of a run directory, or beside a `.keras` file; nil where there is none.
-  public static func preprocessing(for path: String) throws(RunDirectoryError) -> Preprocessing? {
+  /// `split.csv` of a run directory, or beside a `.keras` file; nil where there is none.
+  public static func splitFile(for path: String) -> String? {
+    let file = "\(folder(of: path))/\(splitName)"
+    return FileManager.default.fileExists(atPath: file) ? file : nil
+  }
+
+  /// The path itself where it is a folder, else the folder it lies in.
+  private static func folder(of path: String) -> String {
     var isFolder: ObjCBool = false
     let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    let folder =
-      exists && isFolder.boolValue
+    return exists && isFolder.boolValue
       ? path : URL(filePath: path).deletingLastPathComponent().path
-    let file = "\(folder)/\(preprocessingName)"
+  }
+
+  /// `preprocessing.json` of a run directory, or beside a `.keras` file; nil where there is none.
+  public static func preprocessing(for path: String) throws(RunDirectoryError) -> Preprocessing? {
+    let file = "\(folder(of: path))/\(preprocessingName)"
     guard FileManager.default.fileExists(atPath: file) else { return nil }
     let data: Data
     do {

@@ -74,9 +74,11 @@ extension Split {
   /// - Throws: `SplitFileProblems` with all that is wrong with the file: each recording must be
   ///   named in it once, and nothing else. Whether each part has each gesture is not asked here; see
   ///   ``problems(with:)``.
-  public init(contentsOf file: String, for recordings: [RecordingDescriptor])
-    throws(SplitFileProblems)
-  {
+  /// - Parameter toleratesOthers: recordings that the file does not name are in no part, and names
+  ///   of recordings that are not there count for nothing: for a split that an earlier run saved.
+  public init(
+    contentsOf file: String, for recordings: [RecordingDescriptor], toleratesOthers: Bool = false
+  ) throws(SplitFileProblems) {
     let bytes: [UInt8]
     do {
       bytes = Array(try Data(contentsOf: URL(filePath: file)))
@@ -91,7 +93,15 @@ extension Split {
     } catch {
       throw SplitFileProblems(problems: [error])
     }
-    let (parts, problems) = Self.assign(rows, to: recordings, file: file)
+    var (parts, problems) = Self.assign(rows, to: recordings, file: file)
+    if toleratesOthers {
+      problems.removeAll {
+        switch $0 {
+        case .unknownRecording, .missing: true
+        default: false
+        }
+      }
+    }
     guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
     self.init(parts: parts)
   }

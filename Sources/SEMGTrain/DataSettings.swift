@@ -28,7 +28,7 @@ struct DataSettings {
   ///
   /// - Throws: what the path, the layout or the split is at fault for; all of the layout's problems
   ///   at once, unless bad recordings are skipped.
-  func select(by split: SplitSettings) throws -> SelectedRecordings {
+  func select(by split: SplitSettings, console: Console? = nil) throws -> SelectedRecordings {
     guard !FileManager.default.fileExists(atPath: directory) || InputPath.isDirectory(directory)
     else {
       throw CommandFailure(
@@ -42,7 +42,7 @@ struct DataSettings {
     }
     return SelectedRecordings(
       descriptors: found.descriptors, problems: found.problems,
-      split: try split.split(found.descriptors))
+      split: try split.split(found.descriptors, console: console))
   }
 }
 
@@ -71,12 +71,16 @@ struct SplitSettings {
   private enum Source {
     case file(String)
     case rule(Split.Rule, leavesOutOtherSessions: Bool)
+    /// What a training wrote beside its models.
+    case saved(String)
   }
   private let source: Source
   let seed: UInt64
 
+  /// - Parameter saved: the split of the training whose models are evaluated, taken where the
+  ///   options say nothing else.
   /// - Throws: `CommandFailure` where a split file and a rule are both given.
-  init(_ options: SplitOptions) throws {
+  init(_ options: SplitOptions, saved: String? = nil) throws {
     seed = options.seed ?? 42
     let choosesSessions = options.trainSessions != nil || options.testSessions != nil
     if let file = options.split {
@@ -89,6 +93,10 @@ struct SplitSettings {
       source = .file(file)
       return
     }
+    if let saved, options.saysNothing {
+      source = .saved(saved)
+      return
+    }
     var rule = Split.Rule()
     if let sessions = options.trainSessions { rule.trainSessions = sessions }
     if let sessions = options.testSessions { rule.testSessions = sessions }
@@ -99,8 +107,22 @@ struct SplitSettings {
 
   /// - Throws: `SplitError`, `SplitFileProblems`, and `RecordingProblems` where a part lacks a
   ///   gesture.
-  func split(_ recordings: [RecordingDescriptor]) throws -> Split {
+  func split(_ recordings: [RecordingDescriptor], console: Console? = nil) throws -> Split {
     switch source {
+    case .saved(let file):
+      let split = try Split(contentsOf: file, for: recordings, toleratesOthers: true)
+      let known = split.parts.count { $0 != nil }
+      guard known > 0 else {
+        console?.warning(
+          "none of these recordings was in the training (\(file)): split anew, by session")
+        return try Split(recordings, by: Split.Rule(), seed: seed)
+      }
+      if known < recordings.count {
+        console?.warning(
+          "left out: \(Figure.count(recordings.count - known, "recording")) that the training did "
+            + "not know (\(file))")
+      }
+      return split
     case .rule(let rule, let leavesOutOtherSessions):
       return try Split(
         recordings, by: rule, seed: seed, leavesOutOtherSessions: leavesOutOtherSessions)
@@ -110,5 +132,13 @@ struct SplitSettings {
       guard problems.isEmpty else { throw RecordingProblems(problems) }
       return split
     }
+  }
+}
+
+extension SplitOptions {
+  /// Whether no option says which recording is in which part.
+  var saysNothing: Bool {
+    split == nil && trainSessions == nil && testSessions == nil && heldOutSubjects == nil
+      && seed == nil
   }
 }

@@ -42,10 +42,10 @@ struct EvaluateCommand: ParsableCommand {
     let console = output.console
     let device = try DeviceSettings(device)
     let data = try DataSettings(data, threads: device.threads)
-    let split = try SplitSettings(split)
     let part = part ?? .test
     let models = try TrainedModels(
       artifacts.isEmpty ? [ArtifactOptions.defaultDirectory] : artifacts)
+    let split = try SplitSettings(split, saved: models.splitFile)
     try models.check(ensembleWeights: ensembleWeights)
     let prepared = try prepare(models, data: data, split: split, part: part, console: console)
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }
@@ -73,7 +73,7 @@ struct EvaluateCommand: ParsableCommand {
     _ models: TrainedModels, data: DataSettings, split: SplitSettings, part: EvaluatedPart,
     console: Console
   ) throws -> PreparedRecordings {
-    let selected = try data.select(by: split)
+    let selected = try data.select(by: split, console: console)
     let preparation: Preparation
     let statistics: Preparation.StatisticsSource
     let classes: [Int]

@@ -21,7 +21,7 @@ struct TrainCommand: ParsableCommand {
     let settings = try TrainSettings(self)
     settings.device.announce(on: console)
     try OutputPath.check(settings.output)
-    let prepared = try prepare(settings, console: console)
+    let (prepared, parts) = try prepare(settings, console: console)
     try settings.explain(prepared, on: console)
 
     let directory = try RunDirectory(creating: settings.output)
@@ -30,7 +30,8 @@ struct TrainCommand: ParsableCommand {
     }
     // The directory is locked as long as the object lives.
     let report = try withExtendedLifetime(directory) {
-      try train(settings, prepared, in: directory, console: console)
+      try directory.write(split: parts)
+      return try train(settings, prepared, in: directory, console: console)
     }
     guard let report else {
       throw CommandFailure(.interrupted, OutputPath.contentsAfterInterrupt(directory.path))
@@ -57,7 +58,10 @@ struct TrainCommand: ParsableCommand {
     }
   }
 
-  private func prepare(_ settings: TrainSettings, console: Console) throws -> PreparedRecordings {
+  /// - Returns: the recordings, and their split as CSV.
+  private func prepare(
+    _ settings: TrainSettings, console: Console
+  ) throws -> (PreparedRecordings, split: String) {
     let selected = try settings.data.select(by: settings.split)
     console.note(
       "reading \(Figure.count(selected.split.parts.count { $0 != nil }, "recording")) "
@@ -67,7 +71,7 @@ struct TrainCommand: ParsableCommand {
       problems: selected.problems)
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }
     try settings.check(classes: prepared.classes)
-    return prepared
+    return (prepared, selected.split.csv(of: selected.descriptors))
   }
 
   private func print(

@@ -17,6 +17,8 @@ struct TrainedModels {
   let members: [Member]
   /// Of the directory that the archives lie in; nil where it has none.
   let preprocessing: Preprocessing?
+  /// The split they were trained by, where it lies beside all of them.
+  let splitFile: String?
 
   /// Reads directories that training wrote and single archives.
   ///
@@ -41,6 +43,8 @@ struct TrainedModels {
           + files.joined(separator: ", "))
     }
     preprocessing = found.first ?? nil
+    let splits = Set(files.map { RunDirectory.splitFile(for: $0) })
+    splitFile = splits.count == 1 ? splits.first ?? nil : nil
     try checkAgreement()
   }
 

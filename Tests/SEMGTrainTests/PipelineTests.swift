@@ -8,11 +8,13 @@ struct PipelineTests {
     let semgTrain = try SemgTrain()
     let place = semgTrain.directory
     let recordings = try SmallRecordings(in: place, subjects: 2)
-    let training = try semgTrain.run(SemgTrain.brief + ["--output", "run", "--json"])
+    // Another seed is another split, which evaluation has to find beside the models.
+    let training = try semgTrain.run(
+      SemgTrain.brief + ["--seed", "7", "--output", "run", "--json"])
     #expect(training.status == 0, "\(training.error)")
     #expect(
       place.names(in: "run") == [
-        "best_semg_net.keras", "history.csv", "metrics.json", "preprocessing.json",
+        "best_semg_net.keras", "history.csv", "metrics.json", "preprocessing.json", "split.csv",
       ])
     let report = try #require(try SemgTrain.objects(training.output).first)
     #expect(try SemgTrain.objects(training.output).count == 1)
@@ -61,6 +63,19 @@ struct PipelineTests {
     let model = try semgTrain("inspect", "run/best_semg_net.keras")
     #expect(model.status == 0)
     #expect(model.output.contains("sEMG_Net"))
+  }
+
+  @Test func modelsAreEvaluatedOnRecordingsThatTheirTrainingDidNotKnow() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    #expect(try semgTrain.run(SemgTrain.brief + ["--output", "run"]).status == 0)
+    let split = semgTrain.directory.file("run/split.csv")
+    let known = try String(contentsOfFile: split, encoding: .utf8)
+    try known.replacingOccurrences(of: "Session", with: "Elsewhere/Session")
+      .write(toFile: split, atomically: true, encoding: .utf8)
+    let outcome = try semgTrain("evaluate", "run", "--data", SmallRecordings.name, "--json")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.error.contains("split anew"))
   }
 
   @Test func aSingleArchiveElsewhereIsEvaluatedWithStatisticsFittedAnew() throws {
