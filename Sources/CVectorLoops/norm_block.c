@@ -13,7 +13,7 @@ enum { block_rows = 32, chunk = 64, lanes_at_once = 2048 };
 VL_INLINE float activate(
     const vl_norm_block *a, const float *x, long c, long i, const uint16_t *lanes, int drops) {
   const float v = (x[i] - a->mean[c]) * a->factor[c] + a->beta[c];
-  const float r = v > 0.f ? v : 0.f;
+  const float r = v < 0.f ? 0.f : v;  // NaN stays NaN
   if (!drops) return r;
   return (uint32_t)lanes[i] >= a->threshold ? r * a->keep_scale : 0.f;
 }

@@ -95,7 +95,7 @@ void vl_batch_statistics(
     const double s = scratch[c] / (double)rows;
     const double v = scratch[channels + c] / (double)rows - s * s;
     mean[c] = (float)((double)x[c] + s);
-    variance[c] = (float)(v > 0 ? v : 0);
+    variance[c] = (float)(v < 0 ? 0 : v);
   }
 }
 

@@ -81,12 +81,11 @@ static void multiply_baseline(const vl_product *p) { multiply(2, 1, p); }
 
 void vl_multiply(const vl_product *p) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+  if (__builtin_cpu_supports("x86-64-v4")) {
     multiply_v4(p);
     return;
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+  if (__builtin_cpu_supports("x86-64-v3")) {
     multiply_v3(p);
     return;
   }

@@ -49,7 +49,7 @@ VL_INLINE void normalize_row(
   const float *mean = branch->mean, *factor = branch->factor, *beta = branch->beta;
   for (long c = 0; c < branch->channels; c++) {
     const float v = (x[c] - mean[c]) * factor[c] + beta[c];
-    const float r = v > 0.f ? v : 0.f;
+    const float r = v < 0.f ? 0.f : v;  // NaN stays NaN
     y[c] = !drops ? r : (uint32_t)lanes[c] >= threshold ? r * scale : 0.f;
   }
 }
@@ -89,7 +89,7 @@ VL_INLINE void excite(const vl_squeeze_block *k, long b) {
   for (long c = 0; c < C; c++) {
     for (long u = 0; u < U; u++) h[u] += m[c] * k->squeeze_kernel[c * U + u];
   }
-  for (long u = 0; u < U; u++) h[u] = h[u] > 0.f ? h[u] : 0.f;
+  for (long u = 0; u < U; u++) h[u] = h[u] < 0.f ? 0.f : h[u];
   for (long c = 0; c < C; c++) s[c] = k->excite_bias[c];
   for (long u = 0; u < U; u++) {
     for (long c = 0; c < C; c++) s[c] += h[u] * k->excite_kernel[u * C + c];

@@ -5,6 +5,23 @@ public protocol Device: Sendable {
 
   /// Allocates the arenas, builds the kernels, binds the arguments. Whatever can fail, fails here.
   func load(_ plan: Plan, options: LoadOptions) throws(DeviceError) -> any LoadedPlan
+
+  /// Where a plan's tensors would lie: how much memory `load` would take, known before it does.
+  func layout(of plan: Plan, options: LoadOptions) throws(DeviceError) -> ArenaLayout
+}
+
+extension Device {
+  /// One launch an operation.
+  public func layout(
+    of plan: Plan, options: LoadOptions
+  ) throws(DeviceError) -> ArenaLayout {
+    do {
+      return try ArenaLayout(
+        plan: plan, programs: options.programs, reusesActivations: !options.keepsActivations)
+    } catch {
+      throw .unsupported(device: name, what: "plan \(plan.name): \(error)")
+    }
+  }
 }
 
 /// What a device is told besides the plan.

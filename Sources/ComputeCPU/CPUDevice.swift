@@ -35,4 +35,12 @@ public struct CPUDevice: Device {
   ) throws(DeviceError) -> any LoadedPlan {
     try CPULoadedPlan(plan, options: options, device: self)
   }
+
+  public func layout(
+    of plan: Plan, options: LoadOptions
+  ) throws(DeviceError) -> ArenaLayout {
+    try CPULoadedPlan.layout(
+      plan, schedules: CPULoadedPlan.schedules(plan, options: options), options: options,
+      device: self)
+  }
 }

@@ -10,7 +10,7 @@ public final class CPULoadedPlan: LoadedPlan {
   private let options: LoadOptions
   private let pool: MemoryPool
   private let scratch: SharedScratch
-  private let oneDNN: OneDNN
+  let oneDNN: OneDNN
   private let arenas: Arenas
   private var launches: [ProgramID: [CPULaunch]] = [:]
   private var tables: [ProgramID: ProgramTable] = [:]
@@ -28,19 +28,11 @@ public final class CPULoadedPlan: LoadedPlan {
     pool = MemoryPool(device: device.name)
     scratch = SharedScratch()
     oneDNN = try OneDNN(device: device.name, threads: device.threads, pool: pool)
-    var schedules: [ProgramID: Schedule] = [:]
-    for id in options.programs {
-      guard let program = plan.programs[id] else { continue }
-      schedules[id] = Schedule(program, plan: plan, fuses: options.fuses)
-    }
-    let layout: ArenaLayout
-    do {
-      layout = try ArenaLayout(
-        plan: plan, programs: options.programs, reusesActivations: !options.keepsActivations,
-        guardBytes: options.keepsActivations ? Self.guardBytes : 0,
-        touched: schedules.mapValues(\.touched))
-    } catch {
-      throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
+    let schedules = Self.schedules(plan, options: options)
+    let layout = try Self.layout(plan, schedules: schedules, options: options, device: device)
+    guard layout.byteCount < MachineMemory.byteCount else {
+      throw .outOfMemory(
+        device: device.name, bytes: layout.byteCount, advice: "use a smaller --batch-size")
     }
     arenas = Arenas(layout: layout, pool: pool)
     let training = ProgramTable()
@@ -51,7 +43,31 @@ public final class CPULoadedPlan: LoadedPlan {
     }
   }
 
+  static func schedules(_ plan: Plan, options: LoadOptions) -> [ProgramID: Schedule] {
+    var schedules: [ProgramID: Schedule] = [:]
+    for id in options.programs {
+      guard let program = plan.programs[id] else { continue }
+      schedules[id] = Schedule(program, plan: plan, fuses: options.fuses)
+    }
+    return schedules
+  }
+
+  /// Arenas by launches: what a fused launch no longer writes takes no memory.
+  static func layout(
+    _ plan: Plan, schedules: [ProgramID: Schedule], options: LoadOptions, device: CPUDevice
+  ) throws(DeviceError) -> ArenaLayout {
+    do {
+      return try ArenaLayout(
+        plan: plan, programs: options.programs, reusesActivations: !options.keepsActivations,
+        guardBytes: options.keepsActivations ? guardBytes : 0,
+        touched: schedules.mapValues(\.touched))
+    } catch {
+      throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
+    }
+  }
+
   deinit {
+    oneDNN.releaseWeights()
     for block in snapshots.values.joined() { block.deallocate() }
   }
 

@@ -36,6 +36,9 @@ final class OneDNN {
     dnnl_engine_destroy(engine)
   }
 
+  /// Lets go of the reordered weights: their primitives hold this object, which holds them.
+  func releaseWeights() { cachedWeights = [:] }
+
   /// `out_of_memory`, `unimplemented`, …
   static func name(of status: dnnl_status_t) -> String { String(cString: dnnl_status2str(status)) }
 

@@ -3,7 +3,7 @@ import Foundation
 // Functions of one element; `count` is the number of live elements.
 
 func reluForward(_ count: Int, input: [Double], output: inout [Double]) {
-  for i in 0..<count { output[i] = input[i] > 0 ? input[i] : 0 }
+  for i in 0..<count { output[i] = input[i] < 0 ? 0 : input[i] }
 }
 
 func reluBackward(

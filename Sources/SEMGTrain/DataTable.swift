@@ -40,7 +40,8 @@ extension TrainSettings {
         options: NetworkPlanOptions(
           batchCapacity: run.batchSize, inferenceCapacity: run.batchSize)
       ).plan
-      let layout = try? ArenaLayout(plan: plan, programs: [.forwardBackward, .update, .validate])
+      let layout = try? device.device.layout(
+        of: plan, options: LoadOptions(programs: [.forwardBackward, .update, .validate]))
       return (layout?.byteCount ?? 0) + 3 * 4 * network.parameterCount
     }
     return 64_000_000 + recordings + (models.max() ?? 0)

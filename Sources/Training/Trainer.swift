@@ -143,6 +143,7 @@ public final class Trainer {
     var outcome = TrainedModel.Outcome.completed
     for epoch in 0..<settings.epochs {
       let start = clock.now
+      let first = iterations
       let trained = try trainEpoch(epoch)
       if trained.ended == .interrupted {
         outcome = .interrupted
@@ -150,6 +151,12 @@ public final class Trainer {
       }
       let seconds = start.duration(to: clock.now).seconds
       let validation = try validate()
+      // The last update of an epoch shows here first.
+      guard validation.loss.isFinite else {
+        throw TrainingError.diverged(
+          model: kind.rawValue, epoch: epoch + 1, step: iterations - first,
+          learningRate: schedule[max(0, iterations - 1)], loss: Float(validation.loss))
+      }
       let isBest = validation.accuracy > (best?.history.last?.validationAccuracy ?? -1)
       let record = EpochRecord(
         model: kind, epoch: epoch + 1, loss: trained.loss, accuracy: trained.accuracy,
@@ -164,7 +171,8 @@ public final class Trainer {
         try improved(model)
       }
       report(.epoch(record))
-      if trained.ended == .outOfTime {
+      let isLate = settings.deadline.map { clock.now >= $0 } ?? false
+      if trained.ended == .outOfTime || isLate && epoch + 1 < settings.epochs {
         outcome = .outOfTime
         break
       }

@@ -37,7 +37,7 @@ public struct TrainingRun {
     for (index, kind) in settings.models.enumerated() {
       let share = Double(index + 1) / Double(settings.models.count)
       let model = try train(
-        kind, deadline: settings.maximumMinutes.map { start + .seconds($0 * 60 * share) },
+        kind, deadline: settings.maximumMinutes.map { start + .seconds(min($0, 1e7) * 60 * share) },
         report: { event in
           if case .epoch(let record) = event { history.append(record) }
           report(event)
@@ -46,6 +46,7 @@ public struct TrainingRun {
       models.append(model)
       let evaluator = Evaluator(device: device, batchSize: settings.batchSize)
       for part in [Part.validation, .test] {
+        if shouldStop() { return nil }
         let probabilities = try evaluator.probabilities(
           network: model.network, weights: model.weights, dataset: data.dataset,
           windows: data.windows(of: part))

@@ -109,17 +109,33 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
     #expect(abs(metrics.accuracy - best.validationAccuracy) < 1e-12)
   }
 
-  @Test func aLossThatIsNoNumberNamesItsStep() throws {
-    let windows = toyWindows(first: .infinity)
+  /// Whatever layers lie between the sample and the loss: ReLU passes NaN on, as Keras's does.
+  @Test(arguments: [ModelKind.inceptionSE, .semgNet], [true, false])
+  func aLossThatIsNoNumberNamesItsStep(kind: ModelKind, isReference: Bool) throws {
+    let device: any Device = isReference ? ReferenceDevice() : CPUDevice(threads: 1)
+    let network =
+      kind == .semgNet
+      ? try Network.semgNet(time: 12, channels: 2, classes: 2, width: 2) : try Self.network()
     let trainer = try Trainer(
-      kind: .inceptionSE, network: try Self.network(), device: ReferenceDevice(),
-      data: windows, settings: TrainerSettings(epochs: 2, batchSize: 8))
+      kind: kind, network: network, device: device, data: toyWindows(first: .infinity),
+      settings: TrainerSettings(epochs: 2, batchSize: 36))
     let error = #expect(throws: TrainingError.self) { try trainer.train() }
-    guard case .diverged(let model, let epoch, _, _, _)? = error else {
+    guard case .diverged(let model, let epoch, let step, let learningRate, _)? = error else {
       Issue.record("unexpected error \(String(describing: error))")
       return
     }
-    #expect(model == "inception-se" && epoch == 1)
+    #expect(model == kind.rawValue && epoch == 1 && step == 1 && learningRate == 1e-3)
+  }
+
+  @Test func theDeadlineHoldsWhereAnEpochIsOneStep() throws {
+    let trainer = try Trainer(
+      kind: .semgNet,
+      network: try Network.semgNet(time: 12, channels: 2, classes: 2, width: 2),
+      device: ReferenceDevice(), data: toyWindows(),
+      settings: TrainerSettings(
+        epochs: 1_000_000, batchSize: 64, deadline: .now + .milliseconds(200)))
+    let model = try trainer.train()
+    #expect(model.outcome == .outOfTime && model.bestEpoch >= 1)
   }
 
   @Test func classWeightsMustFitTheClasses() throws {
