@@ -202,10 +202,12 @@ public final class RunDirectory {
     throw .locked(path: path)
   }
 
-  private static func holdsArtifacts(_ path: String) -> Bool {
+  /// Whether a run wrote there, however far it came.
+  public static func holdsArtifacts(_ path: String) -> Bool {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     return names.contains {
-      $0.hasSuffix(".keras") || [preprocessingName, historyName, metricsName].contains($0)
+      $0.hasSuffix(".keras")
+        || [preprocessingName, historyName, metricsName, splitName].contains($0)
     }
   }
 

@@ -79,20 +79,7 @@ extension Split {
   public init(
     contentsOf file: String, for recordings: [RecordingDescriptor], toleratesOthers: Bool = false
   ) throws(SplitFileProblems) {
-    let bytes: [UInt8]
-    do {
-      bytes = Array(try Data(contentsOf: URL(filePath: file)))
-    } catch {
-      let reason =
-        FileManager.default.fileExists(atPath: file) ? "it cannot be opened" : "no such file"
-      throw SplitFileProblems(problems: [.unreadable(file: file, reason: reason)])
-    }
-    let rows: [SplitFileParser.Row]
-    do throws(SplitFileError) {
-      rows = try SplitFileParser(file: file, bytes: bytes).rows()
-    } catch {
-      throw SplitFileProblems(problems: [error])
-    }
+    let rows = try Self.rows(of: file)
     var (parts, problems) = Self.assign(rows, to: recordings, file: file)
     if toleratesOthers {
       problems.removeAll {
@@ -104,6 +91,31 @@ extension Split {
     }
     guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
     self.init(parts: parts)
+  }
+
+  /// How many recordings a split file names.
+  ///
+  /// - Throws: `SplitFileProblems` where it cannot be read.
+  public static func namedRecordings(in file: String) throws(SplitFileProblems) -> Int {
+    try rows(of: file).count
+  }
+
+  private static func rows(
+    of file: String
+  ) throws(SplitFileProblems) -> [SplitFileParser.Row] {
+    let bytes: [UInt8]
+    do {
+      bytes = Array(try Data(contentsOf: URL(filePath: file)))
+    } catch {
+      let reason =
+        FileManager.default.fileExists(atPath: file) ? "it cannot be opened" : "no such file"
+      throw SplitFileProblems(problems: [.unreadable(file: file, reason: reason)])
+    }
+    do throws(SplitFileError) {
+      return try SplitFileParser(file: file, bytes: bytes).rows()
+    } catch {
+      throw SplitFileProblems(problems: [error])
+    }
   }
 
   /// Puts each row's recording into its part, and lists what does not fit.

@@ -110,19 +110,7 @@ struct SplitSettings {
   func split(_ recordings: [RecordingDescriptor], console: Console? = nil) throws -> Split {
     switch source {
     case .saved(let file):
-      let split = try Split(contentsOf: file, for: recordings, toleratesOthers: true)
-      let known = split.parts.count { $0 != nil }
-      guard known > 0 else {
-        console?.warning(
-          "none of these recordings was in the training (\(file)): split anew, by session")
-        return try Split(recordings, by: Split.Rule(), seed: seed)
-      }
-      if known < recordings.count {
-        console?.warning(
-          "left out: \(Figure.count(recordings.count - known, "recording")) that the training did "
-            + "not know (\(file))")
-      }
-      return split
+      return try savedSplit(file, recordings, console)
     case .rule(let rule, let leavesOutOtherSessions):
       return try Split(
         recordings, by: rule, seed: seed, leavesOutOtherSessions: leavesOutOtherSessions)
@@ -132,6 +120,35 @@ struct SplitSettings {
       guard problems.isEmpty else { throw RecordingProblems(problems) }
       return split
     }
+  }
+}
+
+extension SplitSettings {
+  /// The split of a training. Paths are all it has to know a recording by.
+  private func savedSplit(
+    _ file: String, _ recordings: [RecordingDescriptor], _ console: Console?
+  ) throws -> Split {
+    let split = try Split(contentsOf: file, for: recordings, toleratesOthers: true)
+    let known = split.parts.count { $0 != nil }
+    guard known > 0 else {
+      throw CommandFailure(
+        .contradiction,
+        "\(file) names none of the recordings below --data, so that nobody can say which of them "
+          + "the models were trained on; give --data as in the training, or say the parts: "
+          + "--split FILE, --seed 42, or --part all where all are new")
+    }
+    if known < recordings.count {
+      console?.warning(
+        "left out: \(Figure.count(recordings.count - known, "recording")) that the training did "
+          + "not know (\(file))")
+    }
+    let gone = try Split.namedRecordings(in: file) - known
+    if gone > 0 {
+      console?.warning(
+        "\(Figure.count(gone, "recording")) of the training's split (\(file)) "
+          + "\(gone == 1 ? "is" : "are") not below --data")
+    }
+    return split
   }
 }
 

@@ -45,7 +45,8 @@ struct EvaluateCommand: ParsableCommand {
     let part = part ?? .test
     let models = try TrainedModels(
       artifacts.isEmpty ? [ArtifactOptions.defaultDirectory] : artifacts)
-    let split = try SplitSettings(split, saved: models.splitFile)
+    // All recordings are one part: whatever the training split them into.
+    let split = try SplitSettings(split, saved: part == .all ? nil : models.splitFile)
     try models.check(ensembleWeights: ensembleWeights)
     let prepared = try prepare(models, data: data, split: split, part: part, console: console)
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }
@@ -54,6 +55,7 @@ struct EvaluateCommand: ParsableCommand {
     guard !windows.isEmpty else {
       throw CommandFailure(.badData, "the \(part.rawValue) part has no windows to evaluate on")
     }
+    try checkGestures(of: prepared, windows: windows, part: part, console: console)
     device.announce(on: console)
     let members = try models.probabilities(
       of: windows, in: prepared, device: device.device, batchSize: batchSize ?? 128)
@@ -65,6 +67,24 @@ struct EvaluateCommand: ParsableCommand {
     } else {
       try console.result(ReportText(report).text)
     }
+  }
+
+  /// Finds gestures that no window shows: their F1 of 0 would stand for nothing measured.
+  private func checkGestures(
+    of data: PreparedRecordings, windows: [Int32], part: EvaluatedPart, console: Console
+  ) throws {
+    let shown = Set(windows.map { data.labels[Int($0)] })
+    let missing = data.classes.indices.filter { !shown.contains(Int32($0)) }
+      .map { String(data.classes[$0]) }
+    guard !missing.isEmpty else { return }
+    let sentence =
+      "the \(part.rawValue) part has no recording of gesture \(missing.joined(separator: ", ")), "
+      + "which the models know"
+    guard self.data.skipBad else {
+      throw CommandFailure(
+        .badData, sentence + "; add one, or go on with --skip-bad: its F1 then counts as 0")
+    }
+    console.warning(sentence + ": its F1 counts as 0")
   }
 
   /// Reads the part's recordings as those of the training were; where nothing says how that was,

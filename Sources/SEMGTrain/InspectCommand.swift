@@ -61,12 +61,6 @@ enum InputPath {
     return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Whether training wrote there.
-  static func holdsArtifacts(_ path: String) -> Bool {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return names.contains { $0.hasSuffix(".keras") || $0 == RunDirectory.preprocessingName }
-  }
-
   private static var reason: String {
     errno == ENOENT ? "no such file or directory" : String(cString: strerror(errno))
   }

@@ -50,6 +50,9 @@ struct PredictCommand: ParsableCommand {
       searches.flatMap(\.files), statistics: preprocessing.standardization,
       problems: searches.flatMap(\.problems))
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }
+    guard !prepared.recordings.isEmpty else {
+      throw CommandFailure(.badData, "no recording is left to predict: all of them were skipped")
+    }
     let windows = prepared.windowStarts.indices.map(Int32.init)
     let members = try models.probabilities(
       of: windows, in: prepared, device: device.device, batchSize: 128)
@@ -71,7 +74,7 @@ extension PredictCommand {
   private static func check(_ path: String) throws {
     try InputPath.check(path)
     let isModel = path.lowercased().hasSuffix(".keras")
-    guard isModel || InputPath.holdsArtifacts(path) else { return }
+    guard isModel || RunDirectory.holdsArtifacts(path) else { return }
     let directory = isModel ? URL(filePath: path).deletingLastPathComponent().relativePath : path
     throw CommandFailure(
       .usage,

@@ -119,7 +119,7 @@ struct TrainSettings {
         "--output \(output) lies in the data directory \(data.directory), where its history.csv "
           + "would be taken for a recording; choose a directory outside")
     }
-    guard !source.hasPrefix(target) || !InputPath.holdsArtifacts(output) else {
+    guard !source.hasPrefix(target) || !RunDirectory.holdsArtifacts(output) else {
       throw CommandFailure(
         .contradiction,
         "--output \(output) holds artifacts and the recordings \(data.directory) too, which would "

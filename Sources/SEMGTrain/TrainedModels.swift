@@ -26,6 +26,10 @@ struct TrainedModels {
   ///   that do not belong together.
   init(_ paths: [String]) throws {
     let files = try paths.flatMap(Self.archives)
+    let places = files.map { URL(filePath: $0).resolvingSymlinksInPath().path }
+    if let twice = files.indices.first(where: { places[..<$0].contains(places[$0]) }) {
+      throw CommandFailure(.usage, "\(files[twice]) is named twice; name each model once")
+    }
     let contents = try files.map { try KerasArchive.read($0) }
     let kinds = contents.map { Self.kind(of: $0.network) }
     members = zip(files, zip(contents, kinds)).map { file, model in

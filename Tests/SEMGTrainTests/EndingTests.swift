@@ -38,7 +38,9 @@ struct EndingTests {
     #expect(outcome.output.isEmpty)
     #expect(outcome.error.contains("interrupted; the best so far is in"))
     #expect(
-      place.names(in: "run") == ["best_semg_net.keras", "history.csv", "preprocessing.json"])
+      place.names(in: "run") == [
+        "best_semg_net.keras", "history.csv", "preprocessing.json", "split.csv",
+      ])
     #expect(try semgTrain("inspect", "run/best_semg_net.keras").status == 0)
     #expect(try semgTrain("inspect", "run").status == 0)
   }
@@ -54,7 +56,7 @@ struct EndingTests {
     let outcome = try running.outcome()
     #expect(outcome.status == 130)
     #expect(outcome.error.contains("no model was written"))
-    #expect(place.names(in: "run") == ["preprocessing.json"])
+    #expect(place.names(in: "run") == ["preprocessing.json", "split.csv"])
   }
 
   @Test func aFullDiskEndsTheRunWithNothingHalfWritten() throws {
