@@ -1,5 +1,29 @@
+import Foundation
 import Testing
 import Training
+
+/// What Keras computes in float64; the generator lies beside the file.
+private struct KerasRates: Decodable {
+  struct Schedule: Decodable {
+    let recipe: String
+    let firstPeriod: Int
+    let rates: [Rate]
+  }
+  struct Rate: Decodable {
+    let step: Int
+    let rate: Double
+  }
+  let steps: Int
+  let schedules: [Schedule]
+
+  static func load() throws -> KerasRates {
+    let url = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "Fixtures/learning_rates.json")
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(KerasRates.self, from: Data(contentsOf: url))
+  }
+}
 
 @Suite struct LearningRateScheduleTests {
   /// First, last and restart steps in double precision, from
@@ -15,6 +39,23 @@ import Training
     #expect(abs(schedule[30] - 0.8100019e-3) < 1e-15)
     #expect(schedule[69] < 2e-6)
     #expect(abs(schedule[70] - 0.72900271e-3) < 1e-15)
+  }
+
+  /// At the first and last step of each period, where the recipes' own periods fall.
+  @Test func bothRecipesFollowKeras() throws {
+    let keras = try KerasRates.load()
+    #expect(keras.schedules.map(\.recipe) == ["published", "standard"])
+    for expected in keras.schedules {
+      let recipe: Recipe = expected.recipe == "published" ? .published : .standard
+      let firstPeriod = recipe.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60)
+      #expect(firstPeriod == expected.firstPeriod)
+      let schedule = LearningRateSchedule(firstPeriod: firstPeriod)
+      #expect(expected.rates.last?.step == keras.steps - 1)
+      for point in expected.rates {
+        let error = abs(schedule[point.step] / point.rate - 1)
+        #expect(error < 1e-6, "\(expected.recipe), step \(point.step)")
+      }
+    }
   }
 
   /// 157,500 samples of the full public set, 60 epochs of 128.
