@@ -5,7 +5,7 @@ import ComputeReference
 import Testing
 
 @Suite struct OperationTests {
-  @Test(arguments: OperationCase.awkward, [1, 2])
+  @Test(arguments: OperationCase.awkward, [1, 2, 7])
   func eachOperationAgreesWithTheReference(on subject: OperationCase, threads: Int) throws {
     let report = try compare(
       reference: subject.load(on: ReferenceDevice()),
