@@ -2,6 +2,7 @@ import Compute
 import ComputeCPU
 import ComputeCases
 import Networks
+import TestSupport
 import Testing
 
 /// Whole steps: what must not depend on how they are cut into launches, on memory that is shared,
@@ -74,6 +75,19 @@ import Testing
     let first = try train(made, threads: threads, fuses: true)
     let second = try train(made, threads: threads, fuses: true)
     #expect(first == second)
+    let isFinite = first.joined().allSatisfy { $0.isFinite }
+    #expect(isFinite)
+  }
+
+  /// At the published widths, where convolutions are cut otherwise than in the small networks.
+  @Test(.enabled(if: runsSlowTests, "long without optimization"), arguments: [0, 1])
+  func theSameSeedGivesTheSameBitsAtFullWidth(network: Int) throws {
+    let networks = [try Network.inceptionSE(padding: .causal), try .semgNet()]
+    let made = TestPlan(networks[network], capacity: 16)
+    let first = try train(made, threads: 2, fuses: true, live: 16)
+    let second = try train(made, threads: 2, fuses: true, live: 16)
+    let isSame = first.map { $0.map(\.bitPattern) } == second.map { $0.map(\.bitPattern) }
+    #expect(isSame)
     let isFinite = first.joined().allSatisfy { $0.isFinite }
     #expect(isFinite)
   }

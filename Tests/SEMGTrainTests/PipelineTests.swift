@@ -210,5 +210,20 @@ struct PipelineTests {
         .split(separator: "\n").map { $0.split(separator: ",").prefix(7) }
     }
     #expect(histories[0] == histories[1])
+    let weights = try ["a", "b"].map { name in
+      try Self.weightFile(in: semgTrain.directory.file("\(name)/best_semg_net.keras"))
+    }
+    #expect(weights[0].count > 10_000)
+    #expect(weights[0] == weights[1])
+  }
+
+  /// The bytes of an archive's `model.weights.h5`, which is stored as it is. The archive's other
+  /// bytes hold the date of saving.
+  private static func weightFile(in path: String) throws -> Data {
+    let archive = try Data(contentsOf: URL(filePath: path))
+    let start = try #require(archive.range(of: Data([0x89] + Array("HDF\r\n".utf8))))
+    let directory = try #require(
+      archive.range(of: Data("PK".utf8 + [1, 2]), in: start.lowerBound..<archive.endIndex))
+    return Data(archive[start.lowerBound..<directory.lowerBound])
   }
 }
