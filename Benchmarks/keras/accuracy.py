@@ -17,7 +17,6 @@ import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 
 import numpy as np
 
@@ -107,7 +106,7 @@ class Jobs:
             str(self.options.semg_train), "--device", "cpu", "--data", str(self.options.data),
             "--split", str(self.split_file), "--epochs", str(self.options.epochs),
             "--recipe", configuration.recipe, "--seed", str(seed), "--models", model,
-            "--threads", "2", "--output", str(output), "--json",
+            "--threads", str(self.options.threads), "--output", str(output), "--json",
         ]
         if model == "inception-se":
             command += ["--padding", configuration.padding]
@@ -264,6 +263,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--recipes", default="published,standard")
     parser.add_argument("--keras-standard", action="store_true",
                         help="train Keras by the standard recipe too")
+    parser.add_argument("--threads", type=int, default=2,
+                        help="of TensorFlow and of ours; two runs of one thread each, one a side, "
+                             "share two cores without waiting for each other")
     parser.add_argument("--summary", action="store_true", help="only print what is there")
     parser.add_argument("--test-once", action="store_true", help="read the test part, one time")
     options = parser.parse_args()
@@ -275,6 +277,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     options = parse()
+    pipeline.use_threads(options.threads)
     jobs = Jobs(options)
     if options.test_once:
         return test_once(jobs)
@@ -295,6 +298,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "--help" not in sys.argv and "-h" not in sys.argv:
-        pipeline.two_threads()
     main()

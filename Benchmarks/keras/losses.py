@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--keras-run", nargs=2, metavar=("FOLDER", "PRECISION"))
     options = parser.parse_args()
     if options.keras_run:
-        pipeline.two_threads()
+        pipeline.use_threads()
         folder, precision = pathlib.Path(options.keras_run[0]), options.keras_run[1]
         losses = keras_losses(folder, precision)
         (folder / f"{precision}.json").write_text(json.dumps({"losses": losses}))

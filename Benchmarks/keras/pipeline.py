@@ -249,12 +249,12 @@ def compile_model(model, first_decay_steps: int) -> None:
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1), metrics=["accuracy"])
 
 
-def two_threads() -> None:
-    """TensorFlow on two threads; call it before anything of TensorFlow's runs."""
+def use_threads(count: int = 2) -> None:
+    """TensorFlow on so many threads; call it before anything of TensorFlow's runs."""
     import tensorflow
 
-    tensorflow.config.threading.set_intra_op_parallelism_threads(2)
-    tensorflow.config.threading.set_inter_op_parallelism_threads(2)
+    tensorflow.config.threading.set_intra_op_parallelism_threads(count)
+    tensorflow.config.threading.set_inter_op_parallelism_threads(count)
 
 
 @dataclasses.dataclass

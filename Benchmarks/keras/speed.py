@@ -28,7 +28,7 @@ def keras_round(model: str, repeats: int) -> list[float]:
     import keras
     import numpy as np
 
-    pipeline.two_threads()
+    pipeline.use_threads()
     generator = np.random.default_rng(0)
     count = STEPS * pipeline.BATCH
     x = generator.standard_normal((count, pipeline.WINDOW, pipeline.CHANNELS), np.float32)
