@@ -5,13 +5,18 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 func target(
-  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = [],
-  exclude: [String] = []
+  _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil,
+  resources: [Resource] = [], exclude: [String] = []
 ) -> Target {
   .target(
-    name: name, dependencies: dependencies, exclude: exclude, resources: resources,
+    name: name, dependencies: dependencies, path: path, exclude: exclude, resources: resources,
     swiftSettings: strict)
 }
+
+/// OpenCL C, embedded in the binary; common.cl is put before each of the others.
+let kernelSources = [
+  "common.cl", "elementwise.cl",
+]
 
 func tests(
   _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = ["Fixtures"]
@@ -29,8 +34,8 @@ let package = Package(
     .library(
       name: "SEMGLibraries",
       targets: [
-        "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "Networks", "Training",
-        "Artifacts",
+        "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "ComputeOpenCL", "Networks",
+        "Training", "Artifacts",
       ]),
   ],
   dependencies: [
@@ -40,6 +45,9 @@ let package = Package(
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+    .systemLibrary(
+      name: "COpenCL", providers: [.apt(["ocl-icd-opencl-dev", "opencl-headers"])]),
+    .systemLibrary(name: "CCLBlast", providers: [.apt(["libclblast-dev"])]),
     .target(name: "CVectorLoops"),
 
     target("Recordings"),
@@ -48,6 +56,8 @@ let package = Package(
     target("ComputeCases", ["Compute"]),
     target("ComputeReference", ["Compute"]),
     target("ComputeCPU", ["Compute", "COneDNN", "CVectorLoops"]),
+    target("Kernels", path: "Kernels", resources: kernelSources.map { .embedInCode($0) }),
+    target("ComputeOpenCL", ["Compute", "Kernels", "COpenCL", "CCLBlast"]),
     target("Networks", ["Compute"]),
     target("Artifacts", ["Compute", "Networks", "CHDF5", "CZip"]),
     target("Training", ["Networks", "Compute", "Recordings", "SignalProcessing", "Artifacts"]),
@@ -57,8 +67,8 @@ let package = Package(
     .executableTarget(
       name: "SEMGTrain",
       dependencies: [
-        "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "Networks", "Artifacts",
-        "Training", "COneDNN", "CHDF5", "CZip",
+        "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "ComputeOpenCL", "Networks",
+        "Artifacts", "Training", "COneDNN", "COpenCL", "CHDF5", "CZip",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -71,6 +81,9 @@ let package = Package(
     tests(
       "ComputeCPUTests",
       ["Compute", "ComputeCases", "ComputeReference", "ComputeCPU", "Networks"]),
+    tests(
+      "ComputeOpenCLTests",
+      ["Compute", "ComputeCases", "ComputeReference", "ComputeCPU", "ComputeOpenCL", "Networks"]),
     tests(
       "NetworksTests",
       ["Networks", "Compute", "ComputeCases", "ComputeReference", "ComputeCPU"]),

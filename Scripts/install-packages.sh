@@ -18,10 +18,12 @@ for group in "${@:-run}"; do
     # The last line is what a Swift toolchain unpacked from its archive itself lacks on Debian:
     # libstdc++ brings the C headers and libgcc, binutils the linker.
     run) wanted="$wanted libdnnl-dev libhdf5-dev libzip-dev ca-certificates"
+         wanted="$wanted ocl-icd-opencl-dev opencl-headers libclblast-dev"
          wanted="$wanted libstdc++-12-dev binutils libncurses6 libsqlite3-0 libxml2"
          command -v git >/dev/null || wanted="$wanted git"
          command -v pkg-config >/dev/null || wanted="$wanted pkg-config" ;;
-    test) command -v python3 >/dev/null || wanted="$wanted python3"
+    test) wanted="$wanted pocl-opencl-icd"
+          command -v python3 >/dev/null || wanted="$wanted python3"
           python3 -c 'import ensurepip, venv' 2>/dev/null || wanted="$wanted python3-venv" ;;
     *) echo "install-packages.sh: unknown group '$group': use run or test" >&2; exit 64 ;;
   esac

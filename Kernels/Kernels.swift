@@ -1,0 +1,17 @@
+/// Sources of the OpenCL kernels, as they were when the binary was built.
+public enum Kernels {
+  /// Text of a file of this folder, or nil where there is none of that name.
+  ///
+  /// - Parameter file: its name without `.cl`, e.g. `conv1d`.
+  public static func source(of file: String) -> String? {
+    sources[file].map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Names of all files, `common` among them.
+  public static var files: [String] { sources.keys.sorted() }
+
+  private static let sources: [String: [UInt8]] = [
+    "common": PackageResources.common_cl,
+    "elementwise": PackageResources.elementwise_cl,
+  ]
+}
