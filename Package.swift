@@ -15,7 +15,7 @@ func target(
 
 /// OpenCL C, embedded in the binary; common.cl is put before each of the others.
 let kernelSources = [
-  "common.cl", "elementwise.cl",
+  "common.cl", "random.cl", "table.cl", "elementwise.cl", "dropout.cl",
 ]
 
 func tests(

@@ -12,6 +12,9 @@ public enum Kernels {
 
   private static let sources: [String: [UInt8]] = [
     "common": PackageResources.common_cl,
+    "random": PackageResources.random_cl,
+    "table": PackageResources.table_cl,
     "elementwise": PackageResources.elementwise_cl,
+    "dropout": PackageResources.dropout_cl,
   ]
 }

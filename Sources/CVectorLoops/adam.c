@@ -35,10 +35,6 @@ void vl_adam(
   vl_for(threads, count, 64, adam_body, &a);
 }
 
-double vl_adam_correction(double beta1, double beta2, double t) {
-  return sqrt(1 - pow(beta2, t)) / (1 - pow(beta1, t));
-}
-
 typedef struct {
   const float *x;
   double *partial;

@@ -99,3 +99,46 @@ public struct StepResult: Sendable, Hashable {
     self.hits = hits
   }
 }
+
+/// What of a dataset a table is judged by; the samples themselves are elsewhere.
+public struct DatasetOutline: Sendable {
+  public let channels: Int
+  /// Rows of `channels` values.
+  public let rows: Int
+  public let windowStarts: [Int32]
+  public let labels: [Int32]
+
+  public init(_ dataset: Dataset) {
+    channels = dataset.channels
+    rows = dataset.samples.count / max(1, dataset.channels)
+    windowStarts = dataset.windowStarts
+    labels = dataset.labels
+  }
+}
+
+extension EpochTable {
+  /// The first entry that a dataset cannot serve, in words: gathering itself checks nothing.
+  public func firstFault(shape: GatherShape, dataset: DatasetOutline) -> String? {
+    guard dataset.channels == shape.channels else {
+      return "its dataset has \(dataset.channels) channels, the plan takes \(shape.channels)"
+    }
+    for (index, entry) in samples.enumerated() {
+      for window in [Int(entry.window), Int(entry.partner)] {
+        guard dataset.windowStarts.indices.contains(window) else {
+          return "sample \(index) names window \(window) of \(dataset.windowStarts.count)"
+        }
+        let start = Int(dataset.windowStarts[window])
+        guard start >= 0, start + shape.time <= dataset.rows else {
+          return "window \(window) starts at row \(start) of \(dataset.rows)"
+        }
+        guard (0..<shape.classes).contains(Int(dataset.labels[window])) else {
+          return "window \(window) has class \(dataset.labels[window]) of \(shape.classes)"
+        }
+      }
+      guard Int(entry.maskedChannel) < shape.channels else {
+        return "sample \(index) masks channel \(entry.maskedChannel) of \(shape.channels)"
+      }
+    }
+    return nil
+  }
+}

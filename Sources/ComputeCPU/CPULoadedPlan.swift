@@ -175,32 +175,12 @@ public final class CPULoadedPlan: LoadedPlan {
     state.replace(with: table, dataset: dataset, steps: steps)
   }
 
-  /// What the dataset cannot serve, in words: gathering itself checks nothing.
+  /// What the dataset cannot serve, in words.
   private func firstFault(
     of table: EpochTable, for program: Program, in dataset: StoredDataset
   ) -> String? {
     for case .gatherWindows(let shape, _, _, _) in program.operations {
-      guard shape.channels == dataset.channels else {
-        return "its dataset has \(dataset.channels) channels, the plan takes \(shape.channels)"
-      }
-      let rows = dataset.samples.count / max(1, dataset.channels)
-      for (index, entry) in table.samples.enumerated() {
-        for window in [Int(entry.window), Int(entry.partner)] {
-          guard dataset.windowStarts.indices.contains(window) else {
-            return "sample \(index) names window \(window) of \(dataset.windowStarts.count)"
-          }
-          let start = Int(dataset.windowStarts[window])
-          guard start >= 0, start + shape.time <= rows else {
-            return "window \(window) starts at row \(start) of \(rows)"
-          }
-          guard (0..<shape.classes).contains(Int(dataset.labels[window])) else {
-            return "window \(window) has class \(dataset.labels[window]) of \(shape.classes)"
-          }
-        }
-        guard Int(entry.maskedChannel) < shape.channels else {
-          return "sample \(index) masks channel \(entry.maskedChannel) of \(shape.channels)"
-        }
-      }
+      if let fault = table.firstFault(shape: shape, dataset: dataset.outline) { return fault }
     }
     return nil
   }

@@ -168,7 +168,6 @@ extension Lowering {
     }
     let (all, oneDNN, threads, device) = (spans, oneDNN, threads, device.name)
     let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
-    let (power1, power2) = (Double(settings.beta1), Double(settings.beta2))  // as Keras rounds
     return { (context) throws(DeviceError) in
       guard context.table.learningRates.indices.contains(context.step) else {
         throw .unsupported(
@@ -176,9 +175,9 @@ extension Lowering {
           what: "adam at step \(context.step): its table has "
             + "\(context.table.learningRates.count) learning rates")
       }
-      let t = Double(context.table.firstIteration + context.step + 1)
-      let rate =
-        Double(context.table.learningRates[context.step]) * vl_adam_correction(power1, power2, t)
+      let rate = settings.stepSize(
+        learningRate: Double(context.table.learningRates[context.step]),
+        iteration: context.table.firstIteration + context.step + 1)
       for span in all {
         vl_adam(
           threads, span.parameters, span.firstMoments, span.secondMoments, span.gradients,

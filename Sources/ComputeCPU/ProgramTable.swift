@@ -57,8 +57,10 @@ final class StoredDataset {
   let windowStarts: UnsafeMutableBufferPointer<Int32>
   let labels: UnsafeMutableBufferPointer<Int32>
   let channels: Int
+  let outline: DatasetOutline
 
   init(_ dataset: Dataset) {
+    outline = DatasetOutline(dataset)
     samples = Self.copy(dataset.samples)
     windowStarts = Self.copy(dataset.windowStarts)
     labels = Self.copy(dataset.labels)

@@ -1,5 +1,4 @@
 import Compute
-import Foundation
 
 /// One step of Adam on one tensor, `t` from 1: g gains 2·l2·w where the tensor is decayed, then
 /// `m += (g − m)(1 − β₁)`, `v += (g² − v)(1 − β₂)`,
@@ -9,9 +8,7 @@ func adam(
   parameter: inout [Double], firstMoment: inout [Double], secondMoment: inout [Double]
 ) {
   let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
-  let power1 = pow(Double(settings.beta1), Double(t))
-  let power2 = pow(Double(settings.beta2), Double(t))
-  let rate = learningRate * (1 - power2).squareRoot() / (1 - power1)
+  let rate = settings.stepSize(learningRate: learningRate, iteration: t)
   for i in parameter.indices {
     let g = gradient[i] + (decays ? 2 * settings.l2.decimalValue * parameter[i] : 0)
     firstMoment[i] += (g - firstMoment[i]) * (1 - beta1)

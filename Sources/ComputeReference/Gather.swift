@@ -79,29 +79,3 @@ extension ReferencePlan {
     }
   }
 }
-
-extension EpochTable {
-  /// The first entry that the dataset cannot serve, in words.
-  func firstFault(shape: GatherShape, dataset: Dataset) -> String? {
-    guard dataset.channels == shape.channels else {
-      return "its dataset has \(dataset.channels) channels, the plan takes \(shape.channels)"
-    }
-    let rows = dataset.samples.count / dataset.channels
-    for (index, entry) in samples.enumerated() {
-      for window in [entry.window, entry.partner] {
-        guard dataset.windowStarts.indices.contains(Int(window)) else {
-          return "sample \(index) names window \(window) of \(dataset.windowStarts.count)"
-        }
-        let start = Int(dataset.windowStarts[Int(window)])
-        guard start >= 0, start + shape.time <= rows else {
-          return "window \(window) starts at row \(start) of \(rows)"
-        }
-        let label = Int(dataset.labels[Int(window)])
-        guard (0..<shape.classes).contains(label) else {
-          return "window \(window) has class \(label) of \(shape.classes)"
-        }
-      }
-    }
-    return nil
-  }
-}

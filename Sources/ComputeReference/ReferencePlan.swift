@@ -97,7 +97,9 @@ public final class ReferencePlan: LoadedPlan {
   public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
     precondition(datasets.indices.contains(table.dataset.index), "upload the dataset first")
     for case .gatherWindows(let shape, _, _, _) in plan.programs[program]?.operations ?? [] {
-      if let fault = table.firstFault(shape: shape, dataset: datasets[table.dataset.index]) {
+      if let fault = table.firstFault(
+        shape: shape, dataset: DatasetOutline(datasets[table.dataset.index]))
+      {
         throw .unsupported(device: "reference", what: "this table: \(fault)")
       }
     }

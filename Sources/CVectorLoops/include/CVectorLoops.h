@@ -279,8 +279,6 @@ void vl_softmax_cross_entropy(
     float *probabilities, float *d_logits, double *loss, long *hits, const float *logits,
     const float *targets, const float *weights, float smoothing, long live, long classes,
     double *scratch);
-/// sqrt(1 - beta2^t) / (1 - beta1^t).
-double vl_adam_correction(double beta1, double beta2, double t);
 /// decay: 2 * l2, or 0.
 void vl_adam(
     int threads, float *w, float *m, float *v, const float *g, float rate, float one_minus_beta1,

@@ -1,0 +1,135 @@
+import COpenCL
+import Compute
+
+/// What a kernel is given. Tensors and regions are two arguments each: the buffer, and the element
+/// at which they begin.
+enum KernelArgument {
+  case tensor(Buffer, offset: Int)
+  case region(BufferSlot, offset: Int)
+  /// A whole exchangeable buffer: one argument.
+  case slot(BufferSlot)
+  case int(Int)
+  case uint(UInt32)
+  case float(Float)
+  /// Live samples of the run, `int`.
+  case live
+  /// Live samples times this, `int`.
+  case liveTimes(Int)
+  /// Step of the run, `int`.
+  case step
+}
+
+/// A kernel with its arguments bound, but for what a run varies.
+final class KernelCall {
+  private let kernel: cl_kernel
+  private let name: String
+  private let device: String
+  private let local: [Int]
+  private let groups: (_ live: Int) -> [Int]
+  private var liveArguments: [(index: cl_uint, factor: Int)] = []
+  private var stepArguments: [cl_uint] = []
+  private var slots: [(index: cl_uint, slot: BufferSlot, bound: cl_mem?)] = []
+  private var boundLive: Int?
+
+  /// Takes over the kernel and releases it at the end.
+  ///
+  /// - Parameters:
+  ///   - local: work-group size, one to three dimensions.
+  ///   - groups: number of work-groups a dimension for so many live samples.
+  init(
+    kernel: cl_kernel, name: String, arguments: [KernelArgument], local: [Int],
+    groups: @escaping (_ live: Int) -> [Int], context: OpenCLContext
+  ) throws(DeviceError) {
+    self.kernel = kernel
+    self.name = name
+    self.local = local
+    self.groups = groups
+    device = context.name
+    var index: cl_uint = 0
+    for argument in arguments { try bind(argument, at: &index) }
+    try checkWorkGroup(context)
+  }
+
+  deinit { clReleaseKernel(kernel) }
+
+  private func bind(_ argument: KernelArgument, at index: inout cl_uint) throws(DeviceError) {
+    switch argument {
+    case .tensor(let buffer, let offset):
+      try set(index, buffer.handle)
+      try set(index + 1, cl_ulong(offset))
+      index += 1
+    case .region(let slot, let offset):
+      slots.append((index, slot, nil))
+      try set(index + 1, cl_ulong(offset))
+      index += 1
+    case .slot(let slot):
+      slots.append((index, slot, nil))
+    case .int(let value): try set(index, cl_int(value))
+    case .uint(let value): try set(index, cl_uint(value))
+    case .float(let value): try set(index, value)
+    case .live: liveArguments.append((index, 1))
+    case .liveTimes(let factor): liveArguments.append((index, factor))
+    case .step: stepArguments.append(index)
+    }
+    index += 1
+  }
+
+  private func set<Value>(_ index: cl_uint, _ value: Value) throws(DeviceError) {
+    let status = withUnsafeBytes(of: value) {
+      clSetKernelArg(kernel, index, $0.count, $0.baseAddress)
+    }
+    try check(status, "clSetKernelArg(\(name), \(index))", on: device)
+  }
+
+  /// Some devices allow a kernel fewer work items than they allow others.
+  private func checkWorkGroup(_ context: OpenCLContext) throws(DeviceError) {
+    var limit = 0
+    let status = clGetKernelWorkGroupInfo(
+      kernel, context.description.device, cl_kernel_work_group_info(CL_KERNEL_WORK_GROUP_SIZE),
+      MemoryLayout<Int>.size, &limit, nil)
+    try check(status, "clGetKernelWorkGroupInfo(\(name))", on: device)
+    let wanted = local.reduce(1, *)
+    guard wanted <= limit else {
+      throw .unsupported(
+        device: device,
+        what: "kernel \(name): it needs \(wanted) work items a group, the device allows \(limit)")
+    }
+  }
+
+  /// - Parameter empties: gives the kernel no live samples and one group: it is compiled, where a
+  ///   platform compiles at the first enqueue, and does nothing.
+  func enqueue(
+    on queue: cl_command_queue, step: Int, live: Int, empties: Bool = false
+  ) throws(DeviceError) {
+    for index in slots.indices {
+      let current = slots[index].slot.buffer?.handle
+      guard current != slots[index].bound || current == nil else { continue }
+      try set(slots[index].index, current)
+      slots[index].bound = current
+    }
+    let bound = empties ? 0 : live
+    if boundLive != bound {
+      for argument in liveArguments { try set(argument.index, cl_int(bound * argument.factor)) }
+      boundLive = bound
+    }
+    for index in stepArguments { try set(index, cl_int(step)) }
+    let counts = empties ? local.map { _ in 1 } : groups(live)
+    var global = zip(counts, local).map { $0 * $1 }
+    let status = clEnqueueNDRangeKernel(
+      queue, kernel, cl_uint(local.count), nil, &global, local, 0, nil, nil)
+    try check(status, "clEnqueueNDRangeKernel(\(name))", on: device)
+  }
+}
+
+/// What a launch puts into the queue.
+enum Command {
+  case kernel(KernelCall)
+  /// A library's call: it is given the queue and the live samples.
+  case library((_ queue: cl_command_queue, _ live: Int) throws(DeviceError) -> Void)
+}
+
+/// A launch with the commands that it is made of.
+struct OpenCLLaunch {
+  var launch: Launch
+  var commands: [Command]
+}

@@ -1,0 +1,47 @@
+import Foundation
+import Kernels
+
+/// Where kernel sources come from: the binary, or a directory that is being worked on.
+enum KernelSource {
+  /// Directory that overrides the embedded sources, from `SEMG_KERNELS`.
+  static var directory: String? {
+    ProcessInfo.processInfo.environment["SEMG_KERNELS"].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// Options of every build, from `SEMG_OPENCL_BUILD_OPTIONS`: for tools that judge kernels.
+  static var extraOptions: String? {
+    ProcessInfo.processInfo.environment["SEMG_OPENCL_BUILD_OPTIONS"]
+  }
+
+  static var leavesOutCLBlast: Bool {
+    ProcessInfo.processInfo.environment["SEMG_OPENCL_WITHOUT_CLBLAST"] == "1"
+  }
+
+  /// Text of a kernel file with the files that it includes put in their places, each once; nil
+  /// where one of them is missing.
+  static func text(of file: String) -> String? {
+    var included: Set<String> = []
+    return expanded(file, &included)
+  }
+
+  private static func expanded(_ file: String, _ included: inout Set<String>) -> String? {
+    guard included.insert(file).inserted else { return "" }
+    guard let text = read(file) else { return nil }
+    var result: [Substring] = []
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      guard line.hasPrefix("#include \""), line.hasSuffix(".cl\"") else {
+        result.append(line)
+        continue
+      }
+      let name = line.dropFirst("#include \"".count).dropLast(".cl\"".count)
+      guard let inner = expanded(String(name), &included) else { return nil }
+      result.append(Substring(inner))
+    }
+    return result.joined(separator: "\n")
+  }
+
+  private static func read(_ file: String) -> String? {
+    guard let directory else { return Kernels.source(of: file) }
+    return try? String(contentsOfFile: "\(directory)/\(file).cl", encoding: .utf8)
+  }
+}

@@ -1,0 +1,97 @@
+import COpenCL
+import Compute
+
+/// Turns operations into commands: picks kernels and builds, binds tensors, sizes scratch.
+final class Lowering {
+  let plan: Plan
+  let program: Program
+  let options: LoadOptions
+  let device: OpenCLDevice
+  let arenas: Arenas
+  let table: ProgramTable
+  let scratch: SharedScratch
+  let key: SIMD2<UInt32>
+
+  init(
+    plan: Plan, program: Program, options: LoadOptions, device: OpenCLDevice, arenas: Arenas,
+    table: ProgramTable, scratch: SharedScratch
+  ) {
+    self.plan = plan
+    self.program = program
+    self.options = options
+    self.device = device
+    self.arenas = arenas
+    self.table = table
+    self.scratch = scratch
+    key = Philox.key(seed: options.seed)
+  }
+
+  // MARK: For the families of operations
+
+  /// A kernel argument that is a tensor; its element type is the caller's concern.
+  func tensor(_ id: TensorID) throws(DeviceError) -> KernelArgument {
+    let place = try place(of: id)
+    return .tensor(place.buffer, offset: place.offset)
+  }
+
+  /// Buffer of a tensor and the element at which it begins.
+  func place(of id: TensorID) throws(DeviceError) -> (buffer: Buffer, offset: Int) {
+    guard let place = arenas.place(of: id) else {
+      throw .unsupported(
+        device: device.name, what: "\(plan[id].name): the layout has no place for it")
+    }
+    return (place.buffer, place.offset / plan[id].elementType.byteCount)
+  }
+
+  /// - Parameters:
+  ///   - defines: sizes of this shape; left out where one build is to serve all shapes.
+  ///   - local: work-group size; a device that allows less refuses the plan with a sentence.
+  func kernel(
+    _ file: String, _ name: String, defines: [String: Int] = [:], _ arguments: [KernelArgument],
+    local: [Int], groups: @escaping (_ live: Int) -> [Int]
+  ) throws(DeviceError) -> Command {
+    let handle = try device.context.makeKernel(
+      file: file, name: name, defines: device.options.specializes ? defines : [:])
+    return .kernel(
+      try KernelCall(
+        kernel: handle, name: name, arguments: arguments, local: local, groups: groups,
+        context: device.context))
+  }
+
+  /// One work item for every `perItem` elements; the last argument is the elements' number.
+  func elements(
+    _ file: String, _ name: String, _ arguments: [KernelArgument], perSample: Int,
+    perItem: Int = 1
+  ) throws(DeviceError) -> Command {
+    let local = min(256, device.description.maximumWorkGroup)
+    let span = local * perItem
+    return try kernel(
+      file, name, arguments + [.liveTimes(perSample)], local: [local],
+      groups: { [($0 * perSample + span - 1) / span] })
+  }
+
+  // MARK: One operation
+
+  func launch(_ launch: Launch) throws(DeviceError) -> OpenCLLaunch {
+    OpenCLLaunch(
+      launch: launch, commands: try commands(program.operations[launch.operations[0]]))
+  }
+
+  func commands(_ operation: Operation) throws(DeviceError) -> [Command] {
+    switch operation {
+    case .reluForward, .reluBackward, .sigmoidForward, .sigmoidBackward, .add,
+      .concatenateForward, .concatenateBackward:
+      return try elementCommands(operation)
+    case .dropoutForward(let shape, let input, let output):
+      return [try dropout(shape, input, output)]
+    case .dropoutBackward(let shape, let outputGradient, let inputGradient):
+      return [try dropout(shape, outputGradient, inputGradient)]
+    default:
+      throw unsupported(operation)
+    }
+  }
+
+  func unsupported(_ operation: Operation) -> DeviceError {
+    .unsupported(device: device.name, what: operation.name)
+  }
+}

@@ -1,0 +1,90 @@
+import COpenCL
+import Compute
+
+/// A buffer that is released with its last user.
+final class Buffer {
+  let handle: cl_mem
+  let byteCount: Int
+
+  /// - Throws: `DeviceError.outOfMemory` with advice where the device has no room.
+  init(byteCount: Int, context: OpenCLContext) throws(DeviceError) {
+    // Empty tensors have an address, too.
+    self.byteCount = max(byteCount, 16)
+    var status: cl_int = 0
+    let created = clCreateBuffer(
+      context.handle, semg_CL_MEM_READ_WRITE, self.byteCount, nil, &status)
+    if status.isShortOfMemory || status == CL_INVALID_BUFFER_SIZE {
+      throw .outOfMemory(
+        device: context.name, bytes: byteCount,
+        advice: "clCreateBuffer failed with \(StatusName.of(status)); use a smaller --batch-size")
+    }
+    try check(status, "clCreateBuffer", on: context.name)
+    guard let created else {
+      throw .callFailed(device: context.name, call: "clCreateBuffer", code: "no buffer")
+    }
+    handle = created
+  }
+
+  deinit { clReleaseMemObject(handle) }
+}
+
+/// A place for a buffer that can be exchanged between runs: tables, datasets, scratch. Launches bind
+/// the place and take over the new buffer when they next run.
+final class BufferSlot {
+  var buffer: Buffer?
+}
+
+/// The arenas of a plan: a buffer a segment of each role.
+struct Arenas {
+  let layout: ArenaLayout
+  private let segments: [TensorSpec.Role: [Buffer]]
+
+  init(layout: ArenaLayout, context: OpenCLContext) throws(DeviceError) {
+    self.layout = layout
+    var segments: [TensorSpec.Role: [Buffer]] = [:]
+    for role in TensorSpec.Role.allCases {
+      for size in layout.segments[role] ?? [] {
+        segments[role, default: []].append(try Buffer(byteCount: size, context: context))
+      }
+    }
+    self.segments = segments
+  }
+
+  /// The buffer of a tensor and its offset in bytes; nil where no loaded program uses it.
+  func place(of id: TensorID) -> (buffer: Buffer, offset: Int)? {
+    guard let placement = layout[id], let buffers = segments[placement.role] else { return nil }
+    return (buffers[placement.segment], placement.offset)
+  }
+
+  var all: [Buffer] { TensorSpec.Role.allCases.flatMap { segments[$0] ?? [] } }
+
+  /// Buffers that outlive a step, in a fixed order.
+  var lasting: [Buffer] {
+    TensorSpec.Role.allCases.filter(\.isLasting).flatMap { segments[$0] ?? [] }
+  }
+}
+
+/// One scratch buffer that launches share, since they run one after another; made when all of a
+/// plan's launches have said how much they need.
+final class SharedScratch {
+  let slot = BufferSlot()
+  private(set) var byteCount = 0
+
+  func reserve(bytes: Int) { byteCount = max(byteCount, bytes) }
+}
+
+/// Regions of the shared scratch that one launch uses at the same time.
+struct ScratchRegions {
+  private let scratch: SharedScratch
+  private var end = 0
+
+  init(_ scratch: SharedScratch) { self.scratch = scratch }
+
+  /// Room for `count` floats.
+  mutating func floats(_ count: Int) -> KernelArgument {
+    let start = end
+    end += (count * 4 + 127) / 128 * 128
+    scratch.reserve(bytes: end)
+    return .region(scratch.slot, offset: start / 4)
+  }
+}

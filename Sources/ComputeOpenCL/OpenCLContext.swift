@@ -1,0 +1,132 @@
+import COpenCL
+import Compute
+import Synchronization
+
+/// One opened device: its context and the programs that were built for it, shared by all plans.
+///
+/// `@unchecked Sendable`: OpenCL's calls on contexts and programs may come from any thread; the
+/// table of programs is behind a lock.
+final class OpenCLContext: @unchecked Sendable {
+  let description: OpenCLDeviceDescription
+  let handle: cl_context
+  private let programs = Mutex<[String: Program]>([:])
+
+  var name: String { description.name }
+
+  private struct Program: @unchecked Sendable {
+    let handle: cl_program
+  }
+
+  init(_ description: OpenCLDeviceDescription) throws(DeviceError) {
+    self.description = description
+    let properties: [cl_context_properties] = [
+      semg_CL_CONTEXT_PLATFORM, Int(bitPattern: description.platform), 0,
+    ]
+    var device: cl_device_id? = description.device
+    var status: cl_int = 0
+    let created = clCreateContext(properties, 1, &device, nil, nil, &status)
+    try check(status, "clCreateContext", on: description.name)
+    guard let created else {
+      throw .callFailed(device: description.name, call: "clCreateContext", code: "no context")
+    }
+    handle = created
+  }
+
+  deinit {
+    for program in programs.withLock({ $0 }).values { clReleaseProgram(program.handle) }
+    clReleaseContext(handle)
+  }
+
+  /// In order, without profiling unless it is asked for.
+  func makeQueue(profiles: Bool = false) throws(DeviceError) -> cl_command_queue {
+    var status: cl_int = 0
+    let queue = clCreateCommandQueue(
+      handle, description.device, profiles ? semg_CL_QUEUE_PROFILING_ENABLE : 0, &status)
+    try check(status, "clCreateCommandQueue", on: name)
+    guard let queue else {
+      throw .callFailed(device: name, call: "clCreateCommandQueue", code: "no queue")
+    }
+    return queue
+  }
+
+  // MARK: Programs
+
+  /// A kernel object of its own for each caller, so that arguments stay bound.
+  ///
+  /// - Parameters:
+  ///   - file: of `Kernels/`, without its ending.
+  ///   - defines: sizes that the build is for; none for the generic build.
+  func makeKernel(
+    file: String, name kernel: String, defines: [String: Int]
+  ) throws(DeviceError) -> cl_kernel {
+    let program = try program(file: file, defines: defines)
+    var status: cl_int = 0
+    let created = clCreateKernel(program, kernel, &status)
+    try check(status, "clCreateKernel(\(kernel))", on: name)
+    guard let created else {
+      throw .callFailed(device: name, call: "clCreateKernel(\(kernel))", code: "no kernel")
+    }
+    return created
+  }
+
+  private func program(
+    file: String, defines: [String: Int]
+  ) throws(DeviceError) -> cl_program {
+    var options = ["-cl-std=CL1.2"]
+    options += defines.sorted { $0.key < $1.key }.map { "-D\($0.key)=\($0.value)" }
+    if let extra = KernelSource.extraOptions { options.append(extra) }
+    let line = options.joined(separator: " ")
+    let key = "\(file) \(line)"
+    let result = programs.withLock { programs -> Result<Program, DeviceError> in
+      if let known = programs[key] { return .success(known) }
+      do throws(DeviceError) {
+        let program = Program(handle: try build(file: file, options: line))
+        programs[key] = program
+        return .success(program)
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get().handle
+  }
+
+  private func build(file: String, options: String) throws(DeviceError) -> cl_program {
+    guard let source = KernelSource.text(of: file) else {
+      throw .unsupported(device: name, what: "kernel file \(file).cl: it is missing")
+    }
+    var status: cl_int = 0
+    let created = source.withCString { text -> cl_program? in
+      var pointer: UnsafePointer<CChar>? = text
+      return clCreateProgramWithSource(handle, 1, &pointer, nil, &status)
+    }
+    try check(status, "clCreateProgramWithSource", on: name)
+    guard let created else {
+      throw .callFailed(device: name, call: "clCreateProgramWithSource", code: "no program")
+    }
+    var device: cl_device_id? = description.device
+    status = clBuildProgram(created, 1, &device, options, nil, nil)
+    guard status == CL_SUCCESS else {
+      let log = buildLog(created)
+      clReleaseProgram(created)
+      throw .callFailed(
+        device: name, call: "clBuildProgram(\(file).cl, \(options))",
+        code: "\(StatusName.of(status)):\n\(log)")
+    }
+    return created
+  }
+
+  private func buildLog(_ program: cl_program) -> String {
+    let question = cl_program_build_info(CL_PROGRAM_BUILD_LOG)
+    var size = 0
+    guard
+      clGetProgramBuildInfo(program, description.device, question, 0, nil, &size) == CL_SUCCESS,
+      size > 0
+    else { return "the driver gives no log" }
+    var bytes = [UInt8](repeating: 0, count: size)
+    guard
+      clGetProgramBuildInfo(program, description.device, question, size, &bytes, nil)
+        == CL_SUCCESS
+    else { return "the driver gives no log" }
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+}

@@ -1,0 +1,307 @@
+import COpenCL
+import Compute
+
+/// A plan with its arenas in device memory and its launches bound to them, behind one queue.
+public final class OpenCLLoadedPlan: LoadedPlan {
+  /// Behind each activation, where all are kept.
+  private static let guardBytes = 128
+  public let plan: Plan
+  private let device: OpenCLDevice
+  private let options: LoadOptions
+  let memory: DeviceMemory
+  private let arenas: Arenas
+  private let scratch = SharedScratch()
+  private var launches: [ProgramID: [OpenCLLaunch]] = [:]
+  private var tables: [ProgramID: ProgramTable] = [:]
+  private var datasets: [StoredDataset] = []
+  private var snapshots: [Int: [Buffer]] = [:]
+  private var nextSnapshot = 0
+  /// Buffers of discarded snapshots, for the next one.
+  private var spareSnapshots: [[Buffer]] = []
+
+  init(_ plan: Plan, options: LoadOptions, device: OpenCLDevice) throws(DeviceError) {
+    self.plan = plan
+    self.options = options
+    self.device = device
+    memory = try DeviceMemory(context: device.context)
+    let layout = try Self.layout(plan, options: options, device: device)
+    guard layout.byteCount <= device.description.memory else {
+      throw .outOfMemory(
+        device: device.name, bytes: layout.byteCount,
+        advice: "it has \(device.description.memory / 1_048_576) MiB; use a smaller --batch-size")
+    }
+    arenas = try Arenas(layout: layout, context: device.context)
+    let training = ProgramTable()
+    for id in options.programs {
+      guard let program = plan.programs[id] else { continue }
+      let table = id == .forwardBackward || id == .update ? training : ProgramTable()
+      tables[id] = table
+      try table.replace(with: nil, dataset: nil, steps: 1, adam: nil, memory: memory)
+      let lowering = Lowering(
+        plan: plan, program: program, options: options, device: device, arenas: arenas,
+        table: table, scratch: scratch)
+      var list: [OpenCLLaunch] = []
+      for launch in Self.schedule(program) { list.append(try lowering.launch(launch)) }
+      launches[id] = list
+    }
+    scratch.slot.buffer = try Buffer(byteCount: scratch.byteCount, context: device.context)
+    try compileAll()
+    for buffer in arenas.all { try memory.fill(buffer, with: 0) }
+    try memory.finish()
+  }
+
+  /// Runs every kernel once on nothing: some platforms compile at the first enqueue, and whatever
+  /// can fail is to fail here.
+  private func compileAll() throws(DeviceError) {
+    for launch in launches.values.joined() {
+      for case .kernel(let call) in launch.commands {
+        try call.enqueue(on: memory.queue, step: 0, live: 1, empties: true)
+      }
+    }
+    try memory.finish()
+  }
+
+  private static func schedule(_ program: Program) -> [Launch] {
+    program.operations.enumerated().map { Launch(name: $1.name, operations: [$0]) }
+  }
+
+  static func layout(
+    _ plan: Plan, options: LoadOptions, device: OpenCLDevice
+  ) throws(DeviceError) -> ArenaLayout {
+    do {
+      return try ArenaLayout(
+        plan: plan, programs: options.programs,
+        maximumAllocation: device.description.maximumAllocation,
+        reusesActivations: !options.keepsActivations,
+        guardBytes: options.keepsActivations ? guardBytes : 0)
+    } catch {
+      throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
+    }
+  }
+
+  public var byteCount: Int {
+    arenas.layout.byteCount + scratch.byteCount
+      + (Array(snapshots.values) + spareSnapshots).joined().reduce(0) { $0 + $1.byteCount }
+  }
+
+  public func launches(of program: ProgramID) -> [Launch] {
+    (launches[program] ?? []).map(\.launch)
+  }
+
+  // MARK: Tensors
+
+  private func place(_ tensor: TensorID) throws(DeviceError) -> (buffer: Buffer, offset: Int) {
+    guard let place = arenas.place(of: tensor) else {
+      throw .unsupported(
+        device: device.name, what: "access to \(plan[tensor].name): no loaded program keeps it")
+    }
+    return place
+  }
+
+  public func write(_ values: [Float], to tensor: TensorID) throws(DeviceError) {
+    let spec = plan[tensor]
+    precondition(
+      values.count <= spec.elementCount, "\(values.count) values for \(spec.name) are too many")
+    let (buffer, offset) = try place(tensor)
+    switch spec.elementType {
+    case .float32: try memory.write(values, to: buffer, offset: offset)
+    case .uint8: try memory.write(values.map { UInt8($0) }, to: buffer, offset: offset)
+    case .int32: try memory.write(values.map { Int32($0) }, to: buffer, offset: offset)
+    case .float16, .bfloat16: throw unsupportedType(spec)
+    }
+  }
+
+  public func write(_ values: [Double], to tensor: TensorID) throws(DeviceError) {
+    try write(values.map { Float($0) }, to: tensor)
+  }
+
+  public func read(_ tensor: TensorID) throws(DeviceError) -> [Float] {
+    let spec = plan[tensor]
+    let (buffer, offset) = try place(tensor)
+    func values<Element>(_ zero: Element) throws(DeviceError) -> [Element] {
+      var result = Array(repeating: zero, count: spec.elementCount)
+      try memory.read(buffer, offset: offset, into: &result, count: spec.elementCount)
+      return result
+    }
+    switch spec.elementType {
+    case .float32: return try values(Float(0))
+    case .uint8: return try values(UInt8(0)).map { Float($0) }
+    case .int32: return try values(Int32(0)).map { Float($0) }
+    case .float16, .bfloat16: throw unsupportedType(spec)
+    }
+  }
+
+  public func readDoubles(_ tensor: TensorID) throws(DeviceError) -> [Double] {
+    try read(tensor).map { Double($0) }
+  }
+
+  private func unsupportedType(_ spec: TensorSpec) -> DeviceError {
+    .unsupported(
+      device: device.name,
+      what: "\(spec.name) in \(spec.elementType.rawValue): it computes in float32")
+  }
+
+  // MARK: Data
+
+  public func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID {
+    datasets.append(try StoredDataset(dataset, memory: memory))
+    return DatasetID(index: datasets.count - 1)
+  }
+
+  public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
+    guard let state = tables[program], let loaded = plan.programs[program] else {
+      throw .unsupported(device: device.name, what: "a table for \(program.rawValue): not loaded")
+    }
+    let dataset =
+      datasets.indices.contains(table.dataset.index) ? datasets[table.dataset.index] : nil
+    for case .gatherWindows(let shape, _, _, _) in loaded.operations {
+      guard let dataset else {
+        throw .unsupported(
+          device: device.name, what: "a table of dataset \(table.dataset.index): not uploaded")
+      }
+      if let fault = table.firstFault(shape: shape, dataset: dataset.dataset) {
+        throw .unsupported(device: device.name, what: "this table: \(fault)")
+      }
+    }
+    try state.replace(
+      with: table, dataset: dataset,
+      steps: max(table.stepCount(capacity: loaded.capacity), table.learningRates.count),
+      adam: plan.adamSettings, memory: memory)
+  }
+
+  // MARK: Running
+
+  public func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
+    for launch in try prepare(program, step: step, live: live) {
+      try enqueue(launch, step: step, live: live)
+    }
+    try check(clFlush(memory.queue), "clFlush", on: device.name)
+  }
+
+  public func run(
+    launch: Int, of program: ProgramID, step: Int, live: Int
+  ) throws(DeviceError) {
+    let list = try prepare(program, step: step, live: live)
+    precondition(list.indices.contains(launch), "\(program.rawValue) has \(list.count) launches")
+    try enqueue(list[launch], step: step, live: live)
+  }
+
+  private func enqueue(
+    _ launch: OpenCLLaunch, step: Int, live: Int
+  ) throws(DeviceError) {
+    for command in launch.commands {
+      switch command {
+      case .kernel(let call): try call.enqueue(on: memory.queue, step: step, live: live)
+      case .library(let call): try call(memory.queue, live)
+      }
+    }
+  }
+
+  private func prepare(
+    _ program: ProgramID, step: Int, live: Int
+  ) throws(DeviceError) -> [OpenCLLaunch] {
+    guard let list = launches[program], let table = tables[program],
+      let loaded = plan.programs[program]
+    else { throw .unsupported(device: device.name, what: "\(program.rawValue): not loaded") }
+    precondition(
+      live >= 1 && live <= loaded.capacity,
+      "\(live) samples do not fit \(program.rawValue): \(loaded.capacity)")
+    if loaded.operations.contains(where: \.gathers) {
+      guard step * loaded.capacity + live <= table.entryCount else {
+        throw .unsupported(
+          device: device.name,
+          what: "step \(step) of \(live) samples: the table ends before it")
+      }
+    }
+    try table.reserveResult(step: step, memory: memory)
+    return list
+  }
+
+  public func results(
+    of program: ProgramID, steps: Range<Int>
+  ) throws(DeviceError) -> [StepResult] {
+    guard let table = tables[program], steps.lowerBound >= 0,
+      steps.upperBound <= table.stepCount
+    else {
+      throw .unsupported(
+        device: device.name, what: "results of steps \(steps) of \(program.rawValue)")
+    }
+    var rows = Array(
+      repeating: ProgramTable.Result(loss: 0, penalty: 0, hits: 0), count: steps.count)
+    try memory.read(table.results, into: &rows, first: steps.lowerBound, count: steps.count)
+    return rows.map { StepResult(loss: $0.loss, penalty: $0.penalty, hits: Int($0.hits)) }
+  }
+
+  // MARK: Snapshots
+
+  public func snapshot() throws(DeviceError) -> Snapshot {
+    var copies = spareSnapshots.popLast() ?? []
+    for (index, source) in arenas.lasting.enumerated() {
+      if index == copies.count {
+        copies.append(try Buffer(byteCount: source.byteCount, context: device.context))
+      }
+      try memory.copy(source, to: copies[index])
+    }
+    defer { nextSnapshot += 1 }
+    snapshots[nextSnapshot] = copies
+    return Snapshot(index: nextSnapshot)
+  }
+
+  public func restore(_ snapshot: Snapshot) throws(DeviceError) {
+    guard let copies = snapshots[snapshot.index] else {
+      throw .unsupported(device: device.name, what: "snapshot \(snapshot.index): discarded")
+    }
+    for (target, copy) in zip(arenas.lasting, copies) { try memory.copy(copy, to: target) }
+  }
+
+  public func discard(_ snapshot: Snapshot) {
+    if let copies = snapshots.removeValue(forKey: snapshot.index) { spareSnapshots.append(copies) }
+  }
+}
+
+extension OpenCLLoadedPlan: GuardedPlan {
+  private static let pattern: UInt8 = 0xA5
+
+  /// Bytes behind each activation; none unless the plan was loaded with `keepsActivations`, and for
+  /// one program alone: those of another may lie over this one's tensors.
+  private var guardZones: [(tensor: TensorID, buffer: Buffer, offset: Int)] {
+    guard options.keepsActivations, options.programs.count == 1 else { return [] }
+    return plan.tensors(role: .activation).compactMap { id in
+      arenas.place(of: id).map { (id, $0.buffer, $0.offset + plan[id].byteCount) }
+    }
+  }
+
+  public func fillGuards() throws(DeviceError) {
+    for zone in guardZones {
+      try memory.fill(
+        zone.buffer, with: Self.pattern, offset: zone.offset, count: Self.guardBytes)
+    }
+  }
+
+  public func damagedGuards() throws(DeviceError) -> [String] {
+    var names: [String] = []
+    for zone in guardZones {
+      var bytes = [UInt8](repeating: 0, count: Self.guardBytes)
+      try memory.read(zone.buffer, offset: zone.offset, into: &bytes, count: Self.guardBytes)
+      if !bytes.allSatisfy({ $0 == Self.pattern }) { names.append(plan[zone.tensor].name) }
+    }
+    return names
+  }
+}
+
+extension Operation {
+  fileprivate var gathers: Bool {
+    if case .gatherWindows = self { return true }
+    return false
+  }
+}
+
+extension Plan {
+  /// Those of the update, if the plan has one.
+  fileprivate var adamSettings: AdamSettings? {
+    for case .adam(let settings, _, _, _, _, _) in programs[.update]?.operations ?? [] {
+      return settings
+    }
+    return nil
+  }
+}

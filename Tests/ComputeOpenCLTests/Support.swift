@@ -1,0 +1,27 @@
+import Compute
+import ComputeOpenCL
+import Foundation
+import Testing
+
+/// The device of these tests: the first of the machine's first platform that has one. Which
+/// platform that is, `OCL_ICD_VENDORS` says.
+enum TestDevice {
+  static let all: [OpenCLDeviceDescription] = (try? OpenCLDeviceDescription.all()) ?? []
+  static var isPresent: Bool { !all.isEmpty }
+
+  /// One for all tests, so that each kernel is built once.
+  private static let opened: Result<OpenCLDevice, any Error> = Result {
+    try OpenCLDevice(try #require(all.first, "no OpenCL device: install pocl-opencl-icd"))
+  }
+
+  static func open() throws -> OpenCLDevice { try opened.get() }
+}
+
+extension Trait where Self == ConditionTrait {
+  /// Skips where the machine has no OpenCL device; in CI that is a failure.
+  static var needsOpenCL: Self {
+    .enabled(
+      if: TestDevice.isPresent || ProcessInfo.processInfo.environment["CI"] == "true",
+      "no OpenCL device on this machine")
+  }
+}
