@@ -22,7 +22,9 @@ for group in "${@:-run}"; do
          wanted="$wanted libstdc++-12-dev binutils libncurses6 libsqlite3-0 libxml2"
          command -v git >/dev/null || wanted="$wanted git"
          command -v pkg-config >/dev/null || wanted="$wanted pkg-config" ;;
-    test) wanted="$wanted pocl-opencl-icd"
+    # Two of the OpenCL implementations that tests run on (the third comes from PyPI), and the
+    # compilers for GPUs that are not here: clang and libclc for NVIDIA and AMD, ocloc for Intel.
+    test) wanted="$wanted pocl-opencl-icd oclgrind clang-19 libclc-19 intel-opencl-icd"
           command -v python3 >/dev/null || wanted="$wanted python3"
           python3 -c 'import ensurepip, venv' 2>/dev/null || wanted="$wanted python3-venv" ;;
     *) echo "install-packages.sh: unknown group '$group': use run or test" >&2; exit 64 ;;
