@@ -47,7 +47,7 @@ public final class CPULoadedPlan: LoadedPlan {
     var schedules: [ProgramID: Schedule] = [:]
     for id in options.programs {
       guard let program = plan.programs[id] else { continue }
-      schedules[id] = Schedule(program, plan: plan, fuses: options.fuses)
+      schedules[id] = Schedule(program, plan: plan) { _ in options.fuses }
     }
     return schedules
   }

@@ -1,64 +1,10 @@
 import CVectorLoops
 import Compute
 
-extension FusionFinder {
-  /// Attention of which only the mean over time is used, forward and backward.
-  func attentionGroups() -> [FusedGroup] {
-    program.operations.indices.compactMap { index in
-      switch self[index] {
-      case .attentionForward(let shape, let input, let parameters, _, let output):
-        return attentionForward(index, shape, input, parameters, output)
-      case .attentionBackward(
-        let shape, let input, let outputGradient, let parameters, _, let inputGradient,
-        let gradients):
-        return attentionBackward(
-          index, shape, input, outputGradient, parameters, inputGradient, gradients)
-      default: return nil
-      }
-    }
-  }
-
-  private func attentionForward(
-    _ index: Int, _ shape: AttentionShape, _ input: TensorID, _ parameters: AttentionParameters,
-    _ output: TensorID
-  ) -> FusedGroup? {
-    guard let next = onlyReader(of: output),
-      case .meanOverTimeForward(_, _, let mean) = self[next]
-    else { return nil }
-    return FusedGroup(
-      name: "attention_mean_forward", operations: [index, next], place: index,
-      needs: Set([input] + parameters.all), produces: [mean]
-    ) { (lowering) throws(DeviceError) in
-      try lowering.shortAttentionForward(shape, input, parameters, mean)
-    }
-  }
-
-  private func attentionBackward(
-    _ index: Int, _ shape: AttentionShape, _ input: TensorID, _ outputGradient: TensorID,
-    _ parameters: AttentionParameters, _ inputGradient: TensorID,
-    _ gradients: AttentionParameters
-  ) -> FusedGroup? {
-    guard let before = writer[outputGradient], onlyReader(of: outputGradient) == index,
-      case .meanOverTimeBackward(_, let meanGradient, _) = self[before]
-    else { return nil }
-    return FusedGroup(
-      name: "attention_mean_backward", operations: [before, index], place: index,
-      needs: Set([input, meanGradient] + parameters.all),
-      produces: Set([inputGradient] + gradients.all)
-    ) { (lowering) throws(DeviceError) in
-      try lowering.shortAttentionBackward(
-        shape, input, meanGradient, parameters, inputGradient, gradients)
-    }
-  }
-}
-
 extension Lowering {
-  func shortAttentionForward(
-    _ shape: AttentionShape, _ input: TensorID, _ parameters: AttentionParameters,
-    _ mean: TensorID
-  ) throws(DeviceError) -> LaunchBody {
-    var attention = try shortAttention(shape, input, parameters)
-    attention.output = try floats(mean)
+  func shortAttentionForward(_ short: AttentionMean) throws(DeviceError) -> LaunchBody {
+    var attention = try shortAttention(short.shape, short.input, short.parameters)
+    attention.output = try floats(short.mean)
     let (bound, threads, scratch) = (attention, threads, scratch)
     return { context in
       var attention = bound
@@ -69,13 +15,12 @@ extension Lowering {
   }
 
   func shortAttentionBackward(
-    _ shape: AttentionShape, _ input: TensorID, _ meanGradient: TensorID,
-    _ parameters: AttentionParameters, _ inputGradient: TensorID,
-    _ gradients: AttentionParameters
+    _ short: AttentionMeanGradient
   ) throws(DeviceError) -> LaunchBody {
-    var attention = try shortAttention(shape, input, parameters)
-    attention.output_gradient = UnsafePointer(try floats(meanGradient))
-    attention.input_gradient = try floats(inputGradient)
+    let gradients = short.gradients
+    var attention = try shortAttention(short.shape, short.input, short.parameters)
+    attention.output_gradient = UnsafePointer(try floats(short.meanGradient))
+    attention.input_gradient = try floats(short.inputGradient)
     attention.query_kernel_gradient = try floats(gradients.queryKernel)
     attention.query_bias_gradient = try floats(gradients.queryBias)
     attention.key_kernel_gradient = try floats(gradients.keyKernel)

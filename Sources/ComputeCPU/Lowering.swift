@@ -81,12 +81,25 @@ final class Lowering {
 
   func launch(_ item: Schedule.Item) throws(DeviceError) -> CPULaunch {
     let execute: LaunchBody
-    if let group = item.group {
-      execute = try group.body(self)
+    if let pattern = item.pattern {
+      execute = try body(pattern)
     } else {
       execute = try body(program.operations[item.launch.operations[0]])
     }
     return CPULaunch(launch: item.launch, execute: execute)
+  }
+
+  private func body(_ pattern: FusedPattern) throws(DeviceError) -> LaunchBody {
+    switch pattern.kind {
+    case .attentionMean(let short): try shortAttentionForward(short)
+    case .attentionMeanGradient(let short): try shortAttentionBackward(short)
+    case .squeezeBlock(let block): try squeezeBlockForward(block)
+    case .squeezeBlockGradient(let gradient): try squeezeBlockBackward(gradient)
+    case .normBlock(let block): try normBlockForward(block)
+    case .normBlockGradient(let gradient): try normBlockBackward(gradient)
+    case .gradientSum(let sum): try gradientSum(sum)
+    case .unbiasedKernel(let gradient): try unbiasedKernel(gradient)
+    }
   }
 
   func body(_ operation: Operation) throws(DeviceError) -> LaunchBody {

@@ -70,11 +70,29 @@ final class Lowering {
       groups: { [($0 * perSample + span - 1) / span] })
   }
 
-  // MARK: One operation
+  // MARK: One launch
 
-  func launch(_ launch: Launch) throws(DeviceError) -> OpenCLLaunch {
-    OpenCLLaunch(
-      launch: launch, commands: try commands(program.operations[launch.operations[0]]))
+  func launch(_ item: Schedule.Item) throws(DeviceError) -> OpenCLLaunch {
+    let made =
+      if let pattern = item.pattern {
+        try commands(pattern)
+      } else {
+        try commands(program.operations[item.launch.operations[0]])
+      }
+    return OpenCLLaunch(launch: item.launch, commands: made)
+  }
+
+  /// Patterns that have launches here; `commands(_:)` answers for the same.
+  static func fuses(_ pattern: FusedPattern) -> Bool {
+    switch pattern.kind {
+    default: false
+    }
+  }
+
+  private func commands(_ pattern: FusedPattern) throws(DeviceError) -> [Command] {
+    switch pattern.kind {
+    default: throw .unsupported(device: device.name, what: pattern.name)
+    }
   }
 
   func commands(_ operation: Operation) throws(DeviceError) -> [Command] {

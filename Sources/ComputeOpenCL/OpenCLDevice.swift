@@ -46,6 +46,8 @@ public struct OpenCLDevice: Device {
   public func layout(
     of plan: Plan, options: LoadOptions
   ) throws(DeviceError) -> ArenaLayout {
-    try OpenCLLoadedPlan.layout(plan, options: options, device: self)
+    try OpenCLLoadedPlan.layout(
+      plan, schedules: OpenCLLoadedPlan.schedules(plan, options: options), options: options,
+      device: self)
   }
 }

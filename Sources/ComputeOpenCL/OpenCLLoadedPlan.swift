@@ -24,7 +24,9 @@ public final class OpenCLLoadedPlan: LoadedPlan {
     self.options = options
     self.device = device
     memory = try DeviceMemory(context: device.context)
-    let layout = try Self.layout(plan, options: options, device: device)
+    let schedules = Self.schedules(plan, options: options)
+    let layout = try Self.layout(
+      plan, schedules: schedules, options: options, device: device)
     guard layout.byteCount <= device.description.memory else {
       throw .outOfMemory(
         device: device.name, bytes: layout.byteCount,
@@ -33,7 +35,7 @@ public final class OpenCLLoadedPlan: LoadedPlan {
     arenas = try Arenas(layout: layout, context: device.context)
     let training = ProgramTable()
     for id in options.programs {
-      guard let program = plan.programs[id] else { continue }
+      guard let program = plan.programs[id], let schedule = schedules[id] else { continue }
       let table = id == .forwardBackward || id == .update ? training : ProgramTable()
       tables[id] = table
       try table.replace(with: nil, dataset: nil, steps: 1, adam: nil, memory: memory)
@@ -41,7 +43,7 @@ public final class OpenCLLoadedPlan: LoadedPlan {
         plan: plan, program: program, options: options, device: device, arenas: arenas,
         table: table, scratch: scratch)
       var list: [OpenCLLaunch] = []
-      for launch in Self.schedule(program) { list.append(try lowering.launch(launch)) }
+      for item in schedule.items { list.append(try lowering.launch(item)) }
       launches[id] = list
     }
     scratch.slot.buffer = try Buffer(byteCount: scratch.byteCount, context: device.context)
@@ -61,19 +63,26 @@ public final class OpenCLLoadedPlan: LoadedPlan {
     try memory.finish()
   }
 
-  private static func schedule(_ program: Program) -> [Launch] {
-    program.operations.enumerated().map { Launch(name: $1.name, operations: [$0]) }
+  static func schedules(_ plan: Plan, options: LoadOptions) -> [ProgramID: Schedule] {
+    var schedules: [ProgramID: Schedule] = [:]
+    for id in options.programs {
+      guard let program = plan.programs[id] else { continue }
+      schedules[id] = Schedule(program, plan: plan) { options.fuses && Lowering.fuses($0) }
+    }
+    return schedules
   }
 
+  /// Arenas by launches: what a fused launch no longer writes takes no memory.
   static func layout(
-    _ plan: Plan, options: LoadOptions, device: OpenCLDevice
+    _ plan: Plan, schedules: [ProgramID: Schedule], options: LoadOptions, device: OpenCLDevice
   ) throws(DeviceError) -> ArenaLayout {
     do {
       return try ArenaLayout(
         plan: plan, programs: options.programs,
         maximumAllocation: device.description.maximumAllocation,
         reusesActivations: !options.keepsActivations,
-        guardBytes: options.keepsActivations ? guardBytes : 0)
+        guardBytes: options.keepsActivations ? guardBytes : 0,
+        touched: schedules.mapValues(\.touched))
     } catch {
       throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
     }

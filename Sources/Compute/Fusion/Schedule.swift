@@ -1,54 +1,67 @@
-import Compute
+/// Operations that a device can run as one launch, whatever their place in the network: the search
+/// is shared, what is made of it is each device's private lowering.
+public struct FusedPattern: Sendable {
+  public enum Kind: Sendable {
+    case attentionMean(AttentionMean)
+    case attentionMeanGradient(AttentionMeanGradient)
+    case squeezeBlock(SqueezeBlock)
+    case squeezeBlockGradient(SqueezeBlockGradient)
+    case normBlock(NormBlock)
+    case normBlockGradient(NormBlockGradient)
+    case gradientSum(GradientSum)
+    case unbiasedKernel(UnbiasedKernel)
+  }
 
-/// Operations that run as one launch: found by pattern, a private lowering of this device.
-struct FusedGroup {
-  var name: String
+  public var kind: Kind
+  public var name: String
   /// Ascending.
-  var operations: [Int]
+  public var operations: [Int]
   /// Where in the order of the operations it runs.
   var place: Int
   /// Tensors that it reads, whatever its operations say.
-  var needs: Set<TensorID>
+  public var needs: Set<TensorID>
   /// Tensors that it writes, of those that its operations write.
-  var produces: Set<TensorID>
-  var body: (Lowering) throws(DeviceError) -> LaunchBody
+  public var produces: Set<TensorID>
 }
 
 /// How a program is cut into launches.
-struct Schedule {
-  struct Item {
-    var launch: Launch
-    var reads, writes: Set<TensorID>
+public struct Schedule: Sendable {
+  public struct Item: Sendable {
+    public var launch: Launch
+    public var reads, writes: Set<TensorID>
     /// Nil for an operation alone.
-    var group: FusedGroup?
+    public var pattern: FusedPattern?
     var place: Int
   }
 
-  private(set) var items: [Item]
+  public private(set) var items: [Item]
 
-  /// One launch an operation, but for the groups that are found. A group whose result is missed, or
+  /// One launch an operation, but for the patterns that are found. One whose result is missed, or
   /// that would read what is written later, is given up.
-  init(_ program: Program, plan: Plan, fuses: Bool) {
-    var groups = fuses ? FusionFinder(program, plan).groups() : []
+  ///
+  /// - Parameter accepts: the patterns that the device has launches for; those that come first in
+  ///   `FusionFinder.patterns()` win.
+  public init(_ program: Program, plan: Plan, accepts: (FusedPattern) -> Bool) {
+    var patterns = FusionFinder(program, plan).patterns(where: accepts)
     while true {
-      items = Self.items(program, groups)
+      items = Self.items(program, patterns)
       guard let faulty = Self.firstFaulty(items, program, plan) else { return }
-      groups.removeAll { $0.operations == faulty }
+      patterns.removeAll { $0.operations == faulty }
     }
   }
 
   /// What each launch touches, for the layout.
-  var touched: [[TensorID]] { items.map { $0.reads.union($0.writes).sorted() } }
+  public var touched: [[TensorID]] { items.map { $0.reads.union($0.writes).sorted() } }
 
-  private static func items(_ program: Program, _ groups: [FusedGroup]) -> [Item] {
-    let covered = Set(groups.flatMap(\.operations))
-    var result: [Item] = groups.map { group in
-      let written = Set(group.operations.flatMap { program.operations[$0].writes })
+  private static func items(_ program: Program, _ patterns: [FusedPattern]) -> [Item] {
+    let covered = Set(patterns.flatMap(\.operations))
+    var result: [Item] = patterns.map { pattern in
+      let written = Set(pattern.operations.flatMap { program.operations[$0].writes })
       return Item(
         launch: Launch(
-          name: group.name, operations: group.operations,
-          elided: written.subtracting(group.produces)),
-        reads: group.needs, writes: group.produces, group: group, place: group.place)
+          name: pattern.name, operations: pattern.operations,
+          elided: written.subtracting(pattern.produces)),
+        reads: pattern.needs, writes: pattern.produces, pattern: pattern, place: pattern.place)
     }
     for (index, operation) in program.operations.enumerated() where !covered.contains(index) {
       result.append(
@@ -76,10 +89,10 @@ struct Schedule {
       for id in item.reads where plan[id].role == .activation {
         if elided.contains(id) {
           let writer = items.first { $0.launch.elided.contains(id) }
-          return (item.group == nil ? writer : item)?.launch.operations
+          return (item.pattern == nil ? writer : item)?.launch.operations
         }
         if let writer = writers[id], writer > index {
-          return (item.group == nil ? items[writer] : item).launch.operations
+          return (item.pattern == nil ? items[writer] : item).launch.operations
         }
       }
     }
@@ -87,7 +100,7 @@ struct Schedule {
   }
 }
 
-/// Looks for the patterns of this device.
+/// Looks for operations that belong together.
 struct FusionFinder {
   let program: Program
   let plan: Plan
@@ -120,16 +133,15 @@ struct FusionFinder {
   }
 
   /// Patterns that do not overlap, the largest first.
-  func groups() -> [FusedGroup] {
+  func patterns(where accepts: (FusedPattern) -> Bool) -> [FusedPattern] {
     var taken: Set<Int> = []
-    var result: [FusedGroup] = []
+    var result: [FusedPattern] = []
     let found =
-      attentionGroups() + squeezeBlockGroups() + normBlockGroups() + gradientSumGroups()
-      + unbiasedKernelGroups()
-    for group in found {
-      guard taken.isDisjoint(with: group.operations) else { continue }
-      taken.formUnion(group.operations)
-      result.append(group)
+      attentionMeans() + squeezeBlocks() + normBlocks() + gradientSums() + unbiasedKernels()
+    for pattern in found where accepts(pattern) {
+      guard taken.isDisjoint(with: pattern.operations) else { continue }
+      taken.formUnion(pattern.operations)
+      result.append(pattern)
     }
     return result
   }

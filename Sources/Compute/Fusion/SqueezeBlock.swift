@@ -1,46 +1,44 @@
-import Compute
-
 /// A squeeze-excitation block between its convolutions and its sum: the tensors that one launch
 /// reads and writes.
-struct SqueezeBlock {
-  struct Dense {
-    var kernel, bias: TensorID
+public struct SqueezeBlock: Sendable {
+  public struct Dense: Sendable {
+    public var kernel, bias: TensorID
   }
 
-  var sequence: SequenceShape
-  var units: Int
+  public var sequence: SequenceShape
+  public var units: Int
   /// Batch normalization and ReLU of each branch.
-  var branches: [NormBlock]
-  var dropout: DropoutShape?
+  public var branches: [NormBlock]
+  public var dropout: DropoutShape?
   /// What the scale multiplies: the concatenation, after dropout if there is any.
-  var kept: TensorID
+  public var kept: TensorID
   /// Its mean over time, the squeeze after ReLU, the scale.
-  var mean, hidden, scale: TensorID
-  var squeeze, excite: Dense
-  var shortcut, output: TensorID
-  var operations: [Int]
+  public var mean, hidden, scale: TensorID
+  public var squeeze, excite: Dense
+  public var shortcut, output: TensorID
+  public var operations: [Int]
 }
 
 /// The same backward, but for the sum, which passes its gradient on.
-struct SqueezeBlockGradient {
-  struct Branch {
-    var inputGradient, gammaGradient, betaGradient: TensorID
+public struct SqueezeBlockGradient: Sendable {
+  public struct Branch: Sendable {
+    public var inputGradient, gammaGradient, betaGradient: TensorID
   }
 
-  var block: SqueezeBlock
-  var outputGradient: TensorID
-  var branches: [Branch]
-  var squeeze, excite: SqueezeBlock.Dense
-  var operations: [Int]
+  public var block: SqueezeBlock
+  public var outputGradient: TensorID
+  public var branches: [Branch]
+  public var squeeze, excite: SqueezeBlock.Dense
+  public var operations: [Int]
 }
 
 extension FusionFinder {
-  func squeezeBlockGroups() -> [FusedGroup] {
-    var result: [FusedGroup] = []
+  func squeezeBlocks() -> [FusedPattern] {
+    var result: [FusedPattern] = []
     for index in program.operations.indices {
       guard let block = squeezeBlock(scaledBy: index) else { continue }
-      result.append(group(of: block))
-      if let gradient = gradient(of: block) { result.append(group(of: gradient)) }
+      result.append(pattern(of: block))
+      if let gradient = gradient(of: block) { result.append(pattern(of: gradient)) }
     }
     return result
   }
@@ -92,7 +90,7 @@ extension FusionFinder {
       operations: operations.sorted())
   }
 
-  private func group(of block: SqueezeBlock) -> FusedGroup {
+  private func pattern(of block: SqueezeBlock) -> FusedPattern {
     var needs: Set = [
       block.squeeze.kernel, block.squeeze.bias, block.excite.kernel, block.excite.bias,
       block.shortcut,
@@ -107,11 +105,11 @@ extension FusionFinder {
         needs.formUnion([branch.mean, branch.variance])
       }
     }
-    return FusedGroup(
+    return FusedPattern(
+      kind: .squeezeBlock(block),
       name: "squeeze_block_" + (block.branches[0].moving == nil ? "inference" : "forward"),
       operations: block.operations, place: block.operations[block.operations.count - 1],
-      needs: needs, produces: produces
-    ) { (lowering) throws(DeviceError) in try lowering.squeezeBlockForward(block) }
+      needs: needs, produces: produces)
   }
 
   // MARK: Backward
@@ -183,7 +181,7 @@ extension FusionFinder {
     return (SqueezeBlock.Dense(kernel: dKernel, bias: dBias), dInput, [kernel, input])
   }
 
-  private func group(of gradient: SqueezeBlockGradient) -> FusedGroup {
+  private func pattern(of gradient: SqueezeBlockGradient) -> FusedPattern {
     let block = gradient.block
     var needs: Set = [
       gradient.outputGradient, block.kept, block.mean, block.hidden, block.scale,
@@ -199,9 +197,9 @@ extension FusionFinder {
     for branch in gradient.branches {
       produces.formUnion([branch.inputGradient, branch.gammaGradient, branch.betaGradient])
     }
-    return FusedGroup(
-      name: "squeeze_block_backward", operations: gradient.operations,
-      place: gradient.operations[0], needs: needs, produces: produces
-    ) { (lowering) throws(DeviceError) in try lowering.squeezeBlockBackward(gradient) }
+    return FusedPattern(
+      kind: .squeezeBlockGradient(gradient), name: "squeeze_block_backward",
+      operations: gradient.operations,
+      place: gradient.operations[0], needs: needs, produces: produces)
   }
 }
