@@ -24,8 +24,8 @@ final class FileText {
     UnsafePointer(storage.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self))
   }
 
-  /// Reads the whole of `file`, or throws that it is missing, unreadable, no regular file or too
-  /// large. Reads no further than the longest line where no line ends within it.
+  /// Reads the whole of `file`, or throws that it is missing, unreadable, no regular file, too
+  /// large, or could not be read to its end. Reads no further than the longest line where no line ends within it.
   func read(_ file: String) throws(RecordingError) {
     count = 0
     // Opening a pipe would wait for a writer without O_NONBLOCK.
@@ -51,6 +51,11 @@ final class FileText {
     }
     reserve(Int(information.st_size) + 1)
     try fill(from: descriptor, file: file, upTo: .max)
+    guard count >= Int(information.st_size) else {
+      throw .readFailed(
+        file: file, bytes: count,
+        reason: "the file ends there, expected \(information.st_size) bytes")
+    }
     memset(storage.baseAddress.unsafelyUnwrapped + count, 0, Self.padding)
   }
 
@@ -70,7 +75,9 @@ final class FileText {
       let got = Foundation.read(
         descriptor, storage.baseAddress.unsafelyUnwrapped + count, room)
       if got < 0 && errno == EINTR { continue }
-      guard got >= 0 else { throw .unreadable(file: file, reason: reasonOfLastFailure()) }
+      guard got >= 0 else {
+        throw .readFailed(file: file, bytes: count, reason: reasonOfLastFailure())
+      }
       if got == 0 { return }
       count += got
       try check(count, file: file)

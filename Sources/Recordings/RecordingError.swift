@@ -8,6 +8,8 @@ public enum FaultKind: Sendable {
   case contradiction
   /// Output cannot be created.
   case cannotCreate
+  /// A read failed midway.
+  case readFailed
   /// A write failed midway.
   case writeFailed
 }
@@ -19,6 +21,7 @@ public enum RecordingError: Error, Equatable, Sendable {
   // The file itself.
   case missing(path: String)
   case unreadable(file: String, reason: String)
+  case readFailed(file: String, bytes: Int, reason: String)
   case directoryNamedAsRecording(file: String)
   case notARegularFile(file: String)
   case nameNotUTF8(directory: String, name: String)
@@ -50,12 +53,17 @@ public enum RecordingError: Error, Equatable, Sendable {
   case noGesture(file: String)
   case noSession(file: String)
   case noSubject(file: String)
+  /// A gesture that the network was not trained on.
+  case unknownGesture(file: String, gesture: Int, known: [Int])
 
   // The set.
   case noRecordings(directory: String)
   case fewerThanTwoGestures(found: [Int])
   case emptyPart(part: Part)
   case gestureMissing(gesture: Int, part: Part)
+  case sessionMissing(session: Int, part: Part, found: [Int])
+  /// `file` is the first of the session.
+  case sessionInNoPart(session: Int, file: String)
   case sameSamples(file: String, part: Part, other: String, otherPart: Part)
 }
 
@@ -64,7 +72,18 @@ extension RecordingError {
   public var kind: FaultKind {
     switch self {
     case .missing, .unreadable, .noRecordings, .nameNotUTF8, .notARegularFile: .unreadable
+    case .readFailed: .readFailed
     default: .badContent
+    }
+  }
+
+  /// Whether the fault lies in the set as a whole, so that leaving out a recording is no help.
+  public var isOfTheSet: Bool {
+    switch self {
+    case .noRecordings, .fewerThanTwoGestures, .emptyPart, .gestureMissing, .sessionMissing,
+      .sessionInNoPart:
+      true
+    default: false
     }
   }
 
@@ -72,7 +91,8 @@ extension RecordingError {
   /// caller goes on without bad recordings, this is the one to leave out.
   public var file: String? {
     switch self {
-    case .missing(let file), .unreadable(let file, _), .directoryNamedAsRecording(let file),
+    case .missing(let file), .unreadable(let file, _), .readFailed(let file, _, _),
+      .directoryNamedAsRecording(let file),
       .notARegularFile(let file), .tooLarge(let file, _, _), .emptyFile(let file),
       .utf16(let file), .nulByte(let file, _), .binary(let file, _, _),
       .lineWithoutEnd(let file, _, _), .loneCarriageReturn(let file, _), .noRows(let file),
@@ -82,9 +102,11 @@ extension RecordingError {
       .notFinite(let file, _, _, _), .valueTooLarge(let file, _, _, _, _),
       .emptyCell(let file, _, _), .tooShort(let file, _, _),
       .noGesture(let file), .noSession(let file), .noSubject(let file),
-      .sameSamples(let file, _, _, _):
+      .unknownGesture(let file, _, _), .sameSamples(let file, _, _, _):
       file
-    case .nameNotUTF8, .noRecordings, .fewerThanTwoGestures, .emptyPart, .gestureMissing: nil
+    case .nameNotUTF8, .noRecordings, .fewerThanTwoGestures, .emptyPart, .gestureMissing,
+      .sessionMissing, .sessionInNoPart:
+      nil
     }
   }
 }
@@ -101,6 +123,9 @@ extension RecordingError: CustomStringConvertible {
       "\(path): found nothing there, expected a recording or a directory of recordings"
     case .unreadable(let file, let reason):
       "\(file): cannot be read: \(reason)"
+    case .readFailed(let file, let bytes, let reason):
+      "\(file): reading failed after \(bytes) bytes: \(reason); "
+        + "the disk or the connection to it may be at fault"
     case .directoryNamedAsRecording(let file):
       "\(file): found a directory with a recording's name, expected a CSV file; rename it"
     case .notARegularFile(let file):
@@ -172,9 +197,14 @@ extension RecordingError: CustomStringConvertible {
     case .noGesture(let file):
       "\(file): found no gesture in the path, expected a name such as gesture00_trial01.csv"
     case .noSession(let file):
-      "\(file): found no session in the path, expected a directory such as Session1"
+      "\(file): found no session in the path, expected a directory such as Session1; "
+        + "or give --split FILE.csv"
     case .noSubject(let file):
-      "\(file): found no subject in the path, expected a name such as subject_3"
+      "\(file): found no subject in the path, expected a name such as subject_3, "
+        + "since --held-out-subjects is given"
+    case .unknownGesture(let file, let gesture, let known):
+      "\(file): found gesture \(gesture), expected one that the network was trained on: "
+        + known.map(String.init).joined(separator: ", ")
     default: nil
     }
   }
@@ -192,6 +222,13 @@ extension RecordingError: CustomStringConvertible {
     case .gestureMissing(let gesture, let part):
       "found no recording of gesture \(gesture) in the \(part.rawValue) part, "
         + "expected some of each gesture in each part"
+    case .sessionMissing(let session, let part, let found):
+      "found no recording of session \(session) (sessions found: \(numberList(found))), expected "
+        + "some for the \(part == .train ? "train part" : "test and validation parts"); "
+        + "choose others with --train-sessions and --test-sessions, or give --split FILE.csv"
+    case .sessionInNoPart(let session, let file):
+      "\(file): found session \(session), which is in no part; "
+        + "say which sessions to use with --train-sessions and --test-sessions"
     case .sameSamples(let file, let part, let other, let otherPart):
       "\(file): found the same samples as in \(other), expected different recordings "
         + "in the \(part.rawValue) and \(otherPart.rawValue) parts"
@@ -207,17 +244,39 @@ extension RecordingError: CustomStringConvertible {
   }
 }
 
-/// All that was found wrong with a set of recordings, in the order of their paths.
+/// All that was found wrong with a set of recordings: with each recording, in the order of their
+/// paths, then with the set.
 public struct RecordingProblems: Error, Equatable, Sendable, CustomStringConvertible {
   public let problems: [RecordingError]
 
-  public init(_ problems: [RecordingError]) { self.problems = problems }
+  public init(_ problems: [RecordingError]) {
+    self.problems =
+      problems.filter { $0.file != nil }.sorted {
+        ($0.file ?? "").utf8.lexicographicallyPrecedes(($1.file ?? "").utf8)
+      } + problems.filter { $0.file == nil }
+  }
 
-  /// Unreadable where nothing worse than that was found; bad content otherwise.
+  /// - Throws: `problems`, if there are any and leaving out the recordings at fault is not wanted
+  ///   or is no help.
+  public static func check(
+    _ problems: [RecordingError], skipping: Bool
+  ) throws(RecordingProblems) {
+    let stops = skipping ? problems.contains(where: \.isOfTheSet) : !problems.isEmpty
+    if stops { throw RecordingProblems(problems) }
+  }
+
+  /// The worst of what was found: bad content, else a read that failed midway, else unreadable.
   public var kind: FaultKind {
-    problems.allSatisfy { $0.kind == .unreadable } ? .unreadable : .badContent
+    let kinds = problems.map(\.kind)
+    if kinds.contains(.badContent) { return .badContent }
+    return kinds.contains(.readFailed) ? .readFailed : .unreadable
   }
 
   /// A sentence a line.
   public var description: String { problems.map(\.description).joined(separator: "\n") }
+}
+
+/// "1, 2", or "none".
+func numberList(_ numbers: [Int]) -> String {
+  numbers.isEmpty ? "none" : numbers.map(String.init).joined(separator: ", ")
 }

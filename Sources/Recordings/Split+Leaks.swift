@@ -4,12 +4,16 @@ extension Split {
   ///
   /// Equal fingerprints are confirmed sample by sample, by reading both files again. The fault is
   /// laid on one of the two, so that leaving it out ends the leak: a training recording is kept
-  /// against any other, one of the test part against one of the validation part.
+  /// against any other, one of the test part against one of the validation part. Where only some
+  /// parts are used, it is laid on a recording of these; leaks among the others are not reported.
   ///
-  /// - Parameter fingerprints: one a recording, as `readRecordings` reports them; nil for those
-  ///   that could not be read.
+  /// - Parameters:
+  ///   - used: the parts that are used.
+  ///   - fingerprints: one a recording, as `readRecordings` reports them; nil for those that could
+  ///     not be read.
   public func leaks(
-    among recordings: [RecordingDescriptor], fingerprints: [Fingerprint?], options: ReadOptions
+    among recordings: [RecordingDescriptor], using used: Set<Part> = Set(Part.allCases),
+    fingerprints: [Fingerprint?], options: ReadOptions
   ) throws(RecordingError) -> [RecordingError] {
     var groups: [Fingerprint: [Int]] = [:]
     for index in recordings.indices {
@@ -18,8 +22,10 @@ extension Split {
     }
     var leaks: [(index: Int, error: RecordingError)] = []
     for group in groups.values where Set(group.map { parts[$0] }).count > 1 {
-      for (index, other) in try pairs(in: group, recordings, options) {
-        guard let part = parts[index], let otherPart = parts[other] else { continue }
+      for (index, other) in try pairs(in: group, recordings, used, options) {
+        guard let part = parts[index], let otherPart = parts[other], used.contains(part) else {
+          continue
+        }
         leaks.append(
           (
             index,
@@ -34,14 +40,14 @@ extension Split {
 
   /// For each recording of `group` that has the samples of one kept in another part: it and that.
   private func pairs(
-    in group: [Int], _ recordings: [RecordingDescriptor], _ options: ReadOptions
+    in group: [Int], _ recordings: [RecordingDescriptor], _ used: Set<Part>,
+    _ options: ReadOptions
   ) throws(RecordingError) -> [(Int, Int)] {
     let reader = RecordingReader(options: options)
-    // Training recordings are kept first, then those of the test part.
-    let ranks: [Part: Int] = [.train: 0, .test: 1, .validation: 2]
-    let ordered = group.sorted {
-      (parts[$0].flatMap { ranks[$0] } ?? 3, $0) < (parts[$1].flatMap { ranks[$0] } ?? 3, $1)
-    }
+    // Parts that are not used are kept first, then training recordings, then the test part's.
+    let order = Part.allCases.filter { !used.contains($0) } + [.train, .test, .validation]
+    let rank = { (index: Int) in order.firstIndex { $0 == parts[index] } ?? order.count }
+    let ordered = group.sorted { (rank($0), $0) < (rank($1), $1) }
     var kept: [(index: Int, samples: [Double])] = []
     var pairs: [(Int, Int)] = []
     for index in ordered {

@@ -56,39 +56,67 @@ public struct Split: Equatable, Sendable {
   /// Recordings of sessions that are neither trained nor tested on are left out only where the
   /// caller says so by `leavesOutOtherSessions`.
   ///
-  /// - Throws: `SplitError` for settings that contradict each other or the data, and for a part
-  ///   without recordings of some gesture.
+  /// - Throws: `SplitError` for settings that contradict each other or the data, and for the first
+  ///   of what ``proposal(for:by:seed:leavesOutOtherSessions:)`` finds wrong.
   public init(
     _ recordings: [RecordingDescriptor], by rule: Rule = Rule(), seed: UInt64,
     leavesOutOtherSessions: Bool = false
   ) throws(SplitError) {
+    let (split, problems) = try Self.proposal(
+      for: recordings, by: rule, seed: seed, leavesOutOtherSessions: leavesOutOtherSessions)
+    if let problem = problems.first { throw .recordings(problem) }
+    self = split
+  }
+
+  /// The split by `rule` of those recordings that can be put into a part, as
+  /// ``init(_:by:seed:leavesOutOtherSessions:)`` makes it, and all that is wrong with it: each
+  /// recording without a session or subject, and what the parts lack.
+  ///
+  /// - Throws: `SplitError` for settings that contradict each other or the data.
+  public static func proposal(
+    for recordings: [RecordingDescriptor], by rule: Rule = Rule(), seed: UInt64,
+    leavesOutOtherSessions: Bool = false
+  ) throws(SplitError) -> (split: Split, problems: [RecordingError]) {
     try rule.check(against: recordings)
     var parts = [Part?](repeating: nil, count: recordings.count)
     var groups = GestureGroups()
+    var problems: [RecordingError] = []
+    var unused: [(session: Int, file: String)] = []
     for (index, recording) in recordings.enumerated() {
+      if !rule.heldOutSubjects.isEmpty, recording.subject == nil {
+        problems.append(.noSubject(file: recording.file))
+        continue
+      }
       if let subject = recording.subject, rule.heldOutSubjects.contains(subject) {
         parts[index] = .test
         continue
       }
-      guard let session = recording.session else { throw .noSession(file: recording.file) }
+      guard let session = recording.session else {
+        problems.append(.noSession(file: recording.file))
+        continue
+      }
       if rule.trainSessions.contains(session) {
         parts[index] = .train
       } else if rule.testSessions.contains(session) {
         groups.append(index, gesture: recording.gesture)
-      } else if !leavesOutOtherSessions {
-        throw .sessionInNoPart(session: session, file: recording.file)
+      } else if !unused.contains(where: { $0.session == session }) {
+        unused.append((session, recording.file))
       }
     }
-    var generator = MersenneTwister(seed: seed)
-    for var group in groups.members {
-      if rule.heldOutSubjects.isEmpty { generator.shuffle(&group) }
-      let testCount = rule.heldOutSubjects.isEmpty ? max(1, group.count / 2) : 0
-      for (position, index) in group.enumerated() {
-        parts[index] = position < testCount ? .test : .validation
-      }
+    rule.halve(groups.members, seed: seed, into: &parts)
+    let split = Split(parts: parts)
+    if !leavesOutOtherSessions {
+      problems += unused.map { .sessionInNoPart(session: $0.session, file: $0.file) }
     }
-    self.parts = parts
-    if let problem = problems(with: recordings).first { throw .part(problem) }
+    let missing = rule.missingSessions(in: recordings)
+    let lacking = Set<Part>(
+      missing.flatMap { $0.part == .train ? [.train] : [.test, .validation] })
+    problems += missing.map { .sessionMissing(session: $0.session, part: $0.part, found: $0.found) }
+    problems += split.problems(with: recordings).filter {
+      // Said already by the session that would have filled it.
+      if case .emptyPart(let part) = $0 { !lacking.contains(part) } else { true }
+    }
+    return (split, problems)
   }
 
   /// Recordings by gesture, gestures in order of first appearance.
@@ -138,6 +166,18 @@ public struct Split: Equatable, Sendable {
 }
 
 extension Split.Rule {
+  /// Puts the recordings of the test sessions, by gesture, into the test and validation parts.
+  fileprivate func halve(_ groups: [[Int]], seed: UInt64, into parts: inout [Part?]) {
+    var generator = MersenneTwister(seed: seed)
+    for var group in groups {
+      if heldOutSubjects.isEmpty { generator.shuffle(&group) }
+      let testCount = heldOutSubjects.isEmpty ? max(1, group.count / 2) : 0
+      for (position, index) in group.enumerated() {
+        parts[index] = position < testCount ? .test : .validation
+      }
+    }
+  }
+
   /// Finds settings that contradict each other or name what is not there.
   fileprivate func check(against recordings: [RecordingDescriptor]) throws(SplitError) {
     if let session = trainSessions.intersection(testSessions).min() {
@@ -147,72 +187,55 @@ extension Split.Rule {
     if let subject = heldOutSubjects.subtracting(subjects).min() {
       throw .noSuchSubject(subject: subject, found: subjects.sorted())
     }
-    if !heldOutSubjects.isEmpty, let nobody = recordings.first(where: { $0.subject == nil }) {
-      throw .noSubject(file: nobody.file)
+    if others(of: recordings).isEmpty, !recordings.isEmpty { throw .everySubjectHeldOut }
+  }
+
+  /// The sessions that recordings are wanted of and there are none. Where no recording has a
+  /// session, that is the fault, and none is named.
+  fileprivate func missingSessions(
+    in recordings: [RecordingDescriptor]
+  ) -> [(session: Int, part: Part, found: [Int])] {
+    let found = Set(others(of: recordings).compactMap(\.session))
+    if found.isEmpty { return [] }
+    return trainSessions.union(testSessions).subtracting(found).sorted().map {
+      ($0, trainSessions.contains($0) ? .train : .test, found.sorted())
     }
-    // With people held out, the others' sessions are what training and validation are made of.
-    let others = recordings.filter { $0.subject.map { !heldOutSubjects.contains($0) } ?? true }
-    if others.isEmpty, !recordings.isEmpty { throw .everySubjectHeldOut }
-    let sessions = Set(others.compactMap(\.session))
-    if sessions.isEmpty, let first = others.first { throw .noSession(file: first.file) }
-    let wanted = trainSessions.union(testSessions)
-    if let session = wanted.subtracting(sessions).min() {
-      throw .sessionMissing(
-        session: session, part: trainSessions.contains(session) ? .train : .test,
-        found: sessions.sorted())
-    }
+  }
+
+  /// With people held out, the others' sessions are what training and validation are made of.
+  private func others(of recordings: [RecordingDescriptor]) -> [RecordingDescriptor] {
+    recordings.filter { $0.subject.map { !heldOutSubjects.contains($0) } ?? true }
   }
 }
 
 /// Why a split cannot be made.
 public enum SplitError: Error, Equatable, Sendable {
-  case sessionMissing(session: Int, part: Part, found: [Int])
   case sessionInTwoParts(session: Int)
-  case sessionInNoPart(session: Int, file: String)
-  case noSession(file: String)
-  case noSubject(file: String)
   case noSuchSubject(subject: Int, found: [Int])
   case everySubjectHeldOut
-  /// A part lacks recordings, or recordings of a gesture.
-  case part(RecordingError)
+  /// A recording, or what the parts lack.
+  case recordings(RecordingError)
 }
 
 extension SplitError: CustomStringConvertible {
   public var kind: FaultKind {
     switch self {
     case .sessionInTwoParts, .noSuchSubject, .everySubjectHeldOut: .contradiction
-    case .sessionMissing, .sessionInNoPart, .noSession, .noSubject, .part: .badContent
+    case .recordings(let error): error.kind
     }
   }
 
   public var description: String {
     switch self {
-    case .sessionMissing(let session, let part, let found):
-      "found no recording of session \(session) (sessions found: \(list(found))), expected some "
-        + "for the \(part == .train ? "train part" : "test and validation parts"); "
-        + "choose others with --train-sessions and --test-sessions, or give --split FILE.csv"
     case .sessionInTwoParts(let session):
       "session \(session) is asked for both to train and to test on, expected it in one of "
         + "--train-sessions and --test-sessions"
-    case .sessionInNoPart(let session, let file):
-      "\(file): found session \(session), which is in no part; "
-        + "say which sessions to use with --train-sessions and --test-sessions"
-    case .noSession(let file):
-      RecordingError.noSession(file: file).description
-        + "; or give --split FILE.csv"
-    case .noSubject(let file):
-      RecordingError.noSubject(file: file).description
-        + ", since --held-out-subjects is given"
     case .noSuchSubject(let subject, let found):
-      "found no recording of subject \(subject) (subjects found: \(list(found))), "
+      "found no recording of subject \(subject) (subjects found: \(numberList(found))), "
         + "expected some for --held-out-subjects"
     case .everySubjectHeldOut:
       "every subject is held out, expected some to train on; name fewer in --held-out-subjects"
-    case .part(let error): error.description
+    case .recordings(let error): error.description
     }
-  }
-
-  private func list(_ numbers: [Int]) -> String {
-    numbers.isEmpty ? "none" : numbers.map(String.init).joined(separator: ", ")
   }
 }

@@ -3,6 +3,8 @@ import Foundation
 /// What is wrong with a split file. `line` counts from 1.
 public enum SplitFileError: Error, Equatable, Sendable {
   case unreadable(file: String, reason: String)
+  case readFailed(file: String, reason: String)
+  case tooLarge(file: String, limit: Int)
   case notUTF8(file: String)
   case header(file: String, found: String)
   case fields(file: String, line: Int, found: Int)
@@ -13,7 +15,11 @@ public enum SplitFileError: Error, Equatable, Sendable {
   case missing(file: String, recording: String)
 
   public var kind: FaultKind {
-    if case .unreadable = self { .unreadable } else { .badContent }
+    switch self {
+    case .unreadable: .unreadable
+    case .readFailed: .readFailed
+    default: .badContent
+    }
   }
 }
 
@@ -22,6 +28,10 @@ extension SplitFileError: CustomStringConvertible {
     switch self {
     case .unreadable(let file, let reason):
       "\(file): cannot be read: \(reason); expected a split such as `semg-train split` writes"
+    case .readFailed(let file, let reason):
+      "\(file): reading failed midway: \(reason)"
+    case .tooLarge(let file, let limit):
+      "\(file): found more than \(limit) bytes, expected a split, with a line a recording"
     case .notUTF8(let file):
       "\(file): found bytes that are not UTF-8, expected a CSV file in UTF-8"
     case .header(let file, let found):
@@ -51,7 +61,8 @@ public struct SplitFileProblems: Error, Equatable, Sendable, CustomStringConvert
   public let problems: [SplitFileError]
 
   public var kind: FaultKind {
-    problems.allSatisfy { $0.kind == .unreadable } ? .unreadable : .badContent
+    let kinds = Set(problems.map(\.kind))
+    return kinds.count == 1 ? kinds.first ?? .badContent : .badContent
   }
 
   /// A sentence a line.
@@ -74,54 +85,82 @@ extension Split {
   /// - Throws: `SplitFileProblems` with all that is wrong with the file: each recording must be
   ///   named in it once, and nothing else. Whether each part has each gesture is not asked here; see
   ///   ``problems(with:)``.
-  /// - Parameter toleratesOthers: recordings that the file does not name are in no part, and names
-  ///   of recordings that are not there count for nothing: for a split that an earlier run saved.
   public init(
-    contentsOf file: String, for recordings: [RecordingDescriptor], toleratesOthers: Bool = false
+    contentsOf file: String, for recordings: [RecordingDescriptor]
   ) throws(SplitFileProblems) {
-    let rows = try Self.rows(of: file)
-    var (parts, problems) = Self.assign(rows, to: recordings, file: file)
-    if toleratesOthers {
-      problems.removeAll {
-        switch $0 {
-        case .unknownRecording, .missing: true
-        default: false
-        }
-      }
-    }
-    guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
-    self.init(parts: parts)
+    self = try SplitFile(file).split(of: recordings)
   }
+}
 
-  /// How many recordings a split file names.
-  ///
-  /// - Throws: `SplitFileProblems` where it cannot be read.
-  public static func namedRecordings(in file: String) throws(SplitFileProblems) -> Int {
-    try rows(of: file).count
-  }
+/// A split file that was read: a part for each recording that it names. Read once, from a pipe too.
+public struct SplitFile: Sendable {
+  /// Its path, for messages.
+  public let file: String
+  private let rows: [SplitFileParser.Row]
 
-  private static func rows(
-    of file: String
-  ) throws(SplitFileProblems) -> [SplitFileParser.Row] {
-    let bytes: [UInt8]
-    do {
-      bytes = Array(try Data(contentsOf: URL(filePath: file)))
-    } catch {
-      let reason =
-        FileManager.default.fileExists(atPath: file) ? "it cannot be opened" : "no such file"
-      throw SplitFileProblems(problems: [.unreadable(file: file, reason: reason)])
-    }
+  /// A line a recording: far beyond any set.
+  static let largestFile = 1 << 28
+
+  /// - Throws: `SplitFileProblems` where it cannot be read, or is no such file.
+  public init(_ file: String) throws(SplitFileProblems) {
     do throws(SplitFileError) {
-      return try SplitFileParser(file: file, bytes: bytes).rows()
+      self.file = file
+      rows = try SplitFileParser(file: file, bytes: try Self.bytes(of: file)).rows()
     } catch {
       throw SplitFileProblems(problems: [error])
     }
   }
 
+  /// How many recordings it names.
+  public var recordingCount: Int { rows.count }
+
+  /// The part of each of `recordings`.
+  ///
+  /// - Parameters:
+  ///   - toleratesOthers: recordings that the file does not name are in no part, and names of
+  ///     recordings that are not there count for nothing: for a split that an earlier run saved.
+  ///   - isUnusable: whether a recording that is not among `recordings` was found nevertheless, by
+  ///     its path relative to the data directory, and left out as a bad one.
+  /// - Throws: as ``Split/init(contentsOf:for:)``.
+  public func split(
+    of recordings: [RecordingDescriptor], toleratesOthers: Bool = false,
+    isUnusable: (String) -> Bool = { _ in false }
+  ) throws(SplitFileProblems) -> Split {
+    var (parts, problems) = assign(to: recordings)
+    problems.removeAll {
+      switch $0 {
+      case .unknownRecording(_, _, let path): toleratesOthers || isUnusable(path)
+      case .missing: toleratesOthers
+      default: false
+      }
+    }
+    guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
+    return Split(parts: parts)
+  }
+
+  /// All of the file, in the order it comes: a pipe has no size and cannot be read twice.
+  private static func bytes(of file: String) throws(SplitFileError) -> [UInt8] {
+    let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw .unreadable(
+        file: file, reason: errno == ENOENT ? "no such file" : reasonOfLastFailure())
+    }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = Foundation.read(descriptor, &chunk, chunk.count)
+      if count < 0 && errno == EINTR { continue }
+      if count < 0 && errno == EISDIR { throw .unreadable(file: file, reason: "it is a directory") }
+      if count < 0 { throw .readFailed(file: file, reason: reasonOfLastFailure()) }
+      if count == 0 { return bytes }
+      bytes += chunk[..<count]
+      if bytes.count > largestFile { throw .tooLarge(file: file, limit: largestFile) }
+    }
+  }
+
   /// Puts each row's recording into its part, and lists what does not fit.
-  private static func assign(
-    _ rows: [SplitFileParser.Row], to recordings: [RecordingDescriptor], file: String
-  ) -> ([Part?], [SplitFileError]) {
+  private func assign(to recordings: [RecordingDescriptor]) -> ([Part?], [SplitFileError]) {
     let positions = Dictionary(
       recordings.enumerated().map { ($1.path, $0) }, uniquingKeysWith: { first, _ in first })
     var parts = [Part?](repeating: nil, count: recordings.count)

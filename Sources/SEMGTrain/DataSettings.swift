@@ -26,8 +26,9 @@ struct DataSettings {
 
   /// Finds the recordings below the data directory and puts each into its part.
   ///
-  /// - Throws: what the path, the layout or the split is at fault for; all of the layout's problems
-  ///   at once, unless bad recordings are skipped.
+  /// - Throws: where the path, or the split, leaves nothing to go on with. What is wrong with single
+  ///   recordings and with what the parts hold is in the result: whoever reads the recordings finds
+  ///   more of the kind, and tells of all at once.
   func select(by split: SplitSettings, console: Console? = nil) throws -> SelectedRecordings {
     guard !FileManager.default.fileExists(atPath: directory) || InputPath.isDirectory(directory)
     else {
@@ -37,12 +38,13 @@ struct DataSettings {
           + "it: semg-train inspect \(directory)")
     }
     let found = try RecordingSet(directory: directory)
-    guard found.problems.isEmpty || skipsBadRecordings else {
-      throw RecordingProblems(found.problems)
+    let root = directory.hasSuffix("/") ? directory : directory + "/"
+    let bad = found.problems.compactMap(\.file).map { String($0.dropFirst(root.count)) }
+    let (parts, problems) = try split.split(found.descriptors, console: console) { path in
+      bad.contains { $0 == path || $0.hasSuffix("/") && path.hasPrefix($0) }
     }
     return SelectedRecordings(
-      descriptors: found.descriptors, problems: found.problems,
-      split: try split.split(found.descriptors, console: console))
+      descriptors: found.descriptors, problems: found.problems + problems, split: parts)
   }
 }
 
@@ -61,7 +63,7 @@ extension SignalOptions {
 /// The recordings of a data directory with the part of each.
 struct SelectedRecordings {
   let descriptors: [RecordingDescriptor]
-  /// What was left out, where bad recordings are skipped.
+  /// What is wrong with recordings as their paths tell it, and with what the parts hold.
   let problems: [RecordingError]
   let split: Split
 }
@@ -73,15 +75,27 @@ struct SplitSettings {
     case rule(Split.Rule, leavesOutOtherSessions: Bool)
     /// What a training wrote beside its models.
     case saved(String)
+    /// All recordings are tested on, whatever their paths say.
+    case undivided
   }
   private let source: Source
+  /// The sessions that the user asked for.
+  private let namedSessions: Set<Int>
   let seed: UInt64
+
+  /// Every recording is tested on.
+  static let undivided = SplitSettings(source: .undivided, namedSessions: [], seed: 42)
+
+  private init(source: Source, namedSessions: Set<Int>, seed: UInt64) {
+    (self.source, self.namedSessions, self.seed) = (source, namedSessions, seed)
+  }
 
   /// - Parameter saved: the split of the training whose models are evaluated, taken where the
   ///   options say nothing else.
   /// - Throws: `CommandFailure` where a split file and a rule are both given.
   init(_ options: SplitOptions, saved: String? = nil) throws {
     seed = options.seed ?? 42
+    namedSessions = (options.trainSessions ?? []).union(options.testSessions ?? [])
     let choosesSessions = options.trainSessions != nil || options.testSessions != nil
     if let file = options.split {
       guard !choosesSessions, options.heldOutSubjects == nil else {
@@ -105,20 +119,33 @@ struct SplitSettings {
     source = .rule(rule, leavesOutOtherSessions: choosesSessions)
   }
 
-  /// - Throws: `SplitError`, `SplitFileProblems`, and `RecordingProblems` where a part lacks a
-  ///   gesture.
-  func split(_ recordings: [RecordingDescriptor], console: Console? = nil) throws -> Split {
+  /// The split, and what is wrong with recordings or parts by it.
+  ///
+  /// - Parameter isUnusable: whether a recording was found and is a bad one, by its path relative to
+  ///   the data directory.
+  /// - Throws: `SplitError`, `SplitFileProblems`, and `CommandFailure` where the settings contradict
+  ///   each other or the data.
+  func split(
+    _ recordings: [RecordingDescriptor], console: Console? = nil,
+    isUnusable: (String) -> Bool = { _ in false }
+  ) throws -> (Split, [RecordingError]) {
     switch source {
     case .saved(let file):
-      return try savedSplit(file, recordings, console)
+      return (try savedSplit(file, recordings, console), [])
     case .rule(let rule, let leavesOutOtherSessions):
-      return try Split(
-        recordings, by: rule, seed: seed, leavesOutOtherSessions: leavesOutOtherSessions)
+      let (split, problems) = try Split.proposal(
+        for: recordings, by: rule, seed: seed, leavesOutOtherSessions: leavesOutOtherSessions)
+      for case .sessionMissing(let session, let part, let found) in problems
+      where namedSessions.contains(session) {
+        let fault = RecordingError.sessionMissing(session: session, part: part, found: found)
+        throw CommandFailure(.contradiction, fault.description)
+      }
+      return (split, problems)
     case .file(let file):
-      let split = try Split(contentsOf: file, for: recordings)
-      let problems = split.problems(with: recordings)
-      guard problems.isEmpty else { throw RecordingProblems(problems) }
-      return split
+      let split = try SplitFile(file).split(of: recordings, isUnusable: isUnusable)
+      return (split, split.problems(with: recordings))
+    case .undivided:
+      return (Split(parts: recordings.map { _ in .test }), [])
     }
   }
 }
@@ -128,7 +155,8 @@ extension SplitSettings {
   private func savedSplit(
     _ file: String, _ recordings: [RecordingDescriptor], _ console: Console?
   ) throws -> Split {
-    let split = try Split(contentsOf: file, for: recordings, toleratesOthers: true)
+    let saved = try SplitFile(file)
+    let split = try saved.split(of: recordings, toleratesOthers: true)
     let known = split.parts.count { $0 != nil }
     guard known > 0 else {
       throw CommandFailure(
@@ -142,7 +170,7 @@ extension SplitSettings {
         "left out: \(Figure.count(recordings.count - known, "recording")) that the training did "
           + "not know (\(file))")
     }
-    let gone = try Split.namedRecordings(in: file) - known
+    let gone = saved.recordingCount - known
     if gone > 0 {
       console?.warning(
         "\(Figure.count(gone, "recording")) of the training's split (\(file)) "

@@ -45,8 +45,10 @@ struct EvaluateCommand: ParsableCommand {
     let part = part ?? .test
     let models = try TrainedModels(
       artifacts.isEmpty ? [ArtifactOptions.defaultDirectory] : artifacts)
-    // All recordings are one part: whatever the training split them into.
-    let split = try SplitSettings(split, saved: part == .all ? nil : models.splitFile)
+    let isWhole = part == .all && models.preprocessing != nil && split.saysNothing
+    let split =
+      try isWhole
+      ? .undivided : SplitSettings(split, saved: part == .all ? nil : models.splitFile)
     try models.check(ensembleWeights: ensembleWeights)
     let prepared = try prepare(models, data: data, split: split, part: part, console: console)
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }
@@ -94,6 +96,7 @@ struct EvaluateCommand: ParsableCommand {
     console: Console
   ) throws -> PreparedRecordings {
     let selected = try data.select(by: split, console: console)
+    var problems = selected.problems
     let preparation: Preparation
     let statistics: Preparation.StatisticsSource
     let classes: [Int]
@@ -109,6 +112,8 @@ struct EvaluateCommand: ParsableCommand {
         self.data.signal, threads: data.threads, skipsBadRecordings: data.skipsBadRecordings)
       statistics = .given(known.standardization)
       classes = known.gestures
+      // Nothing is trained: what the other parts lack is no matter.
+      problems.removeAll { $0.isOfTheSet && !part.needs($0) }
     } else {
       let recipe = recipe ?? .standard
       preparation = try data.preparation
@@ -124,6 +129,18 @@ struct EvaluateCommand: ParsableCommand {
       classes: classes)
     return try preparation.prepare(
       selected.descriptors, split: selected.split, parts: parts, classes: classes,
-      statistics: statistics, problems: selected.problems)
+      statistics: statistics, problems: problems)
+  }
+}
+
+extension EvaluatedPart {
+  /// Whether a fault of the set keeps this part from being evaluated. Which gestures it shows is
+  /// asked of its windows.
+  fileprivate func needs(_ fault: RecordingError) -> Bool {
+    switch fault {
+    case .sessionMissing(_, let part, _): parts.contains(part) || part == .test && self != .train
+    case .sessionInNoPart: true
+    default: false
+    }
   }
 }

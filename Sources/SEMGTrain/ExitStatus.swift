@@ -64,7 +64,7 @@ extension FaultKind {
     case .unreadable: .unreadable
     case .contradiction: .contradiction
     case .cannotCreate: .cannotCreate
-    case .writeFailed: .inputOutput
+    case .readFailed, .writeFailed: .inputOutput
     }
   }
 }
@@ -88,7 +88,7 @@ extension SplitFileProblems: ExitStatusProviding {
 extension PreparationError: ExitStatusProviding {
   var exitStatus: ExitStatus {
     switch self {
-    case .unknownGesture, .nothingToFitStatistics, .tooManySamples: .badData
+    case .nothingToFitStatistics, .tooManySamples: .badData
     case .channelsDiffer: .contradiction
     }
   }

@@ -20,6 +20,7 @@ struct SplitCommand: ParsableCommand {
     let console = output.console
     let settings = try DataSettings(data, threads: 1)
     let selected = try settings.select(by: SplitSettings(split))
+    try RecordingProblems.check(selected.problems, skipping: data.skipBad)
     for problem in selected.problems { console.warning("skipped: \(problem)") }
     let unused = selected.split.parts.count { $0 == nil }
     if unused > 0 {

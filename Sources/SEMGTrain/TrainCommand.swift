@@ -63,6 +63,10 @@ struct TrainCommand: ParsableCommand {
     _ settings: TrainSettings, console: Console
   ) throws -> (PreparedRecordings, split: String) {
     let selected = try settings.data.select(by: settings.split)
+    // Where the list of gestures is what it will be, before all files are read.
+    if selected.problems.isEmpty || settings.data.skipsBadRecordings {
+      try settings.check(classes: selected.split.gestures(of: selected.descriptors))
+    }
     console.note(
       "reading \(Figure.count(selected.split.parts.count { $0 != nil }, "recording")) "
         + "below \(settings.data.directory)")
@@ -70,6 +74,7 @@ struct TrainCommand: ParsableCommand {
       selected.descriptors, split: selected.split, statistics: settings.run.recipe.statistics,
       problems: selected.problems)
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }
+    // Skipping may have taken a gesture away.
     try settings.check(classes: prepared.classes)
     return (prepared, selected.split.csv(of: selected.descriptors))
   }

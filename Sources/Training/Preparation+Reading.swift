@@ -157,13 +157,7 @@ private struct WindowTable {
   mutating func append(
     _ item: PreparationItem, samples: Int, geometry: WindowGeometry
   ) throws(PreparationError) {
-    var label: Int?
-    if let gesture = item.gesture {
-      label = classes.firstIndex(of: gesture)
-      guard label != nil else {
-        throw .unknownGesture(file: item.file, gesture: gesture, known: classes)
-      }
-    }
+    let label = item.gesture.flatMap(classes.firstIndex)
     guard rows + samples < Int(Int32.max) else { throw .tooManySamples(rows + samples) }
     let first = starts.count
     for start in geometry.starts(in: samples) {

@@ -52,7 +52,7 @@ public struct Preparation: Sendable {
   ///   - split: the part of each; those without a part are not read.
   ///   - parts: the parts to read. Statistics can only be fitted where the training part is one.
   ///   - classes: the gestures that a network knows, ascending; by default those of the training
-  ///     part.
+  ///     part, and then each part has to have each of them.
   ///   - problems: what is known to be wrong already, to be reported with what is found.
   /// - Throws: `RecordingProblems` with all that is wrong, unless bad recordings are skipped, and
   ///   where a part then lacks a gesture. ``PreparationError`` for what no skipping helps against.
@@ -63,33 +63,22 @@ public struct Preparation: Sendable {
     let chosen = recordings.indices.filter { split.parts[$0].map(parts.contains) ?? false }
     let items = chosen.map { PreparationItem(recordings[$0], part: split.parts[$0]) }
     var filtered = try read(items, source: statistics)
-    filtered.problems += try leaks(among: recordings, chosen, split: split, filtered)
-    let found = problems + filtered.problems
-    if !found.isEmpty && !skipsBadRecordings { throw RecordingProblems(found) }
+    filtered.problems += try leaks(
+      among: recordings, chosen, split: split, parts: parts, filtered.fingerprints)
+    if let classes { filtered.problems += unknownGestures(items, filtered, classes: classes) }
     let unusable = Set(filtered.problems.compactMap(\.file))
+    let left = split.leavingOut(chosen.filter { unusable.contains(recordings[$0].file) })
+    var found = problems + filtered.problems
+    if skipsBadRecordings, !unusable.isEmpty, classes == nil {
+      found += left.problems(with: recordings).filter { !found.contains($0) }
+    }
+    try RecordingProblems.check(found, skipping: skipsBadRecordings)
     for index in items.indices where unusable.contains(items[index].file) {
       filtered.values[index] = nil
     }
-    let left = split.leavingOut(chosen.filter { unusable.contains(recordings[$0].file) })
-    if !unusable.isEmpty && parts.count == Part.allCases.count {
-      let gaps = left.problems(with: recordings)
-      if !gaps.isEmpty { throw RecordingProblems(gaps) }
-    }
     return try assemble(
       items, filtered, classes: classes ?? left.gestures(of: recordings), source: statistics,
-      skipped: found)
-  }
-
-  /// Recordings whose samples are also in another part.
-  private func leaks(
-    among recordings: [RecordingDescriptor], _ chosen: [Int], split: Split,
-    _ filtered: FilteredRecordings
-  ) throws(RecordingError) -> [RecordingError] {
-    var fingerprints = [Fingerprint?](repeating: nil, count: recordings.count)
-    for (index, fingerprint) in zip(chosen, filtered.fingerprints) {
-      fingerprints[index] = fingerprint
-    }
-    return try split.leaks(among: recordings, fingerprints: fingerprints, options: readOptions)
+      skipped: RecordingProblems(found).problems)
   }
 
   /// Prepares files whose gesture need not be known, for prediction.
@@ -101,15 +90,15 @@ public struct Preparation: Sendable {
     let items = files.map(PreparationItem.init)
     let filtered = try read(items, source: .given(statistics))
     let found = problems + filtered.problems
-    if !found.isEmpty && !skipsBadRecordings { throw RecordingProblems(found) }
-    return try assemble(items, filtered, classes: [], source: .given(statistics), skipped: found)
+    try RecordingProblems.check(found, skipping: skipsBadRecordings)
+    return try assemble(
+      items, filtered, classes: [], source: .given(statistics),
+      skipped: RecordingProblems(found).problems)
   }
 }
 
 /// What no leaving out of recordings helps against.
 public enum PreparationError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// A recording shows a gesture that the network was not trained on.
-  case unknownGesture(file: String, gesture: Int, known: [Int])
   /// The statistics are of another number of channels than the recordings.
   case channelsDiffer(found: Int, expected: Int)
   /// Statistics were to be fitted and no training recording was read.
@@ -119,9 +108,6 @@ public enum PreparationError: Error, Equatable, Sendable, CustomStringConvertibl
 
   public var description: String {
     switch self {
-    case .unknownGesture(let file, let gesture, let known):
-      "\(file): found gesture \(gesture), expected one that the network was trained on: "
-        + known.map(String.init).joined(separator: ", ")
     case .channelsDiffer(let found, let expected):
       "found \(found) channels chosen, expected \(expected) as in training; see --channels"
     case .nothingToFitStatistics:

@@ -98,15 +98,47 @@ import Testing
     }
   }
 
-  @Test func aReadThatFailsMidwayIsUnreadable() throws {
+  @Test func aReadThatFailsMidwayIsNotCalledUnreadable() throws {
     // A regular file whose first page cannot be read: the null page of this process's memory.
     let link = scratch.path + "/gesture0.csv"
     try FileManager.default.createSymbolicLink(
       atPath: link, withDestinationPath: "/proc/self/mem")
     let report = try readRecordings([link], options: ReadOptions(), threads: 1) { $1 }
     #expect(report.problems.count == 1)
-    #expect(report.problems.first?.kind == .unreadable)
+    #expect(report.problems.first?.kind == .readFailed)
     #expect(report.problems.first?.description.contains("Input/output error") == true)
+    let failed = RecordingError.readFailed(file: "b", bytes: 5, reason: "x")
+    #expect(RecordingProblems([.missing(path: "a"), failed]).kind == .readFailed)
+    #expect(RecordingProblems([failed, .emptyFile(file: "a")]).kind == .badContent)
+  }
+
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: shorterThanItSays)))
+  func aFileThatEndsBeforeItsSizeIsAReadThatFailed() throws {
+    let link = scratch.path + "/gesture0.csv"
+    try FileManager.default.createSymbolicLink(
+      atPath: link, withDestinationPath: shorterThanItSays)
+    let error = #expect(throws: RecordingError.self) {
+      try RecordingReader(options: ReadOptions()).read(link)
+    }
+    #expect(error?.kind == .readFailed)
+    #expect(error?.description.contains("expected 4096 bytes") == true)
+  }
+
+  @Test func problemsAreListedByPathAndThoseOfTheSetLast() {
+    let problems = RecordingProblems([
+      .emptyPart(part: .test), .noSession(file: "b"), .emptyFile(file: "a"),
+    ]).problems
+    #expect(problems.map(\.file) == ["a", "b", nil])
+    #expect(throws: Never.self) {
+      try RecordingProblems.check([.emptyFile(file: "a")], skipping: true)
+      try RecordingProblems.check([], skipping: false)
+    }
+    #expect(throws: RecordingProblems.self) {
+      try RecordingProblems.check([.emptyFile(file: "a")], skipping: false)
+    }
+    #expect(throws: RecordingProblems.self) {
+      try RecordingProblems.check([.emptyPart(part: .test)], skipping: true)
+    }
   }
 
   @Test func aDirectoryIsNoRecording() throws {
@@ -131,6 +163,9 @@ import Testing
     #expect(report.values.allSatisfy { $0 == true })
   }
 }
+
+/// A file of the kernel's: 4,096 bytes by its size, a few when it is read.
+private let shorterThanItSays = "/sys/kernel/mm/transparent_hugepage/enabled"
 
 @Suite struct LeakTests {
   private let scratch: ScratchDirectory
@@ -166,6 +201,17 @@ import Testing
         .sameSamples(file: file("c0"), part: .validation, other: file("b0"), otherPart: .test),
       ])
     #expect(leaks.first?.file == file("b1"))
+    // Where only one part is used, the fault lies on what is used of it.
+    let validation = try split.leaks(
+      among: set.descriptors, using: [.validation], fingerprints: try read(set),
+      options: ReadOptions())
+    #expect(
+      validation == [
+        .sameSamples(file: file("c0"), part: .validation, other: file("b0"), otherPart: .test)
+      ])
+    let test = try split.leaks(
+      among: set.descriptors, using: [.test], fingerprints: try read(set), options: ReadOptions())
+    #expect(test.map(\.file) == [file("b0"), file("b1")])
     let clean = split.leavingOut([4, 5])
     #expect(
       try clean.leaks(

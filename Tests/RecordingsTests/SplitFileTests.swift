@@ -95,4 +95,35 @@ import Testing
       (error as? SplitFileProblems)?.kind == .unreadable
     }
   }
+
+  @Test func aSplitThatComesThroughAPipeIsReadOnce() throws {
+    let text = "recording,part\na/gesture0.csv,train\nb/gesture1.csv,validation\n"
+    let pipe = scratch.path + "/pipe"
+    #expect(mkfifo(pipe, 0o600) == 0)
+    let writer = Process()
+    writer.executableURL = URL(filePath: "/bin/sh")
+    writer.arguments = ["-c", "printf '%s' \"$1\" > \"$2\"", "sh", text, pipe]
+    try writer.run()
+    let file = try SplitFile(pipe)
+    writer.waitUntilExit()
+    #expect(file.recordingCount == 2)
+    #expect(try file.split(of: Array(recordings.prefix(2))).parts == [.train, .validation])
+  }
+
+  @Test func recordingsThatWereFoundAndAreBadMayBeNamed() throws {
+    let text =
+      "recording,part\na/gesture0.csv,train\nb/gesture1.csv,validation\nc/gesture2.csv,test\n"
+    let file = try SplitFile(scratch.write(text, to: "split.csv"))
+    let some = Array(recordings.prefix(2))
+    #expect(throws: SplitFileProblems.self) { try file.split(of: some) }
+    let split = try file.split(of: some) { $0 == "c/gesture2.csv" }
+    #expect(split.parts == [.train, .validation])
+  }
+
+  @Test func aReadThatFailsMidwayIsNotCalledUnreadable() {
+    let failed = #expect(throws: SplitFileProblems.self) { try SplitFile("/proc/self/mem") }
+    #expect(failed?.kind == .readFailed)
+    let directory = #expect(throws: SplitFileProblems.self) { try SplitFile(scratch.path) }
+    #expect(directory?.kind == .unreadable)
+  }
 }

@@ -109,17 +109,20 @@ import Testing
 
   @Test func missingSessionIsNamed() throws {
     let recordings = descriptors(of: layout(sessions: [1, 2]))
-    #expect(throws: SplitError.sessionMissing(session: 3, part: .test, found: [1, 2])) {
+    #expect(throws: SplitError.recordings(.sessionMissing(session: 3, part: .test, found: [1, 2])))
+    {
       try Split(recordings, seed: 42)
     }
-    let text = SplitError.sessionMissing(session: 3, part: .test, found: [1, 2]).description
-    #expect(text.contains("session 3"))
+    let (split, problems) = try Split.proposal(for: recordings, seed: 42)
+    #expect(problems == [.sessionMissing(session: 3, part: .test, found: [1, 2])])
+    #expect(problems[0].description.contains("session 3") && problems[0].isOfTheSet)
+    #expect(split.parts.allSatisfy { $0 == .train })
   }
 
   @Test func gestureMissingFromAPartIsNamed() throws {
     let paths = layout(sessions: [1, 2, 3])
     let untrained = paths.filter { $0.hasPrefix("Session3") || !$0.contains("gesture01") }
-    #expect(throws: SplitError.part(.gestureMissing(gesture: 1, part: .train))) {
+    #expect(throws: SplitError.recordings(.gestureMissing(gesture: 1, part: .train))) {
       try Split(descriptors(of: untrained), seed: 42)
     }
     // One recording of a gesture goes to the test part, none is left for validation.
@@ -128,14 +131,14 @@ import Testing
         || $0.hasSuffix("1_subject_1/gesture02_trial01.csv")
         || $0.hasSuffix("3_subject_1/gesture02_trial01.csv")
     }
-    #expect(throws: SplitError.part(.gestureMissing(gesture: 2, part: .validation))) {
+    #expect(throws: SplitError.recordings(.gestureMissing(gesture: 2, part: .validation))) {
       try Split(descriptors(of: single), seed: 42)
     }
   }
 
   @Test func oneGestureIsTooFew() throws {
     let paths = layout(sessions: [1, 2, 3]).filter { $0.contains("gesture00") }
-    #expect(throws: SplitError.part(.fewerThanTwoGestures(found: [0]))) {
+    #expect(throws: SplitError.recordings(.fewerThanTwoGestures(found: [0]))) {
       try Split(descriptors(of: paths), seed: 42)
     }
   }
@@ -145,7 +148,9 @@ import Testing
     #expect {
       try Split(recordings, seed: 42)
     } throws: { error in
-      guard case SplitError.sessionInNoPart(session: 4, _) = error else { return false }
+      guard case SplitError.recordings(.sessionInNoPart(session: 4, _)) = error else {
+        return false
+      }
       return true
     }
     let split = try Split(recordings, seed: 42, leavesOutOtherSessions: true)
@@ -171,12 +176,35 @@ import Testing
 
   @Test func recordingsWithoutSessionOrSubjectAreNamed() throws {
     let nowhere = descriptors(of: layout(sessions: [1, 2, 3]) + ["stray_gesture00.csv"])
-    #expect(throws: SplitError.noSession(file: "data/stray_gesture00.csv")) {
+    let stray = "data/stray_gesture00.csv"
+    #expect(throws: SplitError.recordings(.noSession(file: stray))) {
       try Split(nowhere, seed: 42)
     }
-    #expect(throws: SplitError.noSubject(file: "data/stray_gesture00.csv")) {
+    #expect(throws: SplitError.recordings(.noSubject(file: stray))) {
       try Split(nowhere, by: .init(heldOutSubjects: [1]), seed: 42)
     }
+  }
+
+  @Test func allThatIsWrongIsListedAndTheOthersAreSplitAsIfAlone() throws {
+    let paths = layout(sessions: [1, 2, 3])
+    let strays = ["a_gesture00.csv", "z/gesture01.csv"]
+    let recordings = descriptors(of: paths + strays + ["Session4/subject_1/gesture00.csv"])
+    let (split, problems) = try Split.proposal(for: recordings, seed: 42)
+    #expect(
+      problems == [
+        .noSession(file: "data/a_gesture00.csv"), .noSession(file: "data/z/gesture01.csv"),
+        .sessionInNoPart(session: 4, file: "data/Session4/subject_1/gesture00.csv"),
+      ])
+    let alone = descriptors(of: paths)
+    let expected = Dictionary(
+      uniqueKeysWithValues: zip(alone.map(\.path), try Split(alone, seed: 42).parts))
+    for (recording, part) in zip(recordings, split.parts) {
+      #expect(part == expected[recording.path] ?? nil)
+    }
+    let (_, others) = try Split.proposal(
+      for: descriptors(of: strays), by: .init(heldOutSubjects: []), seed: 42)
+    #expect(others.count { $0.file != nil } == 2)
+    #expect(others.contains(.emptyPart(part: .train)))
   }
 
   @Test func heldOutSubjectsAreSeenInTheTestPartOnly() throws {

@@ -224,7 +224,8 @@ private let realRecordingsAreNeeded =
     let problems = #expect(throws: RecordingProblems.self) {
       try recorded.prepare(skipsBadRecordings: true)
     }?.problems
-    #expect(problems?.first == .gestureMissing(gesture: 1, part: .train))
+    #expect(problems?.count == 9)
+    #expect(problems?.last == .gestureMissing(gesture: 1, part: .train))
   }
 
   @Test func findsTheSameRecordingInTwoParts() throws {
@@ -241,13 +242,54 @@ private let realRecordingsAreNeeded =
     #expect(prepared.skipped.count == 1 && prepared.recordings.count == 23)
   }
 
-  @Test func refusesAGestureThatTheNetworkDoesNotKnow() throws {
+  @Test func findsACopyInAPartThatIsNotRead() throws {
+    let recorded = try Recorded()
+    let (trained, tested) = (Recorded.path(1, 1, 0, 1), Recorded.path(3, 1, 0, 1))
+    try recorded.write(trained, Recorded.text(300, seed: 9))
+    try recorded.write(tested, Recorded.text(300, seed: 9))
+    // A fault in a part that is not read is no matter.
+    try recorded.write(Recorded.path(1, 1, 0, 2), "1,2\n")
+    let found = try RecordingSet(directory: recorded.directory)
+    var parts = try Split(found.descriptors, seed: 42).parts
+    let copy = try #require(found.descriptors.firstIndex { $0.path == tested })
+    parts[copy] = .test
+    func prepare(skipsBadRecordings: Bool) throws -> PreparedRecordings {
+      try Preparation(threads: 1, skipsBadRecordings: skipsBadRecordings).prepare(
+        found.descriptors, split: Split(parts: parts), parts: [.test], classes: [0, 1],
+        statistics: .given(
+          Standardization(
+            mean: Array(repeating: 0, count: 8), deviation: Array(repeating: 1, count: 8))))
+    }
+    let file = { recorded.directory + "/" + $0 }
+    let leak = RecordingError.sameSamples(
+      file: file(tested), part: .test, other: file(trained), otherPart: .train)
+    #expect(throws: RecordingProblems([leak])) { try prepare(skipsBadRecordings: false) }
+    let prepared = try prepare(skipsBadRecordings: true)
+    #expect(prepared.skipped == [leak])
+    #expect(!prepared.recordings.isEmpty && !prepared.recordings.contains { $0.path == tested })
+  }
+
+  @Test func aGestureThatTheNetworkDoesNotKnowIsABadRecording() throws {
     let recorded = try Recorded()
     let found = try RecordingSet(directory: recorded.directory)
-    #expect(throws: PreparationError.self) {
-      try Preparation(threads: 1).prepare(
+    func prepare(skipsBadRecordings: Bool) throws -> PreparedRecordings {
+      try Preparation(threads: 1, skipsBadRecordings: skipsBadRecordings).prepare(
         found.descriptors, split: Split(found.descriptors, seed: 42), parts: [.test],
-        classes: [0, 2], statistics: .given(Standardization(mean: [0], deviation: [1])))
+        classes: [0, 2],
+        statistics: .given(
+          Standardization(
+            mean: Array(repeating: 0, count: 8), deviation: Array(repeating: 1, count: 8))))
     }
+    let problems = #expect(throws: RecordingProblems.self) {
+      try prepare(skipsBadRecordings: false)
+    }?.problems
+    #expect(problems?.count == 2)
+    guard case .unknownGesture(_, 1, [0, 2])? = problems?.first else {
+      Issue.record("found \(String(describing: problems))")
+      return
+    }
+    let prepared = try prepare(skipsBadRecordings: true)
+    #expect(prepared.skipped == problems)
+    #expect(prepared.recordings.map(\.label) == [0, 0])
   }
 }
