@@ -15,7 +15,8 @@ func target(
 
 /// OpenCL C, embedded in the binary; common.cl is put before each of the others.
 let kernelSources = [
-  "common.cl", "random.cl", "table.cl", "elementwise.cl", "dropout.cl",
+  "common.cl", "random.cl", "table.cl", "adam.cl", "augment.cl", "dropout.cl",
+  "elementwise.cl", "loss.cl", "pooling.cl",
 ]
 
 func tests(

@@ -14,7 +14,11 @@ public enum Kernels {
     "common": PackageResources.common_cl,
     "random": PackageResources.random_cl,
     "table": PackageResources.table_cl,
-    "elementwise": PackageResources.elementwise_cl,
+    "adam": PackageResources.adam_cl,
+    "augment": PackageResources.augment_cl,
     "dropout": PackageResources.dropout_cl,
+    "elementwise": PackageResources.elementwise_cl,
+    "loss": PackageResources.loss_cl,
+    "pooling": PackageResources.pooling_cl,
   ]
 }

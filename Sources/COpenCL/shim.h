@@ -10,5 +10,6 @@ static const cl_device_type semg_CL_DEVICE_TYPE_GPU = CL_DEVICE_TYPE_GPU;
 static const cl_device_type semg_CL_DEVICE_TYPE_ACCELERATOR = CL_DEVICE_TYPE_ACCELERATOR;
 static const cl_device_type semg_CL_DEVICE_TYPE_ALL = CL_DEVICE_TYPE_ALL;
 static const cl_mem_flags semg_CL_MEM_READ_WRITE = CL_MEM_READ_WRITE;
+static const cl_mem_flags semg_CL_MEM_COPY_HOST_PTR = CL_MEM_COPY_HOST_PTR;
 static const cl_command_queue_properties semg_CL_QUEUE_PROFILING_ENABLE = CL_QUEUE_PROFILING_ENABLE;
 static const cl_context_properties semg_CL_CONTEXT_PLATFORM = CL_CONTEXT_PLATFORM;

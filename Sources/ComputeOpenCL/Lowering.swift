@@ -43,6 +43,16 @@ final class Lowering {
     return (place.buffer, place.offset / plan[id].elementType.byteCount)
   }
 
+  /// A work-group of so many items, or of fewer where the device allows no more.
+  func groupSize(_ wanted: Int) -> Int { min(wanted, device.description.maximumWorkGroup) }
+
+  /// Values that a kernel reads and nobody writes.
+  func constants(_ values: [Float]) throws(DeviceError) -> KernelArgument {
+    let slot = BufferSlot()
+    slot.buffer = try Buffer(copying: values, context: device.context)
+    return .slot(slot)
+  }
+
   /// - Parameters:
   ///   - defines: sizes of this shape; left out where one build is to serve all shapes.
   ///   - local: work-group size; a device that allows less refuses the plan with a sentence.
@@ -63,7 +73,7 @@ final class Lowering {
     _ file: String, _ name: String, _ arguments: [KernelArgument], perSample: Int,
     perItem: Int = 1
   ) throws(DeviceError) -> Command {
-    let local = min(256, device.description.maximumWorkGroup)
+    let local = groupSize(256)
     let span = local * perItem
     return try kernel(
       file, name, arguments + [.liveTimes(perSample)], local: [local],
@@ -97,13 +107,15 @@ final class Lowering {
 
   func commands(_ operation: Operation) throws(DeviceError) -> [Command] {
     switch operation {
+    case .gatherWindows, .gaussianNoise, .dropoutForward, .dropoutBackward:
+      return try batchCommands(operation)
     case .reluForward, .reluBackward, .sigmoidForward, .sigmoidBackward, .add,
       .concatenateForward, .concatenateBackward:
       return try elementCommands(operation)
-    case .dropoutForward(let shape, let input, let output):
-      return [try dropout(shape, input, output)]
-    case .dropoutBackward(let shape, let outputGradient, let inputGradient):
-      return [try dropout(shape, outputGradient, inputGradient)]
+    case .maxPoolForward, .maxPoolBackward:
+      return try poolCommands(operation)
+    case .softmax, .softmaxCrossEntropy, .l2Penalty, .adam:
+      return try trainingCommands(operation)
     default:
       throw unsupported(operation)
     }

@@ -25,6 +25,20 @@ final class Buffer {
     handle = created
   }
 
+  /// A buffer that holds these values from the start.
+  init(copying values: [Float], context: OpenCLContext) throws(DeviceError) {
+    byteCount = values.count * MemoryLayout<Float>.stride
+    var status: cl_int = 0
+    var copy = values
+    let created = clCreateBuffer(
+      context.handle, semg_CL_MEM_COPY_HOST_PTR, byteCount, &copy, &status)
+    try check(status, "clCreateBuffer", on: context.name)
+    guard let created else {
+      throw .callFailed(device: context.name, call: "clCreateBuffer", code: "no buffer")
+    }
+    handle = created
+  }
+
   deinit { clReleaseMemObject(handle) }
 }
 

@@ -76,6 +76,12 @@ public final class OpenCLLoadedPlan: LoadedPlan {
   static func layout(
     _ plan: Plan, schedules: [ProgramID: Schedule], options: LoadOptions, device: OpenCLDevice
   ) throws(DeviceError) -> ArenaLayout {
+    // Kernels count the elements of a tensor in 32 bits.
+    for spec in plan.tensors where spec.elementCount > Int(Int32.max) {
+      throw .unsupported(
+        device: device.name,
+        what: "tensor \(spec.name) of \(spec.elementCount) elements: use a smaller --batch-size")
+    }
     do {
       return try ArenaLayout(
         plan: plan, programs: options.programs,
@@ -222,6 +228,11 @@ public final class OpenCLLoadedPlan: LoadedPlan {
           what: "step \(step) of \(live) samples: the table ends before it")
       }
     }
+    if loaded.operations.contains(where: \.trains), step >= table.rateCount {
+      throw .unsupported(
+        device: device.name,
+        what: "adam at step \(step): its table has \(table.rateCount) learning rates")
+    }
     try table.reserveResult(step: step, memory: memory)
     return list
   }
@@ -301,6 +312,11 @@ extension OpenCLLoadedPlan: GuardedPlan {
 extension Operation {
   fileprivate var gathers: Bool {
     if case .gatherWindows = self { return true }
+    return false
+  }
+
+  fileprivate var trains: Bool {
+    if case .adam = self { return true }
     return false
   }
 }

@@ -16,6 +16,7 @@ final class ProgramTable {
   /// Steps for which there is room in `results`.
   private(set) var stepCount = 0
   private(set) var entryCount = 0
+  private(set) var rateCount = 0
   private(set) var firstIteration = 0
 
   struct Header {
@@ -71,6 +72,7 @@ final class ProgramTable {
     labels.buffer = dataset?.labels.buffer ?? header.buffer
     stepCount = max(1, steps)
     entryCount = entryValues.count
+    rateCount = rateValues.count
   }
 
   /// Room for a step's result where no table has foreseen it.

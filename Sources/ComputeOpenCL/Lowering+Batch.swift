@@ -1,0 +1,62 @@
+import Compute
+
+extension Lowering {
+  /// The seed's two words, as kernels take them.
+  var keyArguments: [KernelArgument] { [.uint(key.x), .uint(key.y)] }
+
+  /// Batches made from the dataset, and what is random.
+  func batchCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
+    switch operation {
+    case .gatherWindows(let shape, let batch, let targets, let sampleWeights):
+      return [try gather(shape, batch, targets, sampleWeights)]
+    case .gaussianNoise(let count, let deviation, let stream, let input, let output):
+      return [
+        try elements(
+          "augment", "gaussian_noise",
+          [
+            .slot(table.header), try tensor(input), try tensor(output), .float(deviation),
+            .uint(stream),
+          ] + keyArguments + [.step], perSample: count, perItem: 4)
+      ]
+    case .dropoutForward(let shape, let input, let output):
+      return [try dropout(shape, input, output)]
+    case .dropoutBackward(let shape, let outputGradient, let inputGradient):
+      return [try dropout(shape, outputGradient, inputGradient)]
+    default:
+      throw unsupported(operation)
+    }
+  }
+
+  /// Forward and backward alike.
+  private func dropout(
+    _ shape: DropoutShape, _ input: TensorID, _ output: TensorID
+  ) throws(DeviceError) -> Command {
+    try elements(
+      "dropout", "dropout",
+      [
+        .slot(table.header), try tensor(input), try tensor(output),
+        .uint(Philox.dropoutThreshold(rate: shape.rate)),
+        .float(Float(1 / (1 - shape.rate.decimalValue))), .uint(shape.stream),
+      ] + keyArguments + [.step], perSample: shape.elementsPerSample, perItem: 8)
+  }
+
+  private func gather(
+    _ shape: GatherShape, _ batch: TensorID, _ targets: TensorID, _ sampleWeights: TensorID
+  ) throws(DeviceError) -> Command {
+    let ones = Array(repeating: Float(1), count: shape.classes)
+    let weights = try constants(shape.classWeights.isEmpty ? ones : shape.classWeights)
+    let elements = shape.time * shape.channels
+    let blocks = (elements + 3) / 4
+    let local = groupSize(256)
+    return try kernel(
+      "augment", "gather_windows",
+      [
+        .slot(table.header), .slot(table.entries), .slot(table.samples),
+        .slot(table.windowStarts), .slot(table.labels), weights, try tensor(batch),
+        try tensor(targets), try tensor(sampleWeights), .int(elements), .int(shape.channels),
+        .int(shape.classes), .int(shape.mixesLabels ? 1 : 0), .float(shape.noiseDeviation),
+        .uint(RandomStream.augmentationNoise),
+      ] + keyArguments + [.int(program.capacity), .step, .live],
+      local: [local], groups: { [($0 * blocks + local - 1) / local] })
+  }
+}

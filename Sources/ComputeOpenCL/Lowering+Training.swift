@@ -1,0 +1,119 @@
+import Compute
+
+extension Lowering {
+  /// Work-group of the kernels in loss.cl.
+  private static let lossGroup = 64
+  /// Work-groups that share a sum of squares.
+  private static let penaltyGroups = 64
+
+  func trainingCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
+    switch operation {
+    case .softmax(let classes, let logits, let probabilities):
+      let local = groupSize(Self.lossGroup)
+      return [
+        try kernel(
+          "loss", "softmax",
+          [try tensor(logits), try tensor(probabilities), .int(classes), .live],
+          local: [local], groups: { [($0 + local - 1) / local] })
+      ]
+    case .softmaxCrossEntropy(
+      let shape, let logits, let targets, let sampleWeights, let probabilities,
+      let logitsGradient):
+      return [
+        try kernel(
+          "loss", "softmax_cross_entropy",
+          [
+            .slot(table.results), try tensor(logits), try tensor(targets),
+            try tensor(sampleWeights), try tensor(probabilities),
+            try tensor(logitsGradient ?? probabilities), .int(shape.classes),
+            .float(shape.smoothing), .int(logitsGradient == nil ? 0 : 1), .step, .live,
+          ], local: [Self.lossGroup], groups: { _ in [1] })
+      ]
+    case .l2Penalty(let coefficient, let kernels):
+      return try penalty(coefficient, kernels)
+    case .adam(
+      let settings, let decayed, let parameters, let gradients, let firstMoments,
+      let secondMoments):
+      var commands: [Command] = []
+      let arenas = [parameters, gradients, firstMoments, secondMoments]
+      for (range, decay) in [
+        (0..<decayed, 2 * settings.l2), (decayed..<parameters.count, Float(0)),
+      ] {
+        for run in try runs(of: arenas.map { Array($0[range]) }) {
+          commands.append(try adam(settings, run, decay: decay))
+        }
+      }
+      return commands
+    default:
+      throw unsupported(operation)
+    }
+  }
+
+  private func penalty(
+    _ coefficient: Float, _ kernels: [TensorID]
+  ) throws(DeviceError) -> [Command] {
+    let all = try runs(of: [kernels])
+    var regions = ScratchRegions(scratch)
+    let partial = regions.floats(all.count * Self.penaltyGroups)
+    var commands: [Command] = []
+    for (index, run) in all.enumerated() {
+      commands.append(
+        try kernel(
+          "loss", "sum_of_squares",
+          [run.places[0], partial, .int(index * Self.penaltyGroups), .int(run.count)],
+          local: [Self.lossGroup], groups: { _ in [Self.penaltyGroups] }))
+    }
+    commands.append(
+      try kernel(
+        "loss", "add_penalty",
+        [
+          .slot(table.results), partial, .int(all.count * Self.penaltyGroups),
+          .float(coefficient), .step,
+        ], local: [Self.lossGroup], groups: { _ in [1] }))
+    return commands
+  }
+
+  private func adam(
+    _ settings: AdamSettings, _ run: Run, decay: Float
+  ) throws(DeviceError) -> Command {
+    let local = groupSize(256)
+    let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
+    return try kernel(
+      "adam", "adam",
+      [.slot(table.rates)] + run.places + [
+        .float(Float(1 - beta1)), .float(Float(1 - beta2)), .float(settings.epsilon),
+        .float(decay), .int(run.count), .step, .live,
+      ], local: [local], groups: { _ in [(run.count + local - 1) / local] })
+  }
+
+  // MARK: Runs of tensors
+
+  /// Tensors that lie side by side in their arenas, as one.
+  private struct Run {
+    /// Where it begins in each arena.
+    var places: [KernelArgument]
+    var count: Int
+  }
+
+  /// Cuts parallel lists of tensors of equal sizes into runs without gaps in any of the arenas.
+  private func runs(of lists: [[TensorID]]) throws(DeviceError) -> [Run] {
+    var result: [Run] = []
+    var ends: [(buffer: Buffer, offset: Int)] = []
+    for index in lists[0].indices {
+      var places: [(buffer: Buffer, offset: Int)] = []
+      for list in lists { places.append(try place(of: list[index])) }
+      let count = plan[lists[0][index]].elementCount
+      let follows =
+        !ends.isEmpty
+        && zip(ends, places).allSatisfy { $0.buffer === $1.buffer && $0.offset == $1.offset }
+      if follows {
+        result[result.count - 1].count += count
+      } else {
+        result.append(
+          Run(places: places.map { .tensor($0.buffer, offset: $0.offset) }, count: count))
+      }
+      ends = places.map { ($0.buffer, $0.offset + count) }
+    }
+    return result
+  }
+}
