@@ -24,6 +24,11 @@ public struct OpenCLDeviceDescription: @unchecked Sendable {
   public var isGPU: Bool { type & semg_CL_DEVICE_TYPE_GPU != 0 }
   public var isCPU: Bool { type & semg_CL_DEVICE_TYPE_CPU != 0 }
 
+  /// Whether the platform keeps compiled programs on disk by itself, as NVIDIA's and PoCL do.
+  public var cachesPrograms: Bool {
+    ["NVIDIA CUDA", "Portable Computing Language"].contains(platformName)
+  }
+
   init(platform: cl_platform_id, device: cl_device_id) throws(DeviceError) {
     self.platform = platform
     self.device = device

@@ -9,6 +9,8 @@ import Synchronization
 final class OpenCLContext: @unchecked Sendable {
   let description: OpenCLDeviceDescription
   let handle: cl_context
+  /// Nil where the platform keeps what it compiled by itself.
+  private let cache: ProgramCache?
   private let programs = Mutex<[String: Program]>([:])
 
   var name: String { description.name }
@@ -17,8 +19,11 @@ final class OpenCLContext: @unchecked Sendable {
     let handle: cl_program
   }
 
-  init(_ description: OpenCLDeviceDescription) throws(DeviceError) {
+  init(
+    _ description: OpenCLDeviceDescription, cache: ProgramCache?
+  ) throws(DeviceError) {
     self.description = description
+    self.cache = cache
     let properties: [cl_context_properties] = [
       semg_CL_CONTEXT_PLATFORM, Int(bitPattern: description.platform), 0,
     ]
@@ -94,6 +99,24 @@ final class OpenCLContext: @unchecked Sendable {
     guard let source = KernelSource.text(of: file) else {
       throw .unsupported(device: name, what: "kernel file \(file).cl: it is missing")
     }
+    let key = cacheKey(source: source, options: options)
+    if let binary = cache?.binary(for: key), let program = load(binary, options: options) {
+      return program
+    }
+    let program = try compile(source, file: file, options: options)
+    if let cache, let binary = binary(of: program) { cache.store(binary, for: key) }
+    return program
+  }
+
+  /// All that a binary depends on.
+  func cacheKey(source: String, options: String) -> String {
+    [description.platformName, description.name, description.driver, options, source]
+      .joined(separator: "\n")
+  }
+
+  private func compile(
+    _ source: String, file: String, options: String
+  ) throws(DeviceError) -> cl_program {
     var status: cl_int = 0
     let created = source.withCString { text -> cl_program? in
       var pointer: UnsafePointer<CChar>? = text
@@ -113,6 +136,40 @@ final class OpenCLContext: @unchecked Sendable {
         code: "\(StatusName.of(status)):\n\(log)")
     }
     return created
+  }
+
+  /// A program of a stored binary, or nil where the driver no longer takes it.
+  private func load(_ binary: [UInt8], options: String) -> cl_program? {
+    var device: cl_device_id? = description.device
+    var status: cl_int = 0
+    let created = binary.withUnsafeBufferPointer { bytes -> cl_program? in
+      var pointer = bytes.baseAddress
+      var count = bytes.count
+      return clCreateProgramWithBinary(handle, 1, &device, &count, &pointer, nil, &status)
+    }
+    guard status == CL_SUCCESS, let created else { return nil }
+    guard clBuildProgram(created, 1, &device, options, nil, nil) == CL_SUCCESS else {
+      clReleaseProgram(created)
+      return nil
+    }
+    return created
+  }
+
+  /// What the driver made of a program, or nil where it does not tell.
+  private func binary(of program: cl_program) -> [UInt8]? {
+    var size = 0
+    guard
+      clGetProgramInfo(
+        program, cl_program_info(CL_PROGRAM_BINARY_SIZES), MemoryLayout<Int>.size, &size, nil)
+        == CL_SUCCESS, size > 0
+    else { return nil }
+    var bytes = [UInt8](repeating: 0, count: size)
+    let status = bytes.withUnsafeMutableBufferPointer { buffer -> cl_int in
+      var pointer = buffer.baseAddress
+      return clGetProgramInfo(
+        program, cl_program_info(CL_PROGRAM_BINARIES), MemoryLayout<Int>.size, &pointer, nil)
+    }
+    return status == CL_SUCCESS ? bytes : nil
   }
 
   private func buildLog(_ program: cl_program) -> String {

@@ -34,7 +34,8 @@ public struct OpenCLDevice: Device {
       options
       ?? Options(
         usesCLBlast: !KernelSource.leavesOutCLBlast, specializes: !description.isCPU)
-    context = try OpenCLContext(description)
+    context = try OpenCLContext(
+      description, cache: description.cachesPrograms ? nil : .standard)
   }
 
   public func load(
