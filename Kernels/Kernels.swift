@@ -19,6 +19,9 @@ public enum Kernels {
     "dropout": PackageResources.dropout_cl,
     "elementwise": PackageResources.elementwise_cl,
     "loss": PackageResources.loss_cl,
+    "normalization": PackageResources.normalization_cl,
     "pooling": PackageResources.pooling_cl,
+    "reduce": PackageResources.reduce_cl,
+    "squeeze_excitation": PackageResources.squeeze_excitation_cl,
   ]
 }

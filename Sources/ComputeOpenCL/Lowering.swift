@@ -71,12 +71,12 @@ final class Lowering {
   /// One work item for every `perItem` elements; the last argument is the elements' number.
   func elements(
     _ file: String, _ name: String, _ arguments: [KernelArgument], perSample: Int,
-    perItem: Int = 1
+    perItem: Int = 1, defines: [String: Int] = [:]
   ) throws(DeviceError) -> Command {
     let local = groupSize(256)
     let span = local * perItem
     return try kernel(
-      file, name, arguments + [.liveTimes(perSample)], local: [local],
+      file, name, defines: defines, arguments + [.liveTimes(perSample)], local: [local],
       groups: { [($0 * perSample + span - 1) / span] })
   }
 
@@ -116,6 +116,12 @@ final class Lowering {
       return try poolCommands(operation)
     case .softmax, .softmaxCrossEntropy, .l2Penalty, .adam:
       return try trainingCommands(operation)
+    case .batchNormForward, .batchNormInference, .batchNormBackward, .layerNormForward,
+      .layerNormBackward:
+      return try normalizationCommands(operation)
+    case .scaleChannelsForward, .scaleChannelsBackward, .meanOverTimeForward,
+      .meanOverTimeBackward:
+      return try overTimeCommands(operation)
     default:
       throw unsupported(operation)
     }

@@ -12,6 +12,7 @@ import Testing
   static let families = [
     "relu", "sigmoid", "add", "concatenate", "dropout", "gaussian", "max", "softmax",
     "cross-entropy", "adam", "gather",
+    "batch norm", "layer norm", "scale channels", "mean over time",
   ]
 
   @Test(arguments: cases)

@@ -1,0 +1,265 @@
+// Batch and layer normalization over [B, T, C], seen as [rows, C] with rows = B·T.
+//
+// Batch statistics are summed in two stages, each in a fixed order: every work-group takes a chunk
+// of rows of `width` channels, a second kernel merges the chunks. Variances are sums of squares
+// about the mean of their own chunk (Chan, Golub and LeVeque 1983), so that nothing is lost where
+// the mean is large against the deviation. A chunk is read twice, the second time from a cache.
+
+// build: -DCHANNELS=64
+// build: -DCHANNELS=64 -DWIDTH=32
+
+#include "common.cl"
+#include "reduce.cl"
+
+#ifndef CHANNELS
+#define CHANNELS channels
+#endif
+#ifndef WIDTH
+#define WIDTH width  // channels side by side in a work-group, a power of two
+#endif
+
+// Item of a group of WIDTH channels by GROUP_ITEMS / WIDTH rows.
+#define LANE ((int)get_local_id(0) / WIDTH)
+#define LANES (GROUP_ITEMS / WIDTH)
+#define COLUMN ((int)get_local_id(0) & (WIDTH - 1))
+
+inline int chunk_count(const int rows, const int chunk) { return (rows + chunk - 1) / chunk; }
+
+// partial[chunk] = (mean [C], squares about it [C]); groups (C / width, rows / chunk).
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void batch_statistics_partial(IN(float, x), OUT(float, partial), const int channels,
+                              const int width, const int chunk, const int rows) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int first = get_group_id(1) * chunk;
+  const int last = c < CHANNELS ? min(first + chunk, rows) : first;
+  const ulong stride = CHANNELS;
+  __global const float* x = AT(x) + c;
+
+  // About the first value, which is of the mean's size: the mean is then as good as rounded once.
+  const float origin = first < last ? x[first * stride] : 0.0f;
+  float sum = 0.0f;
+  for (int r = first + LANE; r < last; r += LANES) sum += x[r * stride] - origin;
+  const float mean = origin + column_sum(sums, sum, WIDTH) / (last - first);
+  float squares = 0.0f;
+  for (int r = first + LANE; r < last; r += LANES) {
+    const float centred = x[r * stride] - mean;
+    squares += centred * centred;
+  }
+  squares = column_sum(sums, squares, WIDTH);
+  if (LANE == 0 && first < last) {
+    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
+    to[0] = mean;
+    to[stride] = squares;
+  }
+}
+
+// mean, variance [C] of the chunks, and the moving ones, moved; one group a `width` channels.
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void batch_statistics_finish(IN(float, partial), OUT(float, mean), OUT(float, variance),
+                             INOUT(float, moving_mean), INOUT(float, moving_variance),
+                             const float momentum, const float remainder, const int channels,
+                             const int width, const int chunk, const int rows) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int chunks = c < CHANNELS ? chunk_count(rows, chunk) : 0;
+  const ulong stride = 2 * (ulong)CHANNELS;
+  __global const float* means = AT(partial) + c;
+  __global const float* squares = means + CHANNELS;
+
+  const float origin = chunks > 0 ? means[0] : 0.0f;
+  float sum = 0.0f;
+  for (int i = LANE; i < chunks; i += LANES) {
+    sum += min(chunk, rows - i * chunk) * (means[i * stride] - origin);
+  }
+  const float mean = origin + column_sum(sums, sum, WIDTH) / rows;
+  float total = 0.0f;
+  for (int i = LANE; i < chunks; i += LANES) {
+    const float apart = means[i * stride] - mean;
+    total += squares[i * stride] + min(chunk, rows - i * chunk) * apart * apart;
+  }
+  const float variance = column_sum(sums, total, WIDTH) / rows;
+  if (LANE == 0 && chunks > 0) {
+    AT(mean)[c] = mean;
+    AT(variance)[c] = variance;
+    AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
+    AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
+  }
+}
+
+// y = gamma·(x − mean)/√(variance + epsilon) + beta; one work item an element of `[count]`.
+__kernel void batch_norm_apply(IN(float, x), IN(float, mean), IN(float, variance),
+                               IN(float, gamma), IN(float, beta), OUT(float, y),
+                               const float epsilon, const int channels, const int count) {
+  const int i = get_global_id(0);
+  if (i >= count) return;
+  const int c = i % CHANNELS;
+  const float factor = AT(gamma)[c] / sqrt(AT(variance)[c] + epsilon);
+  AT(y)[i] = factor * (AT(x)[i] - AT(mean)[c]) + AT(beta)[c];
+}
+
+// partial[chunk] = (Σ dy·x̂ [C], Σ dy [C]), x̂ the normalized input; groups (C / width, rows / chunk).
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void batch_norm_backward_partial(IN(float, x), IN(float, dy), IN(float, mean),
+                                 IN(float, variance), OUT(float, partial), const float epsilon,
+                                 const int channels, const int width, const int chunk,
+                                 const int rows) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int first = get_group_id(1) * chunk;
+  const int last = c < CHANNELS ? min(first + chunk, rows) : first;
+  const ulong stride = CHANNELS;
+  __global const float* x = AT(x) + c;
+  __global const float* dy = AT(dy) + c;
+
+  const float mean = first < last ? AT(mean)[c] : 0.0f;
+  const float factor = first < last ? 1.0f / sqrt(AT(variance)[c] + epsilon) : 0.0f;
+  float weighted = 0.0f;
+  float plain = 0.0f;
+  for (int r = first + LANE; r < last; r += LANES) {
+    const float gradient = dy[r * stride];
+    weighted += gradient * ((x[r * stride] - mean) * factor);
+    plain += gradient;
+  }
+  weighted = column_sum(sums, weighted, WIDTH);
+  plain = column_sum(sums, plain, WIDTH);
+  if (LANE == 0 && first < last) {
+    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
+    to[0] = weighted;
+    to[stride] = plain;
+  }
+}
+
+// d_gamma, d_beta [C]: the sums of the chunks, for batch and layer normalization alike; one group a
+// `width` channels.
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void norm_backward_finish(IN(float, partial), OUT(float, d_gamma), OUT(float, d_beta),
+                          const int channels, const int width, const int chunk,
+                          const int rows) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int chunks = c < CHANNELS ? chunk_count(rows, chunk) : 0;
+  const ulong stride = 2 * (ulong)CHANNELS;
+  __global const float* partial = AT(partial) + c;
+
+  float weighted = 0.0f;
+  float plain = 0.0f;
+  for (int i = LANE; i < chunks; i += LANES) {
+    weighted += partial[i * stride];
+    plain += partial[i * stride + CHANNELS];
+  }
+  weighted = column_sum(sums, weighted, WIDTH);
+  plain = column_sum(sums, plain, WIDTH);
+  if (LANE == 0 && chunks > 0) {
+    AT(d_gamma)[c] = weighted;
+    AT(d_beta)[c] = plain;
+  }
+}
+
+// dx = gamma/√(variance + epsilon)·(dy − d_beta/rows − x̂·d_gamma/rows); one work item an element of
+// `[count]`, count = rows·C.
+__kernel void batch_norm_backward_apply(IN(float, x), IN(float, dy), IN(float, gamma),
+                                        IN(float, mean), IN(float, variance),
+                                        IN(float, d_gamma), IN(float, d_beta), OUT(float, dx),
+                                        const float epsilon, const int channels,
+                                        const int count) {
+  const int i = get_global_id(0);
+  if (i >= count) return;
+  const int c = i % CHANNELS;
+  const float share = 1.0f / (count / CHANNELS);
+  const float factor = 1.0f / sqrt(AT(variance)[c] + epsilon);
+  const float normalized = (AT(x)[i] - AT(mean)[c]) * factor;
+  AT(dx)[i] = AT(gamma)[c] * factor
+              * (AT(dy)[i] - (AT(d_beta)[c] + normalized * AT(d_gamma)[c]) * share);
+}
+
+// Layer normalization: a row's channels are spread over `width` items, GROUP_ITEMS / width rows a
+// group.
+
+// y [rows, C]; mean, variance [rows]
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void layer_norm_forward(IN(float, x), IN(float, gamma), IN(float, beta), OUT(float, y),
+                        OUT(float, mean), OUT(float, variance), const float epsilon,
+                        const int channels, const int width, const int rows) {
+  __local float sums[GROUP_ITEMS];
+  const int r = get_group_id(0) * LANES + LANE;
+  const int end = r < rows ? CHANNELS : 0;
+  __global const float* x = AT(x) + r * (ulong)CHANNELS;
+  __global float* y = AT(y) + r * (ulong)CHANNELS;
+
+  const float origin = end > 0 ? x[0] : 0.0f;
+  float sum = 0.0f;
+  for (int c = COLUMN; c < end; c += WIDTH) sum += x[c] - origin;
+  const float mean = origin + row_sum(sums, sum, WIDTH) / CHANNELS;
+  float squares = 0.0f;
+  for (int c = COLUMN; c < end; c += WIDTH) squares += (x[c] - mean) * (x[c] - mean);
+  const float variance = row_sum(sums, squares, WIDTH) / CHANNELS;
+  const float factor = 1.0f / sqrt(variance + epsilon);
+  for (int c = COLUMN; c < end; c += WIDTH) {
+    y[c] = AT(gamma)[c] * factor * (x[c] - mean) + AT(beta)[c];
+  }
+  if (COLUMN == 0 && end > 0) {
+    AT(mean)[r] = mean;
+    AT(variance)[r] = variance;
+  }
+}
+
+// partial[chunk] = (Σ dy·x̂ [C], Σ dy [C]); groups (C / width, rows / chunk).
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void layer_norm_backward_partial(IN(float, x), IN(float, dy), IN(float, mean),
+                                 IN(float, variance), OUT(float, partial), const float epsilon,
+                                 const int channels, const int width, const int chunk,
+                                 const int rows) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int first = get_group_id(1) * chunk;
+  const int last = c < CHANNELS ? min(first + chunk, rows) : first;
+  const ulong stride = CHANNELS;
+  __global const float* x = AT(x) + c;
+  __global const float* dy = AT(dy) + c;
+
+  float weighted = 0.0f;
+  float plain = 0.0f;
+  for (int r = first + LANE; r < last; r += LANES) {
+    const float factor = 1.0f / sqrt(AT(variance)[r] + epsilon);
+    const float gradient = dy[r * stride];
+    weighted += gradient * ((x[r * stride] - AT(mean)[r]) * factor);
+    plain += gradient;
+  }
+  weighted = column_sum(sums, weighted, WIDTH);
+  plain = column_sum(sums, plain, WIDTH);
+  if (LANE == 0 && first < last) {
+    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
+    to[0] = weighted;
+    to[stride] = plain;
+  }
+}
+
+// With h = dy·gamma: dx = (h − mean of h − x̂·mean of h·x̂)/√(variance + epsilon), [rows, C]
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void layer_norm_backward_apply(IN(float, x), IN(float, dy), IN(float, gamma), IN(float, mean),
+                               IN(float, variance), OUT(float, dx), const float epsilon,
+                               const int channels, const int width, const int rows) {
+  __local float sums[GROUP_ITEMS];
+  const int r = get_group_id(0) * LANES + LANE;
+  const int end = r < rows ? CHANNELS : 0;
+  __global const float* x = AT(x) + r * (ulong)CHANNELS;
+  __global const float* dy = AT(dy) + r * (ulong)CHANNELS;
+  __global float* dx = AT(dx) + r * (ulong)CHANNELS;
+
+  const float mean = end > 0 ? AT(mean)[r] : 0.0f;
+  const float factor = end > 0 ? 1.0f / sqrt(AT(variance)[r] + epsilon) : 0.0f;
+  float plain = 0.0f;
+  float weighted = 0.0f;
+  for (int c = COLUMN; c < end; c += WIDTH) {
+    const float gradient = dy[c] * AT(gamma)[c];
+    plain += gradient;
+    weighted += gradient * ((x[c] - mean) * factor);
+  }
+  plain = row_sum(sums, plain, WIDTH) / CHANNELS;
+  weighted = row_sum(sums, weighted, WIDTH) / CHANNELS;
+  for (int c = COLUMN; c < end; c += WIDTH) {
+    const float normalized = (x[c] - mean) * factor;
+    dx[c] = factor * (dy[c] * AT(gamma)[c] - plain - normalized * weighted);
+  }
+}

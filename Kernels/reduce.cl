@@ -1,0 +1,34 @@
+// Sums within a work-group of GROUP_ITEMS items, arranged as rows of `width` columns, both powers
+// of two: item = lane·width + column.
+
+#define GROUP_ITEMS 256
+
+// The sum of a column over its lanes, for every item of the column, always in the same order. Every
+// item of the group must call it; `sums` has GROUP_ITEMS places and may be used again at once.
+inline float column_sum(__local float* sums, const float value, const int width) {
+  const int item = get_local_id(0);
+  sums[item] = value;
+  for (int reach = GROUP_ITEMS / 2; reach >= width; reach /= 2) {
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (item < reach) sums[item] += sums[item + reach];
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+  const float result = sums[item & (width - 1)];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  return result;
+}
+
+// The sum of a row over its columns, for every item of the row; otherwise as `column_sum`.
+inline float row_sum(__local float* sums, const float value, const int width) {
+  const int item = get_local_id(0);
+  const int column = item & (width - 1);
+  sums[item] = value;
+  for (int reach = width / 2; reach >= 1; reach /= 2) {
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (column < reach) sums[item] += sums[item + reach];
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+  const float result = sums[item - column];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  return result;
+}

@@ -1,0 +1,78 @@
+// Means over time and the scale of channels by them: [B, T, C] beside [B, C].
+
+// build: -DCHANNELS=64 -DTIME=204 -DWIDTH=32
+
+#include "common.cl"
+#include "reduce.cl"
+
+#ifndef CHANNELS
+#define CHANNELS channels
+#endif
+#ifndef TIME
+#define TIME time
+#endif
+#ifndef WIDTH
+#define WIDTH width  // channels side by side in a work-group, a power of two
+#endif
+
+// Item of a group of WIDTH channels by GROUP_ITEMS / WIDTH time steps.
+#define LANE ((int)get_local_id(0) / WIDTH)
+#define LANES (GROUP_ITEMS / WIDTH)
+#define COLUMN ((int)get_local_id(0) & (WIDTH - 1))
+
+// y [B, C] = mean of x [B, T, C]; groups (C / width, B).
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void mean_over_time_forward(IN(float, x), OUT(float, y), const int time, const int channels,
+                            const int width, const int live) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int b = get_group_id(1);
+  const int end = c < CHANNELS && b < live ? TIME : 0;
+  __global const float* x = AT(x) + b * (ulong)(TIME * CHANNELS) + c;
+
+  float sum = 0.0f;
+  for (int t = LANE; t < end; t += LANES) sum += x[t * CHANNELS];
+  sum = column_sum(sums, sum, WIDTH);
+  if (LANE == 0 && end > 0) AT(y)[b * CHANNELS + c] = sum / TIME;
+}
+
+// dx [B, T, C] = dy [B, C] / T; one work item an element of `[count]`.
+__kernel void mean_over_time_backward(IN(float, dy), OUT(float, dx), const int time,
+                                      const int channels, const int count) {
+  const int i = get_global_id(0);
+  if (i < count) AT(dx)[i] = AT(dy)[i / (TIME * CHANNELS) * CHANNELS + i % CHANNELS] / TIME;
+}
+
+// y [B, T, C] = x·scale [B, C]; one work item an element of `[count]`.
+__kernel void scale_channels_forward(IN(float, x), IN(float, scale), OUT(float, y),
+                                     const int time, const int channels, const int count) {
+  const int i = get_global_id(0);
+  if (i < count) {
+    AT(y)[i] = AT(x)[i] * AT(scale)[i / (TIME * CHANNELS) * CHANNELS + i % CHANNELS];
+  }
+}
+
+// dx [B, T, C] = dy·scale, d_scale [B, C] = Σ_t x·dy; groups (C / width, B).
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void scale_channels_backward(IN(float, x), IN(float, scale), IN(float, dy), OUT(float, dx),
+                             OUT(float, d_scale), const int time, const int channels,
+                             const int width, const int live) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int b = get_group_id(1);
+  const int end = c < CHANNELS && b < live ? TIME : 0;
+  const ulong start = b * (ulong)(TIME * CHANNELS) + c;
+  __global const float* x = AT(x) + start;
+  __global const float* dy = AT(dy) + start;
+  __global float* dx = AT(dx) + start;
+
+  const float scale = end > 0 ? AT(scale)[b * CHANNELS + c] : 0.0f;
+  float sum = 0.0f;
+  for (int t = LANE; t < end; t += LANES) {
+    const float gradient = dy[t * CHANNELS];
+    sum += x[t * CHANNELS] * gradient;
+    dx[t * CHANNELS] = gradient * scale;
+  }
+  sum = column_sum(sums, sum, WIDTH);
+  if (LANE == 0 && end > 0) AT(d_scale)[b * CHANNELS + c] = sum;
+}

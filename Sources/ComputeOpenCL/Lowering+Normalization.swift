@@ -1,0 +1,239 @@
+import Compute
+
+/// Work-groups of `width` channels by as many rows as fill them, as `Kernels/reduce.cl` arranges
+/// them, and the chunks of rows that they take.
+struct ColumnGroups {
+  /// GROUP_ITEMS of `Kernels/reduce.cl`.
+  static let items = 256
+  /// Groups that keep a large device busy.
+  private static let most = 1024
+
+  let channels: Int
+  /// Channels side by side, a power of two.
+  let width: Int
+
+  init(channels: Int, widest: Int = 32) {
+    self.channels = channels
+    var width = 1
+    while width < channels && width < widest { width *= 2 }
+    self.width = width
+  }
+
+  var lanes: Int { Self.items / width }
+  /// Groups side by side.
+  var columns: Int { (channels + width - 1) / width }
+
+  /// Rows a chunk, such that a full batch makes many groups and each item still has a row.
+  func chunk(rows: Int) -> Int {
+    let count = min(max(Self.most / columns, 1), max(rows / lanes, 1))
+    return (rows + count - 1) / count
+  }
+}
+
+extension Lowering {
+  func normalizationCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
+    switch operation {
+    case .batchNormForward(
+      let shape, let input, let gamma, let beta, let output, let mean, let variance,
+      let movingMean, let movingVariance):
+      return try batchStatistics(
+        shape, input: input, mean: mean, variance: variance, moving: (movingMean, movingVariance))
+        + [try batchNormApply(shape, input, gamma, beta, mean, variance, output)]
+    case .batchNormInference(
+      let shape, let input, let gamma, let beta, let movingMean, let movingVariance, let output):
+      return [
+        try batchNormApply(shape, input, gamma, beta, movingMean, movingVariance, output)
+      ]
+    case .batchNormBackward(
+      let shape, let input, let outputGradient, let gamma, let mean, let variance,
+      let inputGradient, let gammaGradient, let betaGradient):
+      let sums = try normalizationSums(
+        "batch_norm_backward_partial", shape,
+        [
+          try tensor(input), try tensor(outputGradient), try tensor(mean), try tensor(variance),
+        ], gammaGradient, betaGradient)
+      let apply = try elements(
+        "normalization", "batch_norm_backward_apply",
+        [
+          try tensor(input), try tensor(outputGradient), try tensor(gamma), try tensor(mean),
+          try tensor(variance), try tensor(gammaGradient), try tensor(betaGradient),
+          try tensor(inputGradient), .float(shape.epsilon), .int(shape.channels),
+        ], perSample: shape.time * shape.channels, defines: ["CHANNELS": shape.channels])
+      return sums + [apply]
+    default:
+      return try layerNormCommands(operation)
+    }
+  }
+
+  // MARK: Batch normalization
+
+  /// Mean and variance of each channel, in two stages.
+  private func batchStatistics(
+    _ shape: NormalizationShape, input: TensorID, mean: TensorID, variance: TensorID,
+    moving: (mean: TensorID, variance: TensorID)
+  ) throws(DeviceError) -> [Command] {
+    let momentum = shape.momentum.decimalValue
+    return try columnSums(
+      shape, "batch_statistics_partial", [try tensor(input)], [],
+      finish: "batch_statistics_finish",
+      [
+        try tensor(mean), try tensor(variance), try tensor(moving.mean),
+        try tensor(moving.variance), .float(Float(momentum)), .float(Float(1 - momentum)),
+      ])
+  }
+
+  private func batchNormApply(
+    _ shape: NormalizationShape, _ input: TensorID, _ gamma: TensorID, _ beta: TensorID,
+    _ mean: TensorID, _ variance: TensorID, _ output: TensorID
+  ) throws(DeviceError) -> Command {
+    try elements(
+      "normalization", "batch_norm_apply",
+      [
+        try tensor(input), try tensor(mean), try tensor(variance), try tensor(gamma),
+        try tensor(beta), try tensor(output), .float(shape.epsilon), .int(shape.channels),
+      ], perSample: shape.time * shape.channels, defines: ["CHANNELS": shape.channels])
+  }
+
+  /// Gradients of gamma and beta, in two stages.
+  private func normalizationSums(
+    _ partial: String, _ shape: NormalizationShape, _ inputs: [KernelArgument],
+    _ gammaGradient: TensorID, _ betaGradient: TensorID
+  ) throws(DeviceError) -> [Command] {
+    try columnSums(
+      shape, partial, inputs, [.float(shape.epsilon)], finish: "norm_backward_finish",
+      [try tensor(gammaGradient), try tensor(betaGradient)])
+  }
+
+  /// Two figures of each channel over the live rows: a kernel that leaves those of every chunk of
+  /// rows, and one that brings them together.
+  private func columnSums(
+    _ shape: NormalizationShape, _ partial: String, _ inputs: [KernelArgument],
+    _ settings: [KernelArgument], finish: String, _ outputs: [KernelArgument]
+  ) throws(DeviceError) -> [Command] {
+    let rows = program.capacity * shape.time
+    let wide = ColumnGroups(channels: shape.channels)
+    let narrow = ColumnGroups(channels: shape.channels, widest: 8)
+    let chunk = wide.chunk(rows: rows)
+    var regions = ScratchRegions(scratch)
+    let partials = regions.floats(2 * shape.channels * ((rows + chunk - 1) / chunk))
+    func sizes(_ groups: ColumnGroups) -> [KernelArgument] {
+      [.int(shape.channels), .int(groups.width), .int(chunk), .liveTimes(shape.time)]
+    }
+    let first = try kernel(
+      "normalization", partial, defines: ["CHANNELS": shape.channels, "WIDTH": wide.width],
+      inputs + [partials] + settings + sizes(wide), local: [ColumnGroups.items, 1],
+      groups: { [wide.columns, ($0 * shape.time + chunk - 1) / chunk] })
+    let second = try kernel(
+      "normalization", finish, defines: ["CHANNELS": shape.channels],
+      [partials] + outputs + sizes(narrow), local: [ColumnGroups.items],
+      groups: { _ in [narrow.columns] })
+    return [first, second]
+  }
+
+  // MARK: Layer normalization
+
+  private func layerNormCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
+    switch operation {
+    case .layerNormForward(
+      let shape, let input, let gamma, let beta, let output, let mean, let variance):
+      return [
+        try rowGroups(
+          "layer_norm_forward", shape,
+          [
+            try tensor(input), try tensor(gamma), try tensor(beta), try tensor(output),
+            try tensor(mean), try tensor(variance),
+          ])
+      ]
+    case .layerNormBackward(
+      let shape, let input, let outputGradient, let gamma, let mean, let variance,
+      let inputGradient, let gammaGradient, let betaGradient):
+      let sums = try normalizationSums(
+        "layer_norm_backward_partial", shape,
+        [
+          try tensor(input), try tensor(outputGradient), try tensor(mean), try tensor(variance),
+        ], gammaGradient, betaGradient)
+      let apply = try rowGroups(
+        "layer_norm_backward_apply", shape,
+        [
+          try tensor(input), try tensor(outputGradient), try tensor(gamma), try tensor(mean),
+          try tensor(variance), try tensor(inputGradient),
+        ])
+      return sums + [apply]
+    default:
+      throw unsupported(operation)
+    }
+  }
+
+  private func rowGroups(
+    _ name: String, _ shape: NormalizationShape, _ arguments: [KernelArgument]
+  ) throws(DeviceError) -> Command {
+    let groups = ColumnGroups(channels: shape.channels)
+    return try kernel(
+      "normalization", name, defines: ["CHANNELS": shape.channels, "WIDTH": groups.width],
+      arguments + [
+        .float(shape.epsilon), .int(shape.channels), .int(groups.width), .liveTimes(shape.time),
+      ], local: [ColumnGroups.items],
+      groups: { [($0 * shape.time + groups.lanes - 1) / groups.lanes] })
+  }
+
+  // MARK: Means over time, and scales
+
+  func overTimeCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
+    switch operation {
+    case .meanOverTimeForward(let shape, let input, let output):
+      return [
+        try timeGroups("mean_over_time_forward", shape, [try tensor(input), try tensor(output)])
+      ]
+    case .meanOverTimeBackward(let shape, let outputGradient, let inputGradient):
+      return [
+        try timeElements(
+          "mean_over_time_backward", shape,
+          [try tensor(outputGradient), try tensor(inputGradient)])
+      ]
+    case .scaleChannelsForward(let shape, let input, let scale, let output):
+      return [
+        try timeElements(
+          "scale_channels_forward", shape,
+          [try tensor(input), try tensor(scale), try tensor(output)])
+      ]
+    case .scaleChannelsBackward(
+      let shape, let input, let scale, let outputGradient, let inputGradient,
+      let scaleGradient):
+      return [
+        try timeGroups(
+          "scale_channels_backward", shape,
+          [
+            try tensor(input), try tensor(scale), try tensor(outputGradient),
+            try tensor(inputGradient), try tensor(scaleGradient),
+          ])
+      ]
+    default:
+      throw unsupported(operation)
+    }
+  }
+
+  /// One work-group some channels of a sample.
+  private func timeGroups(
+    _ name: String, _ shape: SequenceShape, _ arguments: [KernelArgument]
+  ) throws(DeviceError) -> Command {
+    let groups = ColumnGroups(channels: shape.channels)
+    return try kernel(
+      "squeeze_excitation", name,
+      defines: ["CHANNELS": shape.channels, "TIME": shape.time, "WIDTH": groups.width],
+      arguments + [
+        .int(shape.time), .int(shape.channels), .int(groups.width), .live,
+      ], local: [ColumnGroups.items, 1], groups: { [groups.columns, $0] })
+  }
+
+  private func timeElements(
+    _ name: String, _ shape: SequenceShape, _ arguments: [KernelArgument]
+  ) throws(DeviceError) -> Command {
+    try elements(
+      "squeeze_excitation", name, arguments + [.int(shape.time), .int(shape.channels)],
+      perSample: shape.elementCount,
+      defines: [
+        "CHANNELS": shape.channels, "TIME": shape.time,
+        "WIDTH": ColumnGroups(channels: shape.channels).width,
+      ])
+  }
+}
