@@ -71,6 +71,9 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     case windowStride = "window_stride"
   }
 
+  /// The names a recipe can have.
+  public static let recipes = ["standard", "published"]
+
   /// What contradicts itself in values that somebody may have edited; nil where all is well.
   var contradiction: (found: String, expected: String)? {
     if formatVersion != 1 { return ("format_version \(formatVersion)", "1") }
@@ -90,11 +93,38 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     }
     guard windowLength > 0, windowStride > 0 else {
       return (
-        "windows of \(windowLength) samples every \(windowStride)", "positive numbers of samples"
+        "window_length \(windowLength) and window_stride \(windowStride)",
+        "positive numbers of samples"
       )
     }
     guard gestures.count >= 2, zip(gestures, gestures.dropFirst()).allSatisfy({ $0 < $1 }) else {
       return ("gestures \(gestures)", "two or more, ascending")
+    }
+    guard Self.recipes.contains(recipe) else {
+      return ("recipe \"\(recipe)\"", Self.recipes.joined(separator: " or "))
+    }
+    return filter.contradiction(sampleRate: sampleRate)
+  }
+}
+
+extension Preprocessing.Filter {
+  /// What cannot be built, or is not what we build.
+  fileprivate func contradiction(sampleRate: Double) -> (found: String, expected: String)? {
+    guard order == 4 else { return ("filter.order \(order)", "4") }
+    guard lowHertz > 0 else { return ("filter.low_hertz \(lowHertz)", "a positive number") }
+    guard lowHertz < highHertz else {
+      return ("filter.low_hertz \(lowHertz)", "less than filter.high_hertz, \(highHertz)")
+    }
+    let half = "less than \(sampleRate / 2), half of sample_rate"
+    guard highHertz < sampleRate / 2 else { return ("filter.high_hertz \(highHertz)", half) }
+    if let notchHertz {
+      guard notchHertz > 0 else {
+        return ("filter.notch_hertz \(notchHertz)", "a positive number, or none")
+      }
+      guard notchHertz < sampleRate / 2 else { return ("filter.notch_hertz \(notchHertz)", half) }
+    }
+    if let notchQuality, notchQuality <= 0 {
+      return ("filter.notch_quality \(notchQuality)", "a positive number")
     }
     return nil
   }

@@ -120,9 +120,14 @@ public final class RunDirectory {
       ? path : URL(filePath: path).deletingLastPathComponent().path
   }
 
+  /// Where `preprocessing.json` is looked for: in a run directory, or beside a `.keras` file.
+  public static func preprocessingFile(for path: String) -> String {
+    "\(folder(of: path))/\(preprocessingName)"
+  }
+
   /// `preprocessing.json` of a run directory, or beside a `.keras` file; nil where there is none.
   public static func preprocessing(for path: String) throws(RunDirectoryError) -> Preprocessing? {
-    let file = "\(folder(of: path))/\(preprocessingName)"
+    let file = preprocessingFile(for: path)
     guard FileManager.default.fileExists(atPath: file) else { return nil }
     let data: Data
     do {

@@ -18,10 +18,19 @@ enum OptionValue {
     }
   }
 
+  /// A finite number as people write it, such as 0.5 or 1e-3; nil for anything else. Swift reads
+  /// more: `0x10`, `inf`, `nan`, and `1e999` as infinite.
+  static func decimal(_ text: String) -> Double? {
+    guard text.wholeMatch(of: /[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?/) != nil,
+      let value = Double(text), value.isFinite
+    else { return nil }
+    return value
+  }
+
   /// A number above zero.
   @Sendable static func positive(_ text: String) throws -> Double {
-    guard let value = Double(text), value > 0, value.isFinite else {
-      throw ValidationError("expected a number above 0")
+    guard let value = decimal(text), value > 0 else {
+      throw ValidationError("expected a decimal number above 0")
     }
     return value
   }
@@ -47,10 +56,12 @@ enum OptionValue {
   /// `1,1.5`: numbers, none below zero and not all zero.
   @Sendable static func weights(_ text: String) throws -> [Double] {
     let items = text.split(separator: ",", omittingEmptySubsequences: false)
-    let values = items.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
-    guard values.count == items.count, values.allSatisfy({ $0 >= 0 && $0.isFinite }),
+    let values = items.compactMap { decimal($0.trimmingCharacters(in: .whitespaces)) }
+    guard values.count == items.count, values.allSatisfy({ $0 >= 0 }),
       values.contains(where: { $0 > 0 })
-    else { throw ValidationError("expected numbers such as 1,1.5, none below 0 and not all 0") }
+    else {
+      throw ValidationError("expected decimal numbers such as 1,1.5, none below 0 and not all 0")
+    }
     return values
   }
 
@@ -58,7 +69,7 @@ enum OptionValue {
   @Sendable static func positives(_ text: String) throws -> [Double] {
     let values = try weights(text)
     guard !values.contains(0) else {
-      throw ValidationError("expected numbers above 0 such as 1,1.5")
+      throw ValidationError("expected decimal numbers above 0 such as 1,1.5")
     }
     return values
   }
@@ -149,7 +160,7 @@ enum Notch: Equatable, Sendable {
 
   @Sendable static func parse(_ text: String) throws -> Notch {
     if text == "off" { return .off }
-    guard let value = Double(text), value > 0, value.isFinite else {
+    guard let value = OptionValue.decimal(text), value > 0 else {
       throw ValidationError("expected a frequency in hertz such as 50 or 60, or off")
     }
     return .hertz(value)

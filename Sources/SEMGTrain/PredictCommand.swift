@@ -39,7 +39,7 @@ struct PredictCommand: ParsableCommand {
           + "wrote; without it nothing says how recordings have to be scaled")
     }
     let preparation = try preprocessing.preparation(
-      signal, threads: device.threads, skipsBadRecordings: skipBad)
+      signal, file: models.preprocessingFile, threads: device.threads, skipsBadRecordings: skipBad)
     try models.check(
       windowLength: preparation.windows.length, channels: preparation.channels.count,
       classes: preprocessing.gestures)

@@ -21,10 +21,11 @@ extension Preprocessing {
 
   /// How recordings are prepared as they were for training.
   ///
+  /// - Parameter file: where this was read from, for messages.
   /// - Throws: `CommandFailure` (78) where the options ask for something else, (65) where the file
   ///   was edited so that nothing can be prepared by it.
   func preparation(
-    _ options: SignalOptions, threads: Int, skipsBadRecordings: Bool
+    _ options: SignalOptions, file: String, threads: Int, skipsBadRecordings: Bool
   ) throws -> Preparation {
     try check(options)
     var filters = FilterSettings()
@@ -32,18 +33,49 @@ extension Preprocessing {
     filters.highHertz = filter.highHertz
     filters.notchHertz = filter.notchHertz
     filters.notchQuality = filter.notchQuality ?? filters.notchQuality
-    guard let selection, let geometry = try? WindowGeometry(sampleRate: sampleRate),
+    guard let selection else {
+      throw Self.refusal(
+        file, found: "channels \(channels)", expected: "columns from 1 to 4096, none twice")
+    }
+    guard let geometry = try? WindowGeometry(sampleRate: sampleRate),
       geometry.length == windowLength, geometry.stride == windowStride
     else {
-      throw CommandFailure(
-        .badData,
-        "\(RunDirectory.preprocessingName): found windows of \(windowLength) samples every "
-          + "\(windowStride) and channels \(channels), expected what training writes for "
-          + "\(Figure.plain(sampleRate)) Hz; train again, or restore the file")
+      let geometry = try? WindowGeometry(sampleRate: sampleRate)
+      let rate = Figure.plain(sampleRate)
+      throw Self.refusal(
+        file, found: "window_length \(windowLength) and window_stride \(windowStride)",
+        expected: geometry.map { "\($0.length) and \($0.stride) by sample_rate \(rate)" }
+          ?? "a sample_rate that windows can be cut at, not \(rate)")
     }
     return try Preparation(
       sampleRate: sampleRate, channels: selection, filters: filters, threads: threads,
       skipsBadRecordings: skipsBadRecordings)
+  }
+
+  /// Finds what the networks contradict.
+  ///
+  /// - Throws: `CommandFailure` (65): both come from one training.
+  func check(against members: [TrainedModels.Member], file: String) throws {
+    for member in members {
+      let network = member.network
+      for (field, found, expected) in [
+        ("channels", channels.count, network.input.channels),
+        ("gestures", gestures.count, network.classes),
+      ] where found != expected {
+        throw Self.refusal(
+          file, found: "\(found) \(field)", expected: "\(expected), as \(member.file) has")
+      }
+      guard windowLength == network.input.time else {
+        throw Self.refusal(
+          file, found: "window_length \(windowLength)",
+          expected: "\(network.input.time), as \(member.file) has")
+      }
+    }
+  }
+
+  private static func refusal(_ file: String, found: String, expected: String) -> CommandFailure {
+    let error = RunDirectoryError.badContent(path: file, found: found, expected: expected)
+    return CommandFailure(.badData, error.description)
   }
 
   var standardization: Standardization { Standardization(mean: mean, deviation: deviation) }

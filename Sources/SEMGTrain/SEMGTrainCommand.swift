@@ -32,6 +32,9 @@ struct SEMGTrainCommand: ParsableCommand {
 func runCommand(_ arguments: [String]) -> Int32 {
   Interrupt.install()
   do {
+    if arguments.first == "help", let sentence = try? UsageDiagnosis().sentence(forHelp: arguments) {
+      throw CommandFailure(.usage, "\(sentence)\nSee semg-train --help")
+    }
     // The parser would take -epochs for -e -p -o -c -h -s, and help for wanted.
     let isMistyped = arguments.contains { $0.wholeMatch(of: /-[A-Za-z]{2,}(=.*)?/) != nil }
     if isMistyped, let diagnosis = try? UsageDiagnosis(),

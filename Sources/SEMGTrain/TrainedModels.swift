@@ -17,6 +17,8 @@ struct TrainedModels {
   let members: [Member]
   /// Of the directory that the archives lie in; nil where it has none.
   let preprocessing: Preprocessing?
+  /// Where that lies, or would.
+  let preprocessingFile: String
   /// The split they were trained by, where it lies beside all of them.
   let splitFile: String?
 
@@ -47,9 +49,11 @@ struct TrainedModels {
           + files.joined(separator: ", "))
     }
     preprocessing = found.first ?? nil
+    preprocessingFile = RunDirectory.preprocessingFile(for: files.first ?? "")
     let splits = Set(files.map { RunDirectory.splitFile(for: $0) })
     splitFile = splits.count == 1 ? splits.first ?? nil : nil
     try checkAgreement()
+    try preprocessing?.check(against: members, file: preprocessingFile)
   }
 
   /// Probabilities `[windows, classes]` of each member.

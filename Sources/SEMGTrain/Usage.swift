@@ -64,6 +64,18 @@ struct UsageDiagnosis {
     return nil
   }
 
+  /// A sentence where help is asked for on a command that is none: the parser shows the general
+  /// help then, as if that had been wanted.
+  func sentence(forHelp arguments: [String]) -> String? {
+    guard arguments.first == "help", let word = arguments.dropFirst().first(where: {
+      !$0.hasPrefix("-")
+    }), word != "help", command(of: [word]) == nil else { return nil }
+    if Self.laterCommands.contains(word) { return sentence(forUnknownCommand: word) }
+    let near = Suggestions.nearest(to: word, among: commandNames)
+    return "\(word) is no command; commands are \(commandNames.joined(separator: ", "))"
+      + didYouMean(near.map { "semg-train help \($0)" })
+  }
+
   /// The command that the arguments name, or nil where the first is none.
   private func command(of arguments: [String]) -> Command? {
     root.subcommands?.first { $0.commandName == arguments.first }

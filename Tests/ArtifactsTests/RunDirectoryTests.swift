@@ -35,6 +35,15 @@ import Testing
     ("\"window_length\" : 204", "\"window_length\" : 0"),
     ("\"sample_rate\" : 512", "\"sample_rate\" : \"fast\""), ("0.25,", ""), ("}", ""),
     ("\"format_version\" : 1", "\"format_version\" : 2"),
+    ("\"recipe\" : \"standard\"", "\"recipe\" : \"standart\""),
+    ("\"order\" : 4", "\"order\" : -4"), ("\"order\" : 4", "\"order\" : 2"),
+    ("\"low_hertz\" : 20", "\"low_hertz\" : 0"),
+    ("\"low_hertz\" : 20", "\"low_hertz\" : 255.8"),
+    ("\"high_hertz\" : 255.744", "\"high_hertz\" : 256"),
+    ("\"high_hertz\" : 255.744", "\"high_hertz\" : 10"),
+    ("\"notch_hertz\" : 50", "\"notch_hertz\" : 256"),
+    ("\"notch_hertz\" : 50", "\"notch_hertz\" : -50"),
+    ("\"notch_quality\" : 30", "\"notch_quality\" : 0"),
   ])
   func damagedPreprocessingIsRefusedWithASentence(found: String, replacement: String) throws {
     let folder = try TemporaryFolder()

@@ -1,4 +1,6 @@
+import Artifacts
 import Testing
+import Training
 
 @testable import SEMGTrain
 
@@ -35,6 +37,19 @@ struct WordingTests {
     #expect(Figure.percent(0.8455) == "84.6 %")
     #expect(Figure.plain(512) == "512")
     #expect(Figure.plain(49.5) == "49.5")
+  }
+
+  @Test func numbersAreReadAsPeopleWriteThem() {
+    for (text, value) in [("5", 5), ("+0.5", 0.5), (".5", 0.5), ("5.", 5), ("1e-3", 1e-3)] {
+      #expect(OptionValue.decimal(text) == value)
+    }
+    for text in ["0x10", "0x1p4", "inf", "nan", "-infinity", "1e999", "", ".", "1,5", " 1", "١"] {
+      #expect(OptionValue.decimal(text) == nil)
+    }
+  }
+
+  @Test func aRecipesNameIsTheSameInTheFile() {
+    #expect(Preprocessing.recipes == Recipe.names)
   }
 
   @Test func timesAndBytesAreForPeople() {
