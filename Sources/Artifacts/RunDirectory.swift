@@ -97,6 +97,14 @@ public final class RunDirectory {
 
   // MARK: Reading
 
+  /// Whether a run writes into a directory at this moment.
+  public static func isInUse(_ path: String) -> Bool {
+    let descriptor = open("\(path)/\(lockName)", O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+  }
+
   /// The models, of those named, whose artifacts lie in a directory.
   public static func artifacts(in path: String, of models: [String]) -> [(
     model: String, path: String

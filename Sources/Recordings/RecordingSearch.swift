@@ -83,8 +83,11 @@ public struct RecordingSearch: Sendable {
     if isLink {
       guard isNamedAsRecording else { return }
       guard stat(file, &information) == 0 else {
+        let reason = reasonOfLastFailure()
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: file)
         problems.append(
-          .unreadable(file: file, reason: "a link whose target is: " + reasonOfLastFailure()))
+          .unreadable(
+            file: file, reason: "the link leads nowhere: \(target ?? "its target"): \(reason)"))
         return
       }
     }

@@ -2,6 +2,7 @@ import Foundation
 
 /// What is wrong with a split file. `line` counts from 1.
 public enum SplitFileError: Error, Equatable, Sendable {
+  case missingFile(file: String)
   case unreadable(file: String, reason: String)
   case readFailed(file: String, reason: String)
   case tooLarge(file: String, limit: Int)
@@ -16,7 +17,7 @@ public enum SplitFileError: Error, Equatable, Sendable {
 
   public var kind: FaultKind {
     switch self {
-    case .unreadable: .unreadable
+    case .missingFile, .unreadable: .unreadable
     case .readFailed: .readFailed
     default: .badContent
     }
@@ -26,6 +27,8 @@ public enum SplitFileError: Error, Equatable, Sendable {
 extension SplitFileError: CustomStringConvertible {
   public var description: String {
     switch self {
+    case .missingFile(let file):
+      "\(file): no such file, expected a split such as `semg-train split` writes"
     case .unreadable(let file, let reason):
       "\(file): cannot be read: \(reason); expected a split such as `semg-train split` writes"
     case .readFailed(let file, let reason):
@@ -114,6 +117,27 @@ public struct SplitFile: Sendable {
   /// How many recordings it names.
   public var recordingCount: Int { rows.count }
 
+  /// How many recordings it puts into each part.
+  ///
+  /// - Throws: `SplitFileProblems` for lines that name no part.
+  public var recordingCounts: [Part: Int] {
+    get throws(SplitFileProblems) {
+      var counts: [Part: Int] = [:]
+      var problems: [SplitFileError] = []
+      for row in rows {
+        if row.fields.count != 2 {
+          problems.append(.fields(file: file, line: row.line, found: row.fields.count))
+        } else if let part = Part(rawValue: row.fields[1]) {
+          counts[part, default: 0] += 1
+        } else {
+          problems.append(.unknownPart(file: file, line: row.line, found: row.fields[1]))
+        }
+      }
+      guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
+      return counts
+    }
+  }
+
   /// The part of each of `recordings`.
   ///
   /// - Parameters:
@@ -142,8 +166,8 @@ public struct SplitFile: Sendable {
   private static func bytes(of file: String) throws(SplitFileError) -> [UInt8] {
     let descriptor = open(file, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw .unreadable(
-        file: file, reason: errno == ENOENT ? "no such file" : reasonOfLastFailure())
+      throw errno == ENOENT || errno == ENOTDIR
+        ? .missingFile(file: file) : .unreadable(file: file, reason: reasonOfLastFailure())
     }
     defer { close(descriptor) }
     var bytes: [UInt8] = []

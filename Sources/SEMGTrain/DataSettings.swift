@@ -38,6 +38,8 @@ struct DataSettings {
           + "it: semg-train inspect \(directory)")
     }
     let found = try RecordingSet(directory: directory)
+    // Where nothing is left, no leaving out helps.
+    guard !found.descriptors.isEmpty else { throw RecordingProblems(found.problems) }
     let root = directory.hasSuffix("/") ? directory : directory + "/"
     let bad = found.problems.compactMap(\.file).map { String($0.dropFirst(root.count)) }
     let (parts, problems) = try split.split(found.descriptors, console: console) { path in

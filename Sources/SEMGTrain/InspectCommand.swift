@@ -44,16 +44,40 @@ enum InputPath {
   /// - Throws: `CommandFailure` (66) with the nearest path that there is.
   static func check(_ path: String) throws {
     guard access(path, F_OK) == 0 else {
-      if path == ArtifactOptions.defaultDirectory {
+      let reason = reason
+      if path == ArtifactOptions.defaultDirectory, brokenLink(in: path) == nil {
         throw CommandFailure(
           .unreadable, "\(path): \(reason); train first, or name the directory of the artifacts")
       }
-      throw CommandFailure(
-        .unreadable, "\(path): \(reason)" + didYouMean(Suggestions.path(near: path)))
+      throw CommandFailure(.unreadable, "\(path): \(reason)" + hint(forMissing: path))
     }
     guard access(path, R_OK) == 0 else {
       throw CommandFailure(.unreadable, "\(path): cannot be read: \(reason)")
     }
+  }
+
+  /// What may be meant by a path that leads nowhere, or the link that leads there; empty where
+  /// nothing is known. It follows a sentence.
+  static func hint(forMissing path: String) -> String {
+    if let (link, target) = brokenLink(in: path) {
+      return ". The link \(link) points to \(target), where nothing is"
+    }
+    return didYouMean(Suggestions.path(near: path))
+  }
+
+  /// The first link of a path that leads nowhere, and to where it points.
+  static func brokenLink(in path: String) -> (link: String, target: String)? {
+    var known = path.hasPrefix("/") ? "/" : ""
+    for component in path.split(separator: "/") {
+      known += component
+      var information = stat()
+      if stat(known, &information) != 0 {
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: known)
+        return target.map { (known, $0) }
+      }
+      known += "/"
+    }
+    return nil
   }
 
   static func isDirectory(_ path: String) -> Bool {

@@ -12,6 +12,12 @@ enum OutputPath {
       throw CommandFailure(
         .cannotCreate, "--output \(path): found a file there, expected a directory or nothing")
     }
+    if let (link, target) = InputPath.brokenLink(in: path) {
+      throw CommandFailure(
+        .cannotCreate,
+        "--output \(path) cannot be created: the link \(link) points to \(target), where nothing is"
+      )
+    }
     var place = url.deletingLastPathComponent()
     while stat(place.path, &information) != 0, place.path != "/" { place.deleteLastPathComponent() }
     guard information.st_mode & S_IFMT == S_IFDIR else {

@@ -52,24 +52,19 @@ extension Preprocessing {
       skipsBadRecordings: skipsBadRecordings)
   }
 
-  /// Finds what the networks contradict.
+  /// Finds what a network beside it contradicts.
   ///
+  /// - Parameters:
+  ///   - file: where this was read from, and `model` the network; for messages.
+  ///   - time: samples of the network's windows.
   /// - Throws: `CommandFailure` (65): both come from one training.
-  func check(against members: [TrainedModels.Member], file: String) throws {
-    for member in members {
-      let network = member.network
-      for (field, found, expected) in [
-        ("channels", channels.count, network.input.channels),
-        ("gestures", gestures.count, network.classes),
-      ] where found != expected {
-        throw Self.refusal(
-          file, found: "\(found) \(field)", expected: "\(expected), as \(member.file) has")
-      }
-      guard windowLength == network.input.time else {
-        throw Self.refusal(
-          file, found: "window_length \(windowLength)",
-          expected: "\(network.input.time), as \(member.file) has")
-      }
+  func check(_ file: String, against model: String, time: Int, channels: Int, classes: Int) throws {
+    for (found, value, expected) in [
+      ("\(self.channels.count) channels", self.channels.count, channels),
+      ("window_length \(windowLength)", windowLength, time),
+      ("\(gestures.count) gestures", gestures.count, classes),
+    ] where value != expected {
+      throw Self.refusal(file, found: found, expected: "\(expected), as \(model) has")
     }
   }
 

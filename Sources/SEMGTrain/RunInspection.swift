@@ -1,16 +1,32 @@
+import Artifacts
 import Foundation
+import Recordings
 import Training
 
-/// What a directory that training wrote holds.
+/// What a directory that training wrote holds, however far the training came.
 struct RunInspection: Inspection {
+  enum State: String, Encodable {
+    case complete, stopped, running
+    /// Models, and nothing else of a run: another program may have saved them.
+    case models
+  }
+
   let kind = "run"
   let path: String
   let files: [String]
+  let state: State
+  /// Files of a whole run that are not there.
+  let lacks: [String]
+  let preprocessing: Preprocessing?
+  /// Recordings of each part, by `split.csv`.
+  let split: [String: Int]?
+  /// Finished epochs of each model, by `history.csv`.
+  let epochs: [String: Int]?
   /// Of `metrics.json`; nil where the run was stopped before it.
   let metrics: RunReport?
   let models: [ArchiveInspection]
 
-  /// - Throws: where the directory holds no artifacts, or damaged ones.
+  /// - Throws: where the directory holds nothing of a run, or damaged files.
   init(_ path: String) throws {
     self.path = path
     let names: [String]
@@ -19,22 +35,54 @@ struct RunInspection: Inspection {
     } catch {
       throw CommandFailure(.unreadable, "\(path): cannot be listed")
     }
-    files = names.filter { !$0.hasPrefix(".") }
-    let archives = files.filter { $0.hasSuffix(".keras") }
-    guard !archives.isEmpty else {
+    let isRunning = RunDirectory.isInUse(path)
+    guard isRunning || RunDirectory.holdsArtifacts(path) else {
       throw CommandFailure(
         .badData,
         "\(path): found no .keras file, expected a directory that training wrote; for a directory "
           + "of recordings: semg-train split --data \(path)")
     }
-    models = try archives.map { try ArchiveInspection("\(path)/\($0)") }
-    let file = "\(path)/metrics.json"
-    guard files.contains("metrics.json") else {
-      metrics = nil
-      return
+    let files = names.filter { !$0.hasPrefix(".") }
+    self.files = files
+    models = try files.filter { $0.hasSuffix(".keras") }
+      .map { try ArchiveInspection("\(path)/\($0)") }
+    let expected = [
+      RunDirectory.splitName, RunDirectory.preprocessingName, RunDirectory.historyName,
+      RunDirectory.metricsName,
+    ]
+    lacks = expected.filter { !files.contains($0) } + (models.isEmpty ? ["a .keras file"] : [])
+    preprocessing = try RunDirectory.preprocessing(for: path)
+    for model in models {
+      try preprocessing?.check(
+        RunDirectory.preprocessingFile(for: path), against: model.path, time: model.input[0],
+        channels: model.input[1], classes: model.classes)
     }
+    split = try RunDirectory.splitFile(for: path).map { file in
+      let counts = try SplitFile(file).recordingCounts
+      return Dictionary(uniqueKeysWithValues: Part.allCases.map { ($0.rawValue, counts[$0] ?? 0) })
+    }
+    let file = { (name: String) in files.contains(name) ? "\(path)/\(name)" : nil }
+    epochs = try file(RunDirectory.historyName).map(Self.epochs)
+    metrics = try file(RunDirectory.metricsName).map(Self.report)
+    let isOfARun = lacks.count < expected.count || models.isEmpty
+    state =
+      isRunning ? .running : metrics != nil ? .complete : isOfARun ? .stopped : .models
+  }
+
+  private static func epochs(in file: String) throws -> [String: Int] {
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8),
+      text.hasPrefix(TrainingHistory.header)
+    else {
+      throw CommandFailure(
+        .badData, "\(file): found something else than the epochs of a training run")
+    }
+    let rows = text.split(whereSeparator: \.isNewline).dropFirst()
+    return Dictionary(grouping: rows) { String($0.prefix { $0 != "," }) }.mapValues(\.count)
+  }
+
+  private static func report(in file: String) throws -> RunReport {
     do {
-      metrics = try JSONDecoder().decode(
+      return try JSONDecoder().decode(
         RunReport.self, from: try Data(contentsOf: URL(filePath: file)))
     } catch {
       throw CommandFailure(
@@ -43,21 +91,57 @@ struct RunInspection: Inspection {
   }
 
   var text: String {
-    var lines = ["\(path): a training run: " + files.joined(separator: ", ")]
+    let what = state == .models ? "trained models" : "a training run"
+    var lines = ["\(path): \(what): " + files.joined(separator: ", ")]
+    lines += preprocessing.map(Self.lines) ?? []
+    if let split {
+      let parts = Part.allCases.map { "\($0.rawValue) \(split[$0.rawValue] ?? 0)" }
+      lines.append("recordings: " + parts.joined(separator: ", "))
+    }
     for model in models {
       lines.append(
         "\(model.model): \(model.parameters) parameters, \(model.classes) gestures"
           + (model.padding.map { ", padding \($0)" } ?? ""))
     }
-    guard let metrics else {
-      return (lines + ["no metrics.json: the run was stopped"]).joined(separator: "\n")
+    for (model, count) in (epochs ?? [:]).sorted(by: { $0.key < $1.key }) {
+      let best = metrics?.bestEpoch[model].map { ", the best is \($0)" } ?? ""
+      lines.append("\(model): \(Figure.count(count, "epoch"))\(best)")
     }
-    lines.append(
-      "recipe \(metrics.recipe.rawValue), seed \(metrics.seed), \(metrics.epochs) epochs, "
-        + "\(Figure.time(metrics.seconds)) on \(metrics.device)")
-    for (model, epoch) in metrics.bestEpoch.sorted(by: { $0.key < $1.key }) {
-      lines.append("\(model): best epoch \(epoch)")
+    if let metrics {
+      lines.append(
+        "recipe \(metrics.recipe.rawValue), seed \(metrics.seed), \(metrics.epochs) epochs asked "
+          + "for, \(Figure.time(metrics.seconds)) on \(metrics.device)")
     }
+    lines += stateLines
+    guard let metrics else { return lines.joined(separator: "\n") }
     return (lines + ["", ReportText(metrics.test).text]).joined(separator: "\n")
+  }
+
+  /// What was done to the recordings.
+  private static func lines(_ preprocessing: Preprocessing) -> [String] {
+    let filter = preprocessing.filter
+    let notch = filter.notchHertz.map { "notch \(Figure.plain($0)) Hz" } ?? "no notch"
+    let gestures = preprocessing.gestures.map(String.init).joined(separator: ", ")
+    return [
+      "\(Figure.plain(preprocessing.sampleRate)) Hz, \(preprocessing.channels.count) channels, band "
+        + "\(Figure.fixed(filter.lowHertz, 1))–\(Figure.fixed(filter.highHertz, 1)) Hz, \(notch); "
+        + "windows of \(preprocessing.windowLength) samples every \(preprocessing.windowStride)",
+      "gestures \(gestures); recipe \(preprocessing.recipe)",
+    ]
+  }
+
+  private var stateLines: [String] {
+    switch state {
+    case .complete: lacks.isEmpty ? [] : ["lacks " + lacks.joined(separator: ", ")]
+    case .running: ["a run writes there now; still to come: " + lacks.joined(separator: ", ")]
+    case .models: ["models alone, without \(lacks.joined(separator: ", "))"]
+    case .stopped:
+      [
+        "stopped before its end: lacks " + lacks.joined(separator: ", "),
+        models.isEmpty
+          ? "no epoch was finished: there is no model to evaluate or predict with; train again"
+          : "its models are whole: the best of the epochs that were finished",
+      ]
+    }
   }
 }

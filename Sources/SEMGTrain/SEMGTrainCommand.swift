@@ -32,7 +32,8 @@ struct SEMGTrainCommand: ParsableCommand {
 func runCommand(_ arguments: [String]) -> Int32 {
   Interrupt.install()
   do {
-    if arguments.first == "help", let sentence = try? UsageDiagnosis().sentence(forHelp: arguments) {
+    if arguments.first == "help", let sentence = try? UsageDiagnosis().sentence(forHelp: arguments)
+    {
       throw CommandFailure(.usage, "\(sentence)\nSee semg-train --help")
     }
     // The parser would take -epochs for -e -p -o -c -h -s, and help for wanted.
@@ -55,11 +56,15 @@ func runCommand(_ arguments: [String]) -> Int32 {
 
 /// The error's own sentence, and for a path that leads nowhere the nearest that leads somewhere.
 private func sentence(for failure: any ExitStatusProviding) -> String {
+  if let split = failure as? SplitFileProblems, case .missingFile(let file)? = split.problems.first
+  {
+    return "\(failure)" + InputPath.hint(forMissing: file)
+  }
   guard case .missing(let path)? = failure as? RecordingError else { return "\(failure)" }
-  guard path != DataOptions.defaultDirectory else {
+  guard path != DataOptions.defaultDirectory || InputPath.brokenLink(in: path) != nil else {
     return "\(failure); say where the recordings are with --data DIR"
   }
-  return "\(failure)" + didYouMean(Suggestions.path(near: path))
+  return "\(failure)" + InputPath.hint(forMissing: path)
 }
 
 /// What the parser threw: help and version as asked for, or wrong usage; anything else that no one

@@ -26,7 +26,7 @@ enum Suggestions {
       }
       let siblings = try? FileManager.default.contentsOfDirectory(
         atPath: known.isEmpty ? "." : known)
-      let candidates = (siblings ?? []).filter { !$0.hasPrefix(".") }.sorted()
+      let candidates = (siblings ?? []).filter { !$0.hasPrefix(".") && $0 != component }.sorted()
       guard let near = nearest(to: component, among: candidates) else { return nil }
       let rest = components[(index + 1)...]
       let whole = ([known + near] + rest).joined(separator: "/")

@@ -53,7 +53,11 @@ struct TrainedModels {
     let splits = Set(files.map { RunDirectory.splitFile(for: $0) })
     splitFile = splits.count == 1 ? splits.first ?? nil : nil
     try checkAgreement()
-    try preprocessing?.check(against: members, file: preprocessingFile)
+    for member in members {
+      try preprocessing?.check(
+        preprocessingFile, against: member.file, time: member.network.input.time,
+        channels: member.network.input.channels, classes: member.network.classes)
+    }
   }
 
   /// Probabilities `[windows, classes]` of each member.

@@ -31,6 +31,7 @@ struct EndingTests {
     let second = try semgTrain.run(SemgTrain.brief + ["--output", "run"])
     #expect(second.status == 73)
     #expect(second.error.contains("in use by another run"))
+    #expect(try semgTrain("inspect", "run").output.contains("a run writes there now"))
 
     kill(running.process.processIdentifier, SIGINT)
     let outcome = try running.outcome()
@@ -42,7 +43,10 @@ struct EndingTests {
         "best_semg_net.keras", "history.csv", "preprocessing.json", "split.csv",
       ])
     #expect(try semgTrain("inspect", "run/best_semg_net.keras").status == 0)
-    #expect(try semgTrain("inspect", "run").status == 0)
+    let inspection = try semgTrain("inspect", "run")
+    #expect(inspection.status == 0)
+    #expect(inspection.output.contains("stopped before its end: lacks metrics.json"))
+    #expect(inspection.output.contains("semg-net: "))
   }
 
   @Test(.enabled(if: runsSlowTests, "long without optimization"))
@@ -57,6 +61,9 @@ struct EndingTests {
     #expect(outcome.status == 130)
     #expect(outcome.error.contains("no model was written"))
     #expect(place.names(in: "run") == ["preprocessing.json", "split.csv"])
+    let inspection = try semgTrain("inspect", "run")
+    #expect(inspection.status == 0, "\(inspection.error)")
+    #expect(inspection.output.contains("no epoch was finished"))
   }
 
   @Test func aFullDiskEndsTheRunWithNothingHalfWritten() throws {

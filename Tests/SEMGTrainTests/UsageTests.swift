@@ -96,6 +96,37 @@ struct UsageTests {
     #expect(empty.error.contains("found no CSV file below it"))
   }
 
+  @Test func aLinkThatLeadsNowhereIsNamedWithItsTarget() throws {
+    let semgTrain = try SemgTrain()
+    for name in ["dead", "data", "dead.csv"] {
+      try FileManager.default.createSymbolicLink(
+        atPath: semgTrain.directory.file(name), withDestinationPath: "gone/away")
+    }
+    for (line, status) in [
+      ("inspect dead", 66), ("evaluate dead", 66), ("", 66), ("--data dead", 66),
+      ("split --data dead", 66), ("inspect dead/x.csv", 66), ("predict dead", 66),
+      ("--output dead", 73), ("--output dead/x", 73),
+    ] as [(String, Int32)] {
+      let outcome = try semgTrain.run(line.split(separator: " ").map(String.init))
+      #expect(outcome.status == status, "\(line): \(outcome.error)")
+      #expect(outcome.error.contains(" points to gone/away, where nothing is"))
+      #expect(!outcome.error.contains("Did you mean"))
+    }
+    let recording = try semgTrain("split", "--data", ".")
+    #expect(recording.status == 66)
+    #expect(recording.error.contains("dead.csv: cannot be read: the link leads nowhere: gone/away"))
+  }
+
+  @Test func aSplitFileThatIsNotThereGetsTheNearestOne() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    try "".write(
+      toFile: semgTrain.directory.file("split.csv"), atomically: false, encoding: .utf8)
+    let outcome = try semgTrain("split", "--data", SmallRecordings.name, "--split", "splt.csv")
+    #expect(outcome.status == 66)
+    #expect(outcome.error.contains("Did you mean split.csv?"))
+  }
+
   @Test func helpAndVersionGoToStandardOutput() throws {
     let semgTrain = try SemgTrain()
     for arguments in [["--help"], ["-h"], ["help"], ["train", "--help"], ["help", "split"]] {
