@@ -74,7 +74,7 @@ let package = Package(
       ], swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["Compute", "ComputeCases"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Compute", "ComputeCases", "Networks"], path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("RecordingsTests", ["Recordings"]),
     tests("SignalProcessingTests", ["SignalProcessing"]),

@@ -8,75 +8,20 @@ import Testing
 /// Whole steps: what must not depend on how they are cut into launches, on memory that is shared,
 /// on what lies beyond the live samples, or on chance.
 @Suite struct StepTests {
-  private static let programs: [ProgramID] = [.forwardBackward, .update, .validate, .predict]
-
-  static func networks() throws -> [Network] {
-    [
-      try .inceptionSE(
-        time: 40, channels: 4, classes: 3, padding: .causal, width: 8, heads: 2, keySize: 8,
-        denseUnits: 16),
-      try .semgNet(time: 40, channels: 4, classes: 3, width: 8),
-    ]
-  }
-
-  /// Trains two steps, the second with `live` samples, and returns all that the run leaves.
-  private func train(
-    _ made: TestPlan, threads: Int, fuses: Bool, keepsActivations: Bool = false, live: Int = 3,
-    spoil: Float? = nil
-  ) throws -> [[Float]] {
-    let loaded = try made.load(
-      CPUDevice(threads: threads), programs: Self.programs, fuses: fuses,
-      keepsActivations: keepsActivations)
-    for (step, live) in [(0, made.capacity), (1, live)] {
-      if step > 0, let spoil { try fill(loaded, with: spoil) }
-      try loaded.run(.forwardBackward, step: step, live: live)
-      try loaded.run(.update, step: step, live: live)
-    }
-    if let spoil { try fill(loaded, with: spoil) }
-    try loaded.run(.validate, step: 0, live: live)
-    var result: [[Float]] = []
-    for id in made.plan.weights + made.plan.firstMoments + made.plan.secondMoments {
-      result.append(try loaded.read(id))
-    }
-    for program in [ProgramID.forwardBackward, .validate] {
-      let steps = program == .validate ? 0..<1 : 0..<2
-      result.append(
-        try loaded.results(of: program, steps: steps).flatMap {
-          [$0.loss, $0.penalty, Float($0.hits)]
-        })
-    }
-    return result
-  }
-
-  /// Overwrites all that has been computed of samples, where fused launches keep it at all.
-  private func fill(_ loaded: any LoadedPlan, with value: Float) throws {
-    let launches = Self.programs.flatMap { loaded.launches(of: $0) }
-    let elided = Set(launches.flatMap(\.elided))
-    var count = 0
-    for id in loaded.plan.tensors(role: .activation) where !elided.contains(id) {
-      let spec = loaded.plan[id]
-      guard spec.hasBatchAxis, spec.elementType == .float32 else { continue }
-      try loaded.write(Array(repeating: value, count: spec.elementCount), to: id)
-      count += 1
-    }
-    #expect(count > 60)
-  }
-
-  private func distance(_ a: [[Float]], _ b: [[Float]]) -> Double {
-    let pairs = zip(a.joined(), b.joined())
-    let error = pairs.reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
-    let norm = b.joined().reduce(0.0) { $0 + Double($1) * Double($1) }
-    return (error / norm).squareRoot()
+  private func run(
+    threads: Int = 2, fuses: Bool = true, keepsActivations: Bool = false
+  ) -> StepRun {
+    StepRun(
+      on: CPUDevice(threads: threads), fuses: fuses, keepsActivations: keepsActivations)
   }
 
   @Test(arguments: [0, 1], [1, 2])
   func theSameSeedAndThreadsGiveTheSameBits(network: Int, threads: Int) throws {
-    let made = try TestPlan(Self.networks()[network], capacity: 5)
-    let first = try train(made, threads: threads, fuses: true)
-    let second = try train(made, threads: threads, fuses: true)
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let first = try run(threads: threads, fuses: true).train(made)
+    let second = try run(threads: threads, fuses: true).train(made)
     #expect(first == second)
-    let isFinite = first.joined().allSatisfy { $0.isFinite }
-    #expect(isFinite)
+    #expect(StepRun.isFinite(first))
   }
 
   /// At the published widths, where convolutions are cut otherwise than in the small networks.
@@ -84,60 +29,45 @@ import Testing
   func theSameSeedGivesTheSameBitsAtFullWidth(network: Int) throws {
     let networks = [try Network.inceptionSE(padding: .causal), try .semgNet()]
     let made = TestPlan(networks[network], capacity: 16)
-    let first = try train(made, threads: 2, fuses: true, live: 16)
-    let second = try train(made, threads: 2, fuses: true, live: 16)
+    let first = try run(threads: 2, fuses: true).train(made, live: 16)
+    let second = try run(threads: 2, fuses: true).train(made, live: 16)
     let isSame = first.map { $0.map(\.bitPattern) } == second.map { $0.map(\.bitPattern) }
     #expect(isSame)
-    let isFinite = first.joined().allSatisfy { $0.isFinite }
-    #expect(isFinite)
+    #expect(StepRun.isFinite(first))
   }
 
   /// Activations that share memory while another is still read would show here.
   @Test(arguments: [0, 1], [true, false])
   func sharedMemoryChangesNothing(network: Int, fuses: Bool) throws {
-    let made = try TestPlan(Self.networks()[network], capacity: 5)
-    let shared = try train(made, threads: 2, fuses: fuses)
-    let apart = try train(made, threads: 2, fuses: fuses, keepsActivations: true)
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let shared = try run(threads: 2, fuses: fuses).train(made)
+    let apart = try run(threads: 2, fuses: fuses, keepsActivations: true).train(made)
     #expect(shared == apart)
   }
 
   @Test(arguments: [0, 1])
   func fusedStepsAgreeWithSingleOperations(network: Int) throws {
-    let made = try TestPlan(Self.networks()[network], capacity: 5)
-    let fused = try train(made, threads: 2, fuses: true)
-    let single = try train(made, threads: 1, fuses: false)
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let fused = try run(threads: 2, fuses: true).train(made)
+    let single = try run(threads: 1, fuses: false).train(made)
     // Biases before a batch norm have gradients of rounding noise, which Adam scales up.
-    #expect(distance(fused, single) < 1e-3)
+    #expect(StepRun.distance(fused, single) < 1e-3)
   }
 
   @Test(arguments: [0, 1])
   func whatLiesBeyondTheLiveSamplesChangesNothing(network: Int) throws {
-    let made = try TestPlan(Self.networks()[network], capacity: 5)
-    let spoilt = try train(
-      made, threads: 2, fuses: true, keepsActivations: true, live: 2, spoil: .nan)
-    let clean = try train(made, threads: 2, fuses: true, keepsActivations: true, live: 2)
-    let isFinite = clean.joined().allSatisfy { $0.isFinite }
-    #expect(isFinite)
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let spoilt = try run(keepsActivations: true).train(made, live: 2, spoil: .nan)
+    let clean = try run(keepsActivations: true).train(made, live: 2)
+    #expect(StepRun.isFinite(clean))
     #expect(spoilt == clean)
   }
 
   @Test(arguments: [0, 1])
   func whatLiesBeyondTheLiveSamplesChangesNoPrediction(network: Int) throws {
-    let made = try TestPlan(Self.networks()[network], capacity: 5)
-    let live = 2
-    let port = made.plan.prediction
-    let samples = SeededValues.uniform(
-      name: "batch", count: made.plan.plan[port.batch].elementCount(live: live))
-    let runs = try [nil, Float.nan].map { spoil in
-      let loaded = try made.load(
-        CPUDevice(threads: 2), programs: Self.programs, fuses: true, keepsActivations: true)
-      try fill(loaded, with: 0.5)
-      try loaded.run(.predict, step: 0, live: made.capacity)
-      if let spoil { try fill(loaded, with: spoil) }
-      try loaded.write(samples, to: port.batch)
-      try loaded.run(.predict, step: 0, live: live)
-      let count = made.plan.plan[port.probabilities].elementCount(live: live)
-      return Array(try loaded.read(port.probabilities).prefix(count))
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let runs = try [nil, Float.nan].map {
+      try run(keepsActivations: true).predict(made, live: 2, spoil: $0)
     }
     let isFinite = runs[0].allSatisfy { $0.isFinite && $0 > 0 }
     #expect(isFinite)
@@ -146,9 +76,9 @@ import Testing
 
   /// Reordered copies of the kernels must follow what is written, restored and updated.
   @Test func predictionsFollowTheWeights() throws {
-    let made = try TestPlan(Self.networks()[1], capacity: 4)
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
     let loaded = try made.load(
-      CPUDevice(threads: 2), programs: Self.programs, fuses: true, keepsActivations: false)
+      CPUDevice(threads: 2), programs: StepRun.programs, fuses: true, keepsActivations: false)
     let batch = made.plan.prediction.batch
     func predict() throws -> [Float] {
       let count = made.plan.plan[batch].elementCount
@@ -173,8 +103,8 @@ import Testing
   }
 
   @Test func aProfileCountsEveryLaunch() throws {
-    let made = try TestPlan(Self.networks()[1], capacity: 4)
-    let any = try made.load(CPUDevice(threads: 1), programs: Self.programs, fuses: true)
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
+    let any = try made.load(CPUDevice(threads: 1), programs: StepRun.programs, fuses: true)
     let loaded = try #require(any as? CPULoadedPlan)
     let profile = LaunchProfile()
     loaded.profile = profile
@@ -190,8 +120,8 @@ import Testing
   }
 
   @Test func aTableThatTheDatasetCannotServeIsRefused() throws {
-    let made = try TestPlan(Self.networks()[1], capacity: 4)
-    let loaded = try made.load(CPUDevice(threads: 1), programs: Self.programs, fuses: true)
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
+    let loaded = try made.load(CPUDevice(threads: 1), programs: StepRun.programs, fuses: true)
     let dataset = try loaded.upload(
       Dataset(
         samples: Array(repeating: 0, count: 44 * 4), channels: 4, windowStarts: [0, 4, 5],

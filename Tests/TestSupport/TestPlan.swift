@@ -2,13 +2,13 @@ import Compute
 import ComputeCases
 import Networks
 
-/// A network's plan with weights, a dataset and tables of two steps: ready to run on any device.
-struct TestPlan {
-  let plan: NetworkPlan
-  let weights: NetworkWeights
-  let capacity: Int
+/// A network's plan with weights, a dataset and tables of a few steps: ready to run on any device.
+public struct TestPlan {
+  public let plan: NetworkPlan
+  public let weights: NetworkWeights
+  public let capacity: Int
 
-  init(_ network: Network, capacity: Int, regularizes: Bool = true) {
+  public init(_ network: Network, capacity: Int, regularizes: Bool = true) {
     self.capacity = capacity
     plan = NetworkPlan(
       network,
@@ -19,8 +19,9 @@ struct TestPlan {
     weights = NetworkWeights(initializing: network, seed: 3)
   }
 
-  func load(
-    _ device: any Device, programs: [ProgramID], fuses: Bool, keepsActivations: Bool = true
+  public func load(
+    _ device: any Device, programs: [ProgramID], fuses: Bool, keepsActivations: Bool = true,
+    steps: Int = 2
   ) throws -> any LoadedPlan {
     let loaded = try device.load(
       plan.plan,
@@ -38,8 +39,9 @@ struct TestPlan {
       labels: (0..<Int32(windows)).map { $0 % Int32(plan.network.classes) })
     let table = EpochTable(
       dataset: try loaded.upload(dataset),
-      samples: (0..<2 * capacity).map { entry(of: $0, windows: windows) },
-      learningRates: [1e-3, 2e-3], firstIteration: 7, augmentationEpoch: 2)
+      samples: (0..<steps * capacity).map { entry(of: $0, windows: windows) },
+      learningRates: (0..<steps).map { 1e-3 * Float(1 + $0 % 2) }, firstIteration: 7,
+      augmentationEpoch: 2)
     for program in programs where program != .predict {
       try loaded.upload(table, for: program)
     }
