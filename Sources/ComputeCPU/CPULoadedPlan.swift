@@ -2,7 +2,7 @@ import CVectorLoops
 import Compute
 
 /// A plan with its arenas in memory and its launches bound to them.
-public final class CPULoadedPlan: LoadedPlan {
+public final class CPULoadedPlan: ProfiledPlan {
   /// Behind each activation, where all are kept.
   private static let guardBytes = 128
   public let plan: Plan
@@ -17,7 +17,6 @@ public final class CPULoadedPlan: LoadedPlan {
   private var datasets: [StoredDataset] = []
   private var snapshots: [Int: [UnsafeMutableRawPointer]] = [:]
   private var nextSnapshot = 0
-  /// Times of each launch, collected while set.
   public var profile: LaunchProfile?
 
   init(_ plan: Plan, options: LoadOptions, device: CPUDevice) throws(DeviceError) {
@@ -194,11 +193,9 @@ public final class CPULoadedPlan: LoadedPlan {
       return
     }
     for (index, launch) in list.enumerated() {
-      let products = launch.launch.operations.reduce(0.0) {
-        $0 + (plan.programs[program]?.operations[$1].productOperations(live) ?? 0)
-      }
       try profile.measure(
-        program, index, launch.launch.name, productOperations: products
+        program, index, launch.launch.name,
+        productOperations: plan.productOperations(launch.launch, of: program, live: live)
       ) { () throws(DeviceError) in try launch.execute(context) }
     }
   }

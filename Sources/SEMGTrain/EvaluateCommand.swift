@@ -109,7 +109,8 @@ struct EvaluateCommand: ParsableCommand {
             + "\(known.recipe); drop --recipe")
       }
       preparation = try known.preparation(
-        self.data.signal, file: models.preprocessingFile, threads: data.threads, skipsBadRecordings: data.skipsBadRecordings)
+        self.data.signal, file: models.preprocessingFile, threads: data.threads,
+        skipsBadRecordings: data.skipsBadRecordings)
       statistics = .given(known.standardization)
       classes = known.gestures
       // Nothing is trained: what the other parts lack is no matter.

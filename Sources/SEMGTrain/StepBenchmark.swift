@@ -1,5 +1,4 @@
 import Compute
-import ComputeCPU
 import Networks
 import Training
 
@@ -90,7 +89,7 @@ struct StepBenchmark {
 
   /// Where the time of `steps` steps goes, a step; nothing where the device keeps no profile.
   private func kernels(steps: Int) throws(DeviceError) -> [Kernel] {
-    guard let loaded = loaded as? CPULoadedPlan else { return [] }
+    guard let loaded = loaded as? any ProfiledPlan else { return [] }
     let profile = LaunchProfile()
     loaded.profile = profile
     defer { loaded.profile = nil }

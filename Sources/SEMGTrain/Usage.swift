@@ -67,9 +67,11 @@ struct UsageDiagnosis {
   /// A sentence where help is asked for on a command that is none: the parser shows the general
   /// help then, as if that had been wanted.
   func sentence(forHelp arguments: [String]) -> String? {
-    guard arguments.first == "help", let word = arguments.dropFirst().first(where: {
-      !$0.hasPrefix("-")
-    }), word != "help", command(of: [word]) == nil else { return nil }
+    guard arguments.first == "help",
+      let word = arguments.dropFirst().first(where: {
+        !$0.hasPrefix("-")
+      }), word != "help", command(of: [word]) == nil
+    else { return nil }
     if Self.laterCommands.contains(word) { return sentence(forUnknownCommand: word) }
     let near = Suggestions.nearest(to: word, among: commandNames)
     return "\(word) is no command; commands are \(commandNames.joined(separator: ", "))"

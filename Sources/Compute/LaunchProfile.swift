@@ -1,7 +1,11 @@
-import Compute
+/// A plan that can tell where its time goes.
+public protocol ProfiledPlan: LoadedPlan {
+  /// Times of each launch, collected while set; a device may then run slower.
+  var profile: LaunchProfile? { get set }
+}
 
 /// Where a step's time goes: calls and seconds of each launch, collected while it is set on a
-/// `CPULoadedPlan`.
+/// `ProfiledPlan`.
 public final class LaunchProfile {
   public struct Entry: Sendable, Hashable {
     public var program: ProgramID
@@ -39,13 +43,23 @@ public final class LaunchProfile {
       .sorted { ($1.seconds, $0.name) < ($0.seconds, $1.name) }
   }
 
-  func measure(
+  /// Runs a launch on the host and counts the time until it returns.
+  public func measure(
     _ program: ProgramID, _ launch: Int, _ name: String, productOperations: Double,
     _ body: () throws(DeviceError) -> Void
   ) throws(DeviceError) {
     let start = clock.now
     try body()
-    let duration = (clock.now - start) / .seconds(1)
+    count(
+      program, launch, name, seconds: (clock.now - start) / .seconds(1),
+      productOperations: productOperations)
+  }
+
+  /// Counts one call of a launch, timed by whoever ran it.
+  public func count(
+    _ program: ProgramID, _ launch: Int, _ name: String, seconds: Double,
+    productOperations: Double
+  ) {
     var list = byProgram[program] ?? []
     while list.count <= launch {
       list.append(
@@ -55,8 +69,17 @@ public final class LaunchProfile {
     }
     list[launch].name = name
     list[launch].calls += 1
-    list[launch].seconds += duration
+    list[launch].seconds += seconds
     list[launch].productOperations += productOperations
     byProgram[program] = list
+  }
+}
+
+extension Plan {
+  /// Floating-point operations of the matrix products that a launch covers.
+  public func productOperations(_ launch: Launch, of program: ProgramID, live: Int) -> Double {
+    launch.operations.reduce(0) {
+      $0 + (programs[program]?.operations[$1].productOperations(live) ?? 0)
+    }
   }
 }

@@ -1,5 +1,3 @@
-import Compute
-
 extension Operation {
   /// Floating-point operations (a multiply-add counts two) of the matrix products in a run over
   /// `live` samples, as the plan writes them; 0 for passes that have none. The short attention does
