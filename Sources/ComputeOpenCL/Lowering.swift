@@ -112,6 +112,9 @@ final class Lowering {
     case .reluForward, .reluBackward, .sigmoidForward, .sigmoidBackward, .add,
       .concatenateForward, .concatenateBackward:
       return try elementCommands(operation)
+    case .conv1DForward, .conv1DBackwardInput, .conv1DBackwardKernel, .denseForward,
+      .denseBackwardInput, .denseBackwardKernel:
+      return try productCommands(operation)
     case .maxPoolForward, .maxPoolBackward:
       return try poolCommands(operation)
     case .softmax, .softmaxCrossEntropy, .l2Penalty, .adam:

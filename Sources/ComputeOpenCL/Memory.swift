@@ -82,9 +82,23 @@ struct Arenas {
 /// plan's launches have said how much they need.
 final class SharedScratch {
   let slot = BufferSlot()
-  private(set) var byteCount = 0
+  /// What CLBlast's products work in: it takes a whole buffer, none of which a launch may use
+  /// besides.
+  let library = BufferSlot()
+  private var sharedByteCount = 0
+  private var libraryByteCount = 0
 
-  func reserve(bytes: Int) { byteCount = max(byteCount, bytes) }
+  var byteCount: Int { sharedByteCount + libraryByteCount }
+
+  func reserve(bytes: Int) { sharedByteCount = max(sharedByteCount, bytes) }
+  func reserveForLibrary(bytes: Int) { libraryByteCount = max(libraryByteCount, bytes) }
+
+  /// Makes the buffers.
+  func allocate(context: OpenCLContext) throws(DeviceError) {
+    slot.buffer = try Buffer(byteCount: sharedByteCount, context: context)
+    guard libraryByteCount > 0 else { return }
+    library.buffer = try Buffer(byteCount: libraryByteCount, context: context)
+  }
 }
 
 /// Regions of the shared scratch that one launch uses at the same time.

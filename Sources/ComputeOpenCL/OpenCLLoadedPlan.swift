@@ -46,18 +46,26 @@ public final class OpenCLLoadedPlan: LoadedPlan {
       for item in schedule.items { list.append(try lowering.launch(item)) }
       launches[id] = list
     }
-    scratch.slot.buffer = try Buffer(byteCount: scratch.byteCount, context: device.context)
+    try scratch.allocate(context: device.context)
+    for buffer in arenas.all { try memory.fill(buffer, with: 0) }
     try compileAll()
     for buffer in arenas.all { try memory.fill(buffer, with: 0) }
     try memory.finish()
   }
 
-  /// Runs every kernel once on nothing: some platforms compile at the first enqueue, and whatever
+  /// Runs every kernel once on nothing, and every library's call on zeros at each live size that is
+  /// foreseen: some platforms compile at the first enqueue, CLBlast at the first call, and whatever
   /// can fail is to fail here.
   private func compileAll() throws(DeviceError) {
-    for launch in launches.values.joined() {
-      for case .kernel(let call) in launch.commands {
-        try call.enqueue(on: memory.queue, step: 0, live: 1, empties: true)
+    for (id, list) in launches {
+      let sizes = Set([plan.programs[id]?.capacity ?? 1] + (options.liveBatches[id] ?? []))
+      for command in list.lazy.flatMap(\.commands) {
+        switch command {
+        case .kernel(let call):
+          try call.enqueue(on: memory.queue, step: 0, live: 1, empties: true)
+        case .library(let call):
+          for live in sizes { try call(memory.queue, live) }
+        }
       }
     }
     try memory.finish()

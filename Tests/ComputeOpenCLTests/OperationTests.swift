@@ -12,7 +12,7 @@ import Testing
   static let families = [
     "relu", "sigmoid", "add", "concatenate", "dropout", "gaussian", "max", "softmax",
     "cross-entropy", "adam", "gather",
-    "batch norm", "layer norm", "scale channels", "mean over time",
+    "batch norm", "layer norm", "scale channels", "mean over time", "conv1d", "dense",
   ]
 
   @Test(arguments: cases)

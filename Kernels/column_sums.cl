@@ -1,0 +1,36 @@
+// Sums of the columns of a matrix, in a fixed order.
+
+#include "common.cl"
+
+// Columns of a group of items, and how many items share a column.
+#define ACROSS 32
+#define DOWN 8
+
+// y[j] = Σ_r x[r, j] for x [R, columns] with `stride` elements a row, R = ⌈count / per⌉: in group row
+// g over `span` rows from g·span on, into row g of y. Columns from `split` on go to `rest` instead,
+// from its beginning (one group row alone). Item (j, i) of a group adds every eighth row from the i-th on; then the eight
+// are added in order.
+__kernel __attribute__((reqd_work_group_size(ACROSS, DOWN, 1))) void column_sums(
+    IN(float, x), OUT(float, y), OUT(float, rest), const int count, const int per, const int span,
+    const int stride, const int columns, const int split) {
+  __local float sums[DOWN * ACROSS];
+  const int across = get_local_id(0);
+  const int down = get_local_id(1);
+  const int column = get_group_id(0) * ACROSS + across;
+  const int first = get_group_id(1) * span;
+  const int end = min((count + per - 1) / per, first + span);
+  float sum = 0.0f;
+  if (column < columns) {
+    __global const float* place = AT(x) + column;
+    for (int row = first + down; row < end; row += DOWN) sum += place[(size_t)row * stride];
+  }
+  sums[down * ACROSS + across] = sum;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (down > 0 || column >= columns || first >= end) return;
+  for (int i = 1; i < DOWN; ++i) sum += sums[i * ACROSS + across];
+  if (column < split) {
+    AT(y)[get_group_id(1) * (size_t)split + column] = sum;
+  } else {
+    AT(rest)[column - split] = sum;
+  }
+}

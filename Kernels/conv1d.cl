@@ -1,0 +1,71 @@
+// Convolution along time, stride 1, zeros beyond both ends of a sample; `left` of them are before
+// it, as Keras's `same` or `causal` padding wants:
+//
+//   output[b, t, o] = bias[o] + Σ_{k, c} weights[k, c, o] · input[b, t + k·dilation - left, c]
+//
+// input [B, T, C], weights [K, C, O], output [B, T, O]. Each direction is one product of matrices
+// (product.cl) whose factors are never laid out: rows are the time steps of all live samples in
+// turn, so that tiles run on over the samples' ends and the short sequences after pooling fill them
+// too; taps, dilation and padding are index arithmetic where a tile is fetched. The taps of a tile
+// read the same few rows, which stay in the cache.
+//
+// A build for one direction alone (PART) is what specialised programs are, since directions differ
+// in their tiles.
+
+#include "common.cl"
+#include "product.cl"
+
+#ifndef PART
+#define PART 0
+#endif
+#ifndef TIME
+#define TIME time_
+#define INPUTS inputs_
+#define OUTPUTS outputs_
+#define TAPS taps_
+#define DILATION dilation_
+#define LEFT left_
+#endif
+
+#define SIZES                                                                         \
+  const int rows, const int time_, const int inputs_, const int outputs_, const int taps_, \
+      const int dilation_, const int left_
+
+#if PART == 0 || PART == 1
+// Depth (k, c), columns o; the bias is added on the way out.
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(IN(float, input), IN(float, weights), IN(float, bias),
+                                   OUT(float, output), SIZES) {
+  TILES;
+  rows_product(AT(input), INPUTS, AT(weights), OUTPUTS, false, AT(bias), 1.0f, AT(output), OUTPUTS,
+               rows, OUTPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT, left_tile, right_tile);
+}
+#endif
+
+#if PART == 0 || PART == 2
+// Depth (k, o), columns c: the same with the taps' signs and the weights turned.
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_input(IN(float, output_gradient), IN(float, weights),
+                                          OUT(float, input_gradient), SIZES) {
+  TILES;
+  rows_product(AT(output_gradient), OUTPUTS, AT(weights), OUTPUTS, true, 0, 1.0f,
+               AT(input_gradient), INPUTS, rows, INPUTS, TIME, TAPS, OUTPUTS, -DILATION, LEFT,
+               left_tile, right_tile);
+}
+#endif
+
+#if PART == 0 || PART == 3
+// Rows (k, c), columns o, depth all time steps of the batch. It is cut into `span` steps a group of
+// the third dimension; each leaves its sums at `part` elements beyond those of the group before,
+// and column_sums.cl adds them in order. A launch of one such group leaves the result itself.
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_weights(IN(float, input), IN(float, output_gradient),
+                                            OUT(float, weights_gradient),
+                                            OUT(float, bias_gradient), const int span,
+                                            const int part, SIZES) {
+  TILES;
+  const int first = get_group_id(2) * span;
+  const size_t place = get_group_id(2) * (size_t)part;
+  columns_product(AT(input), INPUTS, AT(output_gradient), OUTPUTS, 1.0f,
+                  AT(weights_gradient) + place, OUTPUTS, AT(bias_gradient) + place, first,
+                  min(rows, first + span), OUTPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT, left_tile,
+                  right_tile);
+}
+#endif

@@ -1,0 +1,302 @@
+// Products of matrices over tiles in local memory: what convolutions, dense layers and projections
+// share. Not a file of kernels: the files that include it declare them.
+//
+// A work-group makes a tile of TILE_ROWS × TILE_COLUMNS of the result, each item ITEM_ROWS rows of
+// four neighbouring columns in registers. It goes through the depth in steps of TILE_DEPTH: both
+// factors' parts of a step lie in local memory, depth first, so that an item reads its rows of the
+// left and its columns of the right tile as float4 (eight floats of local memory for 16 products,
+// twelve for 32 with eight rows an item). The parts of the next step are fetched into registers
+// while the current ones are multiplied, which hides the latency of global memory.
+// Factors that lie depth-last in memory are turned while they are put into local memory; the pitch
+// of four floats more than the tile keeps float4 aligned and the turned stores from meeting in one
+// bank more than twice.
+//
+// Global memory is read in quads: four neighbouring elements by one item, 16 bytes at once where
+// VECTORS says that every row begins at a multiple of four elements and every width is one.
+// Beyond the edges of the matrices zeros are multiplied: nothing is read there.
+//
+// The sums are in ascending order of the depth: the same bits each time.
+
+#ifndef TILE_ROWS
+#define TILE_ROWS 64
+#define TILE_COLUMNS 32
+#define ITEM_ROWS 4
+#endif
+#ifndef VECTORS
+#define VECTORS 0
+#endif
+#define TILE_DEPTH 16
+
+#define ITEMS_ACROSS (TILE_COLUMNS / 4)
+#define ITEMS (ITEMS_ACROSS * (TILE_ROWS / ITEM_ROWS))
+#define LEFT_PITCH (TILE_ROWS + 4)
+#define RIGHT_PITCH (TILE_COLUMNS + 4)
+#define LEFT_QUADS (TILE_ROWS * TILE_DEPTH / 4 / ITEMS)
+#define RIGHT_QUADS (TILE_COLUMNS * TILE_DEPTH / 4 / ITEMS)
+
+// Declared in the kernel, where OpenCL C wants local memory to be.
+#define TILES                                           \
+  __local float4 left_tile[TILE_DEPTH * LEFT_PITCH / 4]; \
+  __local float4 right_tile[TILE_DEPTH * RIGHT_PITCH / 4]
+
+// A time that no shift brings into a sequence.
+#define NO_TIME (-(1 << 30))
+
+// Four elements from p; those from `count` on are zero.
+static inline float4 quad(__global const float* p, int count) {
+  float4 v = 0.0f;
+  if (count <= 0) return v;
+#if VECTORS
+  v = *(__global const float4*)p;
+#else
+  v.x = p[0];
+  if (count > 1) v.y = p[1];
+  if (count > 2) v.z = p[2];
+  if (count > 3) v.w = p[3];
+#endif
+  return v;
+}
+
+static inline void store_quad(__global float* p, float4 v, int count) {
+#if VECTORS
+  if (count > 0) *(__global float4*)p = v;
+#else
+  if (count > 0) p[0] = v.x;
+  if (count > 1) p[1] = v.y;
+  if (count > 2) p[2] = v.z;
+  if (count > 3) p[3] = v.w;
+#endif
+}
+
+// One element of a sequence `[T, depth]` seen through taps: that of tap k / depth, channel
+// k % depth, where `row` is the address of time t.
+static inline float seen(__global const float* row, int stride, int t, int k, int time, int taps,
+                         int depth, int step, int origin) {
+  const int tap = taps == 1 ? 0 : k / depth;
+  const int shift = tap * step + origin;
+  const bool inside = k < taps * depth && (uint)(t + shift) < (uint)time;
+  return inside ? row[shift * stride + k - tap * depth] : 0.0f;
+}
+
+// Elements k … k + 3.
+static inline float4 seen_quad(__global const float* row, int stride, int t, int k, int time,
+                               int taps, int depth, int step, int origin) {
+#if VECTORS
+  const int tap = taps == 1 ? 0 : k / depth;
+  const int shift = tap * step + origin;
+  const bool inside = k < taps * depth && (uint)(t + shift) < (uint)time;
+  return quad(row + shift * stride + k - tap * depth, inside ? 4 : 0);
+#else
+  return (float4)(seen(row, stride, t, k, time, taps, depth, step, origin),
+                  seen(row, stride, t, k + 1, time, taps, depth, step, origin),
+                  seen(row, stride, t, k + 2, time, taps, depth, step, origin),
+                  seen(row, stride, t, k + 3, time, taps, depth, step, origin));
+#endif
+}
+
+// Four elements of neighbouring depths k … k + 3 into a tile that is depth first.
+static inline void put_turned(__local float4* tile, int pitch, int k, int place, float4 v) {
+  __local float* p = (__local float*)tile + k * pitch + place;
+  p[0] = v.x;
+  p[pitch] = v.y;
+  p[2 * pitch] = v.z;
+  p[3 * pitch] = v.w;
+}
+
+static inline void multiply_tiles(__local const float4* left_tile,
+                                  __local const float4* right_tile, float4* sums) {
+  const int down = get_local_id(0) / ITEMS_ACROSS;
+  const int across = get_local_id(0) % ITEMS_ACROSS;
+#pragma unroll
+  for (int k = 0; k < TILE_DEPTH; ++k) {
+    const float4 b = right_tile[k * (RIGHT_PITCH / 4) + across];
+#pragma unroll
+    for (int i = 0; i < ITEM_ROWS / 4; ++i) {
+      const float4 a = left_tile[k * (LEFT_PITCH / 4) + down * (ITEM_ROWS / 4) + i];
+      sums[4 * i] += a.x * b;
+      sums[4 * i + 1] += a.y * b;
+      sums[4 * i + 2] += a.z * b;
+      sums[4 * i + 3] += a.w * b;
+    }
+  }
+}
+
+// A factor whose rows lie depth-last: each item fetches quads of depths of rows `place` of the
+// tile. Row r of tap j is r + j·step + origin, see `seen`.
+static inline void fetch_turned(float4* quads, const int count, __global const float* const* rows,
+                                const int* times, int at, int stride, int time, int taps,
+                                int depth, int step, int origin) {
+#pragma unroll
+  for (int i = 0; i < count; ++i) {
+    const int k = at + (get_local_id(0) + i * ITEMS) % (TILE_DEPTH / 4) * 4;
+    quads[i] = seen_quad(rows[i], stride, times[i], k, time, taps, depth, step, origin);
+  }
+}
+
+static inline void put_all_turned(__local float4* tile, const int pitch, const float4* quads,
+                                  const int count) {
+#pragma unroll
+  for (int i = 0; i < count; ++i) {
+    const int place = get_local_id(0) + i * ITEMS;
+    put_turned(tile, pitch, place % (TILE_DEPTH / 4) * 4, place / (TILE_DEPTH / 4), quads[i]);
+  }
+}
+
+// The right factor where it lies columns-last: rows `at` … of those below `end`.
+static inline void fetch_right(float4* quads, __global const float* b, int at, int end, int stride,
+                               int first_column, int columns) {
+#pragma unroll
+  for (int i = 0; i < RIGHT_QUADS; ++i) {
+    const int place = get_local_id(0) + i * ITEMS;
+    const int k = at + place / ITEMS_ACROSS;
+    const int column = first_column + place % ITEMS_ACROSS * 4;
+    quads[i] = quad(b + (size_t)k * stride + column, k < end ? columns - column : 0);
+  }
+}
+
+static inline void put_right(__local float4* tile, const float4* quads) {
+#pragma unroll
+  for (int i = 0; i < RIGHT_QUADS; ++i) {
+    const int place = get_local_id(0) + i * ITEMS;
+    tile[place / ITEMS_ACROSS * (RIGHT_PITCH / 4) + place % ITEMS_ACROSS] = quads[i];
+  }
+}
+
+// c[r, n] = bias[n] + scale · Σ_{tap, d} a[r + tap·step + origin, d] · b(tap, d, n) for r < rows,
+// n < columns. The rows of a are sequences of `time` rows each: those outside of r's own sequence
+// count as zeros. b(tap, d, n) = b[tap·depth + d, n], or, turned, b[tap·columns + n, d]. A plain
+// product has one tap, step and origin 0. All matrices are row-major with a stride a row.
+// Work-group (x, y) makes tile row x and tile column y; bias may be 0.
+static inline void rows_product(
+    __global const float* a, const int a_stride, __global const float* b, const int b_stride,
+    const bool turned, __global const float* bias, const float scale, __global float* c,
+    const int c_stride, const int rows, const int columns, const int time, const int taps,
+    const int depth, const int step, const int origin, __local float4* left_tile,
+    __local float4* right_tile) {
+  const int item = get_local_id(0);
+  const int first_row = get_group_id(0) * TILE_ROWS;
+  const int first_column = get_group_id(1) * TILE_COLUMNS;
+  const int total = taps * depth;
+
+  __global const float* left_rows[LEFT_QUADS];
+  int left_times[LEFT_QUADS];
+#pragma unroll
+  for (int i = 0; i < LEFT_QUADS; ++i) {
+    const int row = first_row + (item + i * ITEMS) / (TILE_DEPTH / 4);
+    left_rows[i] = a + (size_t)row * a_stride;
+    left_times[i] = row < rows ? (int)((uint)row % (uint)time) : NO_TIME;
+  }
+  __global const float* right_rows[RIGHT_QUADS];
+  int right_times[RIGHT_QUADS];
+#pragma unroll
+  for (int i = 0; i < RIGHT_QUADS; ++i) {
+    const int column = first_column + (item + i * ITEMS) / (TILE_DEPTH / 4);
+    right_rows[i] = b + (size_t)column * b_stride;
+    right_times[i] = column < columns ? 0 : NO_TIME;
+  }
+
+  float4 sums[ITEM_ROWS];
+#pragma unroll
+  for (int i = 0; i < ITEM_ROWS; ++i) sums[i] = 0.0f;
+  float4 left[LEFT_QUADS];
+  float4 right[RIGHT_QUADS];
+  for (int at = -TILE_DEPTH; at < total; at += TILE_DEPTH) {
+    const int next = at + TILE_DEPTH;
+    fetch_turned(left, LEFT_QUADS, left_rows, left_times, next, a_stride, time, taps, depth, step,
+                 origin);
+    if (turned) {
+      fetch_turned(right, RIGHT_QUADS, right_rows, right_times, next, b_stride, taps * columns,
+                   taps, depth, columns, 0);
+    } else {
+      fetch_right(right, b, next, total, b_stride, first_column, columns);
+    }
+    if (at >= 0) multiply_tiles(left_tile, right_tile, sums);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    put_all_turned(left_tile, LEFT_PITCH, left, LEFT_QUADS);
+    if (turned) {
+      put_all_turned(right_tile, RIGHT_PITCH, right, RIGHT_QUADS);
+    } else {
+      put_right(right_tile, right);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+  const int column = first_column + item % ITEMS_ACROSS * 4;
+  const float4 added = bias ? quad(bias + column, columns - column) : (float4)(0.0f);
+#pragma unroll
+  for (int i = 0; i < ITEM_ROWS; ++i) {
+    const int row = first_row + item / ITEMS_ACROSS * ITEM_ROWS + i;
+    if (row < rows) {
+      store_quad(c + (size_t)row * c_stride + column, added + scale * sums[i], columns - column);
+    }
+  }
+}
+
+// c[m, n] = scale · Σ_r a[r + tap·step + origin, d] · b[r, n] for m = tap·depth + d < taps·depth,
+// n < columns, over the rows first … end - 1; a's rows are sequences of `time` as in rows_product.
+// Work-group (x, y) makes tile row x and tile column y. Those of tile row 0 also leave
+// column_sums[n] = Σ_r b[r, n], unless it is 0: each tile row of b that is in local memory is added
+// by one row of items, and their sums are added in order at the end.
+static inline void columns_product(
+    __global const float* a, const int a_stride, __global const float* b, const int b_stride,
+    const float scale, __global float* c, const int c_stride, __global float* column_sums,
+    const int first, const int end, const int columns, const int time, const int taps,
+    const int depth, const int step, const int origin, __local float4* left_tile,
+    __local float4* right_tile) {
+  const int item = get_local_id(0);
+  const int down = item / ITEMS_ACROSS;
+  const int across = item % ITEMS_ACROSS;
+  const int first_row = get_group_id(0) * TILE_ROWS;
+  const int first_column = get_group_id(1) * TILE_COLUMNS;
+
+  // The quad of rows of c, which are channels of a seen through taps, that this item fetches.
+  const int place = first_row + item % (TILE_ROWS / 4) * 4;
+
+  float4 sums[ITEM_ROWS];
+#pragma unroll
+  for (int i = 0; i < ITEM_ROWS; ++i) sums[i] = 0.0f;
+  float4 added = 0.0f;
+  float4 left[LEFT_QUADS];
+  float4 right[RIGHT_QUADS];
+  for (int at = first - TILE_DEPTH; at < end; at += TILE_DEPTH) {
+    const int next = at + TILE_DEPTH;
+#pragma unroll
+    for (int i = 0; i < LEFT_QUADS; ++i) {
+      const int row = next + (item + i * ITEMS) / (TILE_ROWS / 4);
+      left[i] = seen_quad(a + (size_t)row * a_stride, a_stride,
+                          row < end ? (int)((uint)row % (uint)time) : NO_TIME, place, time, taps,
+                          depth, step, origin);
+    }
+    fetch_right(right, b, next, end, b_stride, first_column, columns);
+    if (at >= first) {
+      multiply_tiles(left_tile, right_tile, sums);
+      for (int k = down; k < TILE_DEPTH; k += ITEMS / ITEMS_ACROSS) {
+        added += right_tile[k * (RIGHT_PITCH / 4) + across];
+      }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll
+    for (int i = 0; i < LEFT_QUADS; ++i) {
+      const int k = (item + i * ITEMS) / (TILE_ROWS / 4);
+      left_tile[k * (LEFT_PITCH / 4) + item % (TILE_ROWS / 4)] = left[i];
+    }
+    put_right(right_tile, right);
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+  const int column = first_column + across * 4;
+#pragma unroll
+  for (int i = 0; i < ITEM_ROWS; ++i) {
+    const int row = first_row + down * ITEM_ROWS + i;
+    if (first < end && row < taps * depth) {
+      store_quad(c + (size_t)row * c_stride + column, scale * sums[i], columns - column);
+    }
+  }
+
+  left_tile[item] = added;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (down == 0 && first_row == 0 && first < end && column_sums) {
+    for (int i = 1; i < ITEMS / ITEMS_ACROSS; ++i) added += left_tile[i * ITEMS_ACROSS + across];
+    store_quad(column_sums + column, added, columns - column);
+  }
+}

@@ -1,0 +1,124 @@
+import Compute
+
+/// Kernels of `conv1d.cl` and `dense.cl` by their numbers there.
+enum ProductPart: Int {
+  case forward = 1
+  case backwardInput = 2
+  case backwardKernel = 3
+}
+
+extension Lowering {
+  func productCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
+    switch operation {
+    case .conv1DForward(let shape, let input, let kernel, let bias, let output):
+      return try conv1DForward(shape, input: input, kernel: kernel, bias: bias, output: output)
+    case .conv1DBackwardInput(let shape, let dOutput, let kernel, let dInput):
+      return try conv1DBackwardInput(
+        shape, outputGradient: dOutput, kernel: kernel, inputGradient: dInput)
+    case .conv1DBackwardKernel(let shape, let input, let dOutput, let dKernel, let dBias):
+      return try conv1DBackwardKernel(
+        shape, input: input, outputGradient: dOutput, kernelGradient: dKernel,
+        biasGradient: dBias)
+    case .denseForward(let shape, let input, let kernel, let bias, let output):
+      return try denseForward(shape, input: input, kernel: kernel, bias: bias, output: output)
+    case .denseBackwardInput(let shape, let dOutput, let kernel, let dInput):
+      return try denseBackwardInput(
+        shape, outputGradient: dOutput, kernel: kernel, inputGradient: dInput)
+    case .denseBackwardKernel(let shape, let input, let dOutput, let dKernel, let dBias):
+      return try denseBackwardKernel(
+        shape, input: input, outputGradient: dOutput, kernelGradient: dKernel,
+        biasGradient: dBias)
+    default:
+      throw unsupported(operation)
+    }
+  }
+
+  func conv1DForward(
+    _ shape: Conv1DShape, input: TensorID, kernel weights: TensorID, bias: TensorID,
+    output: TensorID
+  ) throws(DeviceError) -> [Command] {
+    [
+      try convolution(
+        "conv1d_forward", .forward, shape,
+        [try tensor(input), try tensor(weights), try tensor(bias), try tensor(output)],
+        columns: shape.outputChannels)
+    ]
+  }
+
+  func conv1DBackwardInput(
+    _ shape: Conv1DShape, outputGradient: TensorID, kernel weights: TensorID,
+    inputGradient: TensorID
+  ) throws(DeviceError) -> [Command] {
+    [
+      try convolution(
+        "conv1d_backward_input", .backwardInput, shape,
+        [try tensor(outputGradient), try tensor(weights), try tensor(inputGradient)],
+        columns: shape.inputChannels)
+    ]
+  }
+
+  /// Rows are the live batch's time steps.
+  private func convolution(
+    _ name: String, _ part: ProductPart, _ shape: Conv1DShape, _ arguments: [KernelArgument],
+    columns: Int
+  ) throws(DeviceError) -> Command {
+    let tile = productTile(rows: program.capacity * shape.time, columns: columns)
+    return try kernel(
+      "conv1d", name, defines: defines(shape, part, tile), arguments + sizes(shape),
+      local: [tile.items, 1],
+      groups: { [tile.rowCount($0 * shape.time), tile.columnCount(columns)] })
+  }
+
+  /// Parts of the sums over the time steps into the scratch, and then their sums; a batch that is
+  /// not worth cutting at once into the gradients.
+  func conv1DBackwardKernel(
+    _ shape: Conv1DShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
+    biasGradient: TensorID
+  ) throws(DeviceError) -> [Command] {
+    let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
+    let depth = program.capacity * shape.time
+    let tile = productTile(rows: rows, columns: columns, splitsDepth: true)
+    let span = tile.span(rows: rows, columns: columns, depth: depth)
+    let parts = SplitSums(
+      gradient: try tensor(kernelGradient), sums: try tensor(biasGradient), rows: rows,
+      columns: columns, parts: (depth + span - 1) / span, scratch: ScratchRegions(scratch))
+    let product = try kernel(
+      "conv1d", "conv1d_backward_weights", defines: defines(shape, .backwardKernel, tile),
+      [
+        try tensor(input), try tensor(outputGradient), parts.gradient, parts.sums, .int(span),
+        .int(parts.size),
+      ] + sizes(shape), local: [tile.items, 1, 1],
+      groups: {
+        [
+          tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
+        ]
+      })
+    guard parts.isSplit else { return [product] }
+    return [
+      product,
+      try addParts(
+        parts, into: try tensor(kernelGradient), sums: try tensor(biasGradient),
+        count: .liveTimes(shape.time), span: span),
+    ]
+  }
+
+  private func sizes(_ shape: Conv1DShape) -> [KernelArgument] {
+    [
+      .liveTimes(shape.time), .int(shape.time), .int(shape.inputChannels),
+      .int(shape.outputChannels), .int(shape.taps), .int(shape.dilation),
+      .int(shape.leftPadding),
+    ]
+  }
+
+  private func defines(
+    _ shape: Conv1DShape, _ part: ProductPart, _ tile: ProductTile
+  ) -> [String: Int] {
+    // Tensors begin at multiples of 128 bytes.
+    let vectors = shape.inputChannels % 4 == 0 && shape.outputChannels % 4 == 0
+    let sizes = [
+      "TIME": shape.time, "INPUTS": shape.inputChannels, "OUTPUTS": shape.outputChannels,
+      "TAPS": shape.taps, "DILATION": shape.dilation, "LEFT": shape.leftPadding,
+    ]
+    return sizes.merging(tile.defines(part: part.rawValue, vectors: vectors)) { $1 }
+  }
+}

@@ -1,0 +1,329 @@
+import Compute
+
+/// Matrices of floats on the device, row-major: one, or one a sample and head.
+struct Matrix {
+  /// Where the first begins: a tensor or a region of the scratch.
+  var memory: KernelArgument
+  /// Elements from a row to the next.
+  var stride: Int
+  /// Elements from a sample's matrices to the next sample's, and from a head's to the next.
+  var sampleStride = 0
+  var headStride = 0
+
+  /// The matrices that begin `elements` later, e.g. at a column.
+  func advanced(by elements: Int) -> Matrix {
+    var result = self
+    switch memory {
+    case .tensor(let buffer, let offset): result.memory = .tensor(buffer, offset: offset + elements)
+    case .region(let slot, let offset): result.memory = .region(slot, offset: offset + elements)
+    default: preconditionFailure("a matrix is a tensor or a region")
+    }
+    return result
+  }
+
+  /// Whether every row begins at a multiple of four elements.
+  var isAligned: Bool {
+    let offset =
+      switch memory {
+      case .tensor(_, let offset), .region(_, let offset): offset
+      default: 1
+      }
+    return [offset, stride, sampleStride, headStride].allSatisfy { $0 % 4 == 0 }
+  }
+
+  var arguments: [KernelArgument] {
+    [memory, .int(stride), .int(sampleStride), .int(headStride)]
+  }
+}
+
+/// A size that is fixed, or so many times the live samples.
+enum Extent {
+  case fixed(Int)
+  case live(times: Int)
+
+  func value(live: Int) -> Int {
+    switch self {
+    case .fixed(let value): value
+    case .live(let factor): live * factor
+    }
+  }
+
+  var argument: KernelArgument {
+    switch self {
+    case .fixed(let value): .int(value)
+    case .live(let factor): .liveTimes(factor)
+    }
+  }
+}
+
+/// `c = scale · a·b` with one of the factors turned or none, for one matrix each or for one a live
+/// sample and head.
+struct MatrixProduct {
+  enum Form {
+    /// c[r, n] = Σ_k a[r, k] · b[k, n]
+    case plain
+    /// c[r, n] = Σ_k a[r, k] · b[n, k]
+    case rightTurned
+    /// c[r, n] = Σ_k a[k, r] · b[k, n]
+    case leftTurned
+  }
+
+  var form: Form
+  /// Of c; fixed where the left factor is turned.
+  var rows: Extent
+  var columns: Int
+  /// Extent of k; fixed unless the left factor is turned.
+  var depth: Extent
+  var a: Matrix
+  var b: Matrix
+  var c: Matrix
+  var scale: Float = 1
+  /// Added to each row of c, `[columns]`; not where the left factor is turned.
+  var bias: KernelArgument?
+  /// Written where the left factor is turned: Σ_k b[k, n], `[columns]`.
+  var columnSums: KernelArgument?
+  /// One product a live sample (all sizes are fixed then), or one in all.
+  var isPerSample = false
+  /// Products a sample.
+  var heads = 1
+
+  var isBatched: Bool { isPerSample || heads > 1 }
+
+  func copies(live: Int) -> Int { heads * (isPerSample ? live : 1) }
+}
+
+extension Lowering {
+  /// Commands of a product, by CLBlast where the device's options say so, else by our kernels.
+  ///
+  /// - Parameters:
+  ///   - regions: of the scratch that the launch uses besides; the parts of sums come after them.
+  ///   - library: whether CLBlast makes the product; by default what the device's options say. Of
+  ///     products a sample or head, only our kernels'.
+  func product(
+    _ product: MatrixProduct, regions: ScratchRegions? = nil, library: Bool? = nil
+  ) throws(DeviceError) -> [Command] {
+    let scratch = regions ?? ScratchRegions(scratch)
+    if library ?? (device.options.usesCLBlast && !product.isBatched) {
+      return try libraryProduct(product, regions: scratch)
+    }
+    return product.form == .leftTurned
+      ? try ownColumnsProduct(product, regions: scratch) : [try ownRowsProduct(product)]
+  }
+
+  func denseForward(
+    _ shape: DenseShape, input: TensorID, kernel weights: TensorID, bias: TensorID,
+    output: TensorID
+  ) throws(DeviceError) -> [Command] {
+    try product(
+      MatrixProduct(
+        form: .plain, rows: .live(times: shape.rowsPerSample), columns: shape.outputs,
+        depth: .fixed(shape.inputs), a: Matrix(memory: try tensor(input), stride: shape.inputs),
+        b: Matrix(memory: try tensor(weights), stride: shape.outputs),
+        c: Matrix(memory: try tensor(output), stride: shape.outputs), bias: try tensor(bias)))
+  }
+
+  func denseBackwardInput(
+    _ shape: DenseShape, outputGradient: TensorID, kernel weights: TensorID,
+    inputGradient: TensorID
+  ) throws(DeviceError) -> [Command] {
+    try product(
+      MatrixProduct(
+        form: .rightTurned, rows: .live(times: shape.rowsPerSample), columns: shape.inputs,
+        depth: .fixed(shape.outputs),
+        a: Matrix(memory: try tensor(outputGradient), stride: shape.outputs),
+        b: Matrix(memory: try tensor(weights), stride: shape.outputs),
+        c: Matrix(memory: try tensor(inputGradient), stride: shape.inputs)))
+  }
+
+  func denseBackwardKernel(
+    _ shape: DenseShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
+    biasGradient: TensorID
+  ) throws(DeviceError) -> [Command] {
+    try product(
+      MatrixProduct(
+        form: .leftTurned, rows: .fixed(shape.inputs), columns: shape.outputs,
+        depth: .live(times: shape.rowsPerSample),
+        a: Matrix(memory: try tensor(input), stride: shape.inputs),
+        b: Matrix(memory: try tensor(outputGradient), stride: shape.outputs),
+        c: Matrix(memory: try tensor(kernelGradient), stride: shape.outputs),
+        columnSums: try tensor(biasGradient)))
+  }
+
+  // MARK: Own kernels
+
+  /// The best tile for a specialized build, the generic build's own otherwise.
+  func productTile(
+    rows: Int, columns: Int, copies: Int = 1, splitsDepth: Bool = false
+  ) -> ProductTile {
+    guard device.options.specializes else { return .generic }
+    return .best(
+      rows: rows, columns: columns, copies: copies, splitsDepth: splitsDepth,
+      limit: device.description.maximumWorkGroup)
+  }
+
+  private func sizes(_ product: MatrixProduct) -> [KernelArgument] {
+    [
+      .float(product.scale), product.rows.argument, .int(product.columns), product.depth.argument,
+      product.isPerSample ? .live : .int(1), .int(product.heads),
+    ]
+  }
+
+  private func ownRowsProduct(_ product: MatrixProduct) throws(DeviceError) -> Command {
+    let turned = product.form == .rightTurned
+    let rows = product.rows.value(live: program.capacity)
+    let tile = productTile(
+      rows: rows, columns: product.columns, copies: product.copies(live: program.capacity))
+    let vectors =
+      [product.columns, product.depth.value(live: program.capacity)].allSatisfy { $0 % 4 == 0 }
+      && product.a.isAligned && product.b.isAligned && product.c.isAligned
+      && (product.bias.map { Matrix(memory: $0, stride: 0).isAligned } ?? true)
+    let part = turned ? ProductPart.backwardInput : .forward
+    return try kernel(
+      "dense", turned ? "matrix_product_turned" : "matrix_product",
+      defines: tile.defines(part: part.rawValue, vectors: vectors),
+      product.a.arguments + product.b.arguments
+        + [product.bias ?? product.c.memory, .int(product.bias == nil ? 0 : 1)]
+        + product.c.arguments + sizes(product), local: [tile.items, 1, 1],
+      groups: {
+        [
+          tile.rowCount(product.rows.value(live: $0)), tile.columnCount(product.columns),
+          product.copies(live: $0),
+        ]
+      })
+  }
+
+  /// One product alone may have its depth cut, each part's sums in the scratch.
+  private func ownColumnsProduct(
+    _ product: MatrixProduct, regions: ScratchRegions
+  ) throws(DeviceError) -> [Command] {
+    let rows = product.rows.value(live: program.capacity)
+    let depth = product.depth.value(live: program.capacity)
+    let tile = productTile(
+      rows: rows, columns: product.columns, copies: product.copies(live: program.capacity),
+      splitsDepth: !product.isBatched)
+    // Parts lie without gaps; a result that has them is made at once.
+    let splits = !product.isBatched && product.c.stride == product.columns
+    let span =
+      splits
+      ? tile.span(rows: rows, columns: product.columns, depth: depth)
+      : max(depth, ProductTile.depth)
+    let parts = SplitSums(
+      gradient: product.c.memory, sums: product.columnSums ?? product.c.memory, rows: rows,
+      columns: product.columns, parts: (depth + span - 1) / span, scratch: regions)
+    var c = product.c
+    c.memory = parts.gradient
+    let vectors =
+      [rows, product.columns].allSatisfy { $0 % 4 == 0 } && product.a.isAligned
+      && product.b.isAligned && c.isAligned && Matrix(memory: parts.sums, stride: 0).isAligned
+    let command = try kernel(
+      "dense", "matrix_columns_product",
+      defines: tile.defines(part: ProductPart.backwardKernel.rawValue, vectors: vectors),
+      product.a.arguments + product.b.arguments
+        + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments + sizes(product)
+        + [.int(span), .int(parts.size)], local: [tile.items, 1, 1],
+      groups: {
+        let live = product.depth.value(live: $0)
+        return [
+          tile.rowCount(rows), tile.columnCount(product.columns),
+          splits ? (live + span - 1) / span : product.copies(live: $0),
+        ]
+      })
+    guard parts.isSplit else { return [command] }
+    return [
+      command,
+      try addParts(
+        parts, into: product.c.memory, sums: product.columnSums, count: product.depth.argument,
+        span: span),
+    ]
+  }
+
+  // MARK: Sums
+
+  /// Adds the parts in their order.
+  ///
+  /// - Parameter count: of the depth that was cut into spans.
+  func addParts(
+    _ parts: SplitSums, into gradient: KernelArgument, sums: KernelArgument?,
+    count: KernelArgument, span: Int
+  ) throws(DeviceError) -> Command {
+    let split = parts.rows * parts.columns
+    let columns = sums == nil ? split : parts.size
+    return try kernel(
+      "column_sums", "column_sums",
+      [
+        parts.gradient, gradient, sums ?? gradient, count, .int(span), .int(parts.count),
+        .int(parts.size), .int(columns), .int(split),
+      ], local: [ColumnSums.across, ColumnSums.down],
+      groups: { _ in [(columns + ColumnSums.across - 1) / ColumnSums.across, 1] })
+  }
+
+  /// Sums of the columns of one matrix, `[rows, columns]`, into `[columns]`; in two steps where the
+  /// columns are long.
+  func columnSums(
+    of matrix: Matrix, rows: Extent, columns: Int, into sums: KernelArgument,
+    regions: ScratchRegions? = nil
+  ) throws(DeviceError) -> [Command] {
+    let most = rows.value(live: program.capacity)
+    let across = (columns + ColumnSums.across - 1) / ColumnSums.across
+    func step(
+      _ input: Matrix, _ output: KernelArgument, _ per: Int, _ span: Int
+    ) throws(DeviceError) -> Command {
+      try kernel(
+        "column_sums", "column_sums",
+        [
+          input.memory, output, output, rows.argument, .int(per), .int(span),
+          .int(input.stride), .int(columns), .int(columns),
+        ], local: [ColumnSums.across, ColumnSums.down],
+        groups: { live in
+          let count = (rows.value(live: live) + per - 1) / per
+          return [across, (count + span - 1) / span]
+        })
+    }
+    let span = ColumnSums.span
+    guard most > 2 * span else { return [try step(matrix, sums, 1, most)] }
+    var regions = regions ?? ScratchRegions(scratch)
+    let parts = (most + span - 1) / span
+    let region = regions.floats(parts * columns)
+    let partial = Matrix(memory: region, stride: columns)
+    return [try step(matrix, region, 1, span), try step(partial, sums, span, parts)]
+  }
+}
+
+/// Sizes of `column_sums.cl`.
+enum ColumnSums {
+  static let across = 32
+  static let down = 8
+  /// Rows of a group where there are many.
+  static let span = 256
+}
+
+/// Where the parts of a product whose depth is cut leave their sums: beside one another in the
+/// scratch, the column sums of each after its product, or at once in the result where it is not cut.
+struct SplitSums {
+  let gradient: KernelArgument
+  let sums: KernelArgument
+  let rows: Int
+  let columns: Int
+  let count: Int
+
+  var isSplit: Bool { count > 1 }
+  /// Elements of a part.
+  var size: Int { (rows + 1) * columns }
+
+  init(
+    gradient: KernelArgument, sums: KernelArgument, rows: Int, columns: Int, parts: Int,
+    scratch: ScratchRegions
+  ) {
+    self.rows = rows
+    self.columns = columns
+    count = parts
+    guard parts > 1 else {
+      (self.gradient, self.sums) = (gradient, sums)
+      return
+    }
+    var regions = scratch
+    let part = Matrix(memory: regions.floats(parts * (rows + 1) * columns), stride: columns)
+    self.gradient = part.memory
+    self.sums = part.advanced(by: rows * columns).memory
+  }
+}

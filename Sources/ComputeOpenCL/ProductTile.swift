@@ -1,0 +1,67 @@
+/// How `Kernels/product.cl` cuts a product: tile of the result that a work-group makes, and rows of
+/// it that an item makes, of four columns each.
+struct ProductTile: Hashable {
+  var rows: Int
+  var columns: Int
+  var itemRows: Int
+
+  /// Steps of the depth that lie in local memory at a time.
+  static let depth = 16
+  /// What builds have that are not for one shape: the defaults in `product.cl`.
+  static let generic = ProductTile(rows: 64, columns: 32, itemRows: 4)
+
+  /// Work items of a group.
+  var items: Int { rows / itemRows * columns / 4 }
+
+  /// Largest first, each with the share of a device's products that it can keep busy while there
+  /// are groups enough: the fewer rows and columns, the more often global and local memory are read.
+  private static let choices: [(tile: ProductTile, share: Double)] = [
+    (ProductTile(rows: 128, columns: 64, itemRows: 8), 1),
+    (ProductTile(rows: 64, columns: 64, itemRows: 4), 0.85),
+    (ProductTile(rows: 64, columns: 32, itemRows: 4), 0.75),
+    (ProductTile(rows: 32, columns: 32, itemRows: 4), 0.65),
+  ]
+
+  /// Groups that fill a large GPU twice.
+  static let wantedGroups = 264
+
+  /// The tile that wastes least: by its share, by what of it lies beyond the edges, and by how many
+  /// groups there are.
+  ///
+  /// - Parameters:
+  ///   - copies: products of this size in one launch.
+  ///   - splitsDepth: the depth can be cut to have more groups.
+  ///   - limit: most work items a group.
+  static func best(
+    rows: Int, columns: Int, copies: Int = 1, splitsDepth: Bool = false, limit: Int
+  ) -> ProductTile {
+    func cost(_ tile: ProductTile, _ share: Double) -> Double {
+      let groups = tile.count(rows: rows, columns: columns) * copies
+      let waiting = splitsDepth ? 1 : max(1, Double(wantedGroups) / Double(groups))
+      return Double(groups * tile.rows * tile.columns) * waiting / share
+    }
+    let possible = choices.filter { $0.tile.items <= limit }
+    return possible.min { cost($0.tile, $0.share) < cost($1.tile, $1.share) }?.tile ?? generic
+  }
+
+  func rowCount(_ rows: Int) -> Int { (rows + self.rows - 1) / self.rows }
+  func columnCount(_ columns: Int) -> Int { (columns + self.columns - 1) / self.columns }
+  func count(rows: Int, columns: Int) -> Int { rowCount(rows) * columnCount(columns) }
+
+  /// Steps of the depth a group takes where it is cut so that there are groups enough, a multiple
+  /// of the tile's depth.
+  func span(rows: Int, columns: Int, depth: Int) -> Int {
+    let parts = max(1, 2 * Self.wantedGroups / count(rows: rows, columns: columns))
+    let steps = (depth + parts - 1) / parts
+    return (steps + Self.depth - 1) / Self.depth * Self.depth
+  }
+
+  /// - Parameter vectors: every row of every matrix begins at a multiple of four elements, and all
+  ///   widths are multiples of four.
+  func defines(part: Int, vectors: Bool) -> [String: Int] {
+    [
+      "TILE_ROWS": rows, "TILE_COLUMNS": columns, "ITEM_ROWS": itemRows, "PART": part,
+      "VECTORS": vectors ? 1 : 0,
+    ]
+  }
+}
