@@ -33,8 +33,8 @@
 
 #if PART == 0 || PART == 1
 // Depth (k, c), columns o; the bias is added on the way out.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(IN(float, input), IN(float, weights), IN(float, bias),
-                                   OUT(float, output), SIZES) {
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(
+    IN(float, input), IN(float, weights), IN(float, bias), OUT(float, output), SIZES) {
   TILES;
   rows_product(AT(input), INPUTS, AT(weights), OUTPUTS, false, AT(bias), 1.0f, AT(output), OUTPUTS,
                rows, OUTPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT, left_tile, right_tile);
@@ -43,8 +43,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(
 
 #if PART == 0 || PART == 2
 // Depth (k, o), columns c: the same with the taps' signs and the weights turned.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_input(IN(float, output_gradient), IN(float, weights),
-                                          OUT(float, input_gradient), SIZES) {
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_input(
+    IN(float, output_gradient), IN(float, weights), OUT(float, input_gradient), SIZES) {
   TILES;
   rows_product(AT(output_gradient), OUTPUTS, AT(weights), OUTPUTS, true, 0, 1.0f,
                AT(input_gradient), INPUTS, rows, INPUTS, TIME, TAPS, OUTPUTS, -DILATION, LEFT,
@@ -56,10 +56,9 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward
 // Rows (k, c), columns o, depth all time steps of the batch. It is cut into `span` steps a group of
 // the third dimension; each leaves its sums at `part` elements beyond those of the group before,
 // and column_sums.cl adds them in order. A launch of one such group leaves the result itself.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_weights(IN(float, input), IN(float, output_gradient),
-                                            OUT(float, weights_gradient),
-                                            OUT(float, bias_gradient), const int span,
-                                            const int part, SIZES) {
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_weights(
+    IN(float, input), IN(float, output_gradient), OUT(float, weights_gradient),
+    OUT(float, bias_gradient), const int span, const int part, SIZES) {
   TILES;
   const int first = get_group_id(2) * span;
   const size_t place = get_group_id(2) * (size_t)part;

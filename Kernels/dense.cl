@@ -20,10 +20,10 @@
 
 #if PART == 0 || PART == 1
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[k, n]; bias where has_bias says so.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product(MATRIX(IN, a), MATRIX(IN, b), IN(float, bias),
-                                   const int has_bias, MATRIX(OUT, c), const float scale,
-                                   const int rows, const int columns, const int depth,
-                                   const int samples, const int heads) {
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product(
+    MATRIX(IN, a), MATRIX(IN, b), IN(float, bias), const int has_bias, MATRIX(OUT, c),
+    const float scale, const int rows, const int columns, const int depth, const int samples,
+    const int heads) {
   TILES;
   const int z = get_group_id(2);
   rows_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, false,
@@ -35,10 +35,10 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product(
 
 #if PART == 0 || PART == 2
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[n, k]
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product_turned(MATRIX(IN, a), MATRIX(IN, b), IN(float, bias),
-                                          const int has_bias, MATRIX(OUT, c), const float scale,
-                                          const int rows, const int columns, const int depth,
-                                          const int samples, const int heads) {
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product_turned(
+    MATRIX(IN, a), MATRIX(IN, b), IN(float, bias), const int has_bias, MATRIX(OUT, c),
+    const float scale, const int rows, const int columns, const int depth, const int samples,
+    const int heads) {
   TILES;
   const int z = get_group_id(2);
   rows_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, true,
@@ -52,11 +52,10 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product_
 // c[m, n] = scale · Σ_r a[r, m] · b[r, n], rows r below `depth`, and sums[n] = Σ_r b[r, n] where
 // has_sums says so. The rows may be cut into spans of which each leaves its part, as in conv1d.cl;
 // then there is one sample and head, and the third dimension counts the spans.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_columns_product(MATRIX(IN, a), MATRIX(IN, b), OUT(float, sums),
-                                           const int has_sums, MATRIX(OUT, c), const float scale,
-                                           const int rows, const int columns, const int depth,
-                                           const int samples, const int heads, const int span,
-                                           const int part) {
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_columns_product(
+    MATRIX(IN, a), MATRIX(IN, b), OUT(float, sums), const int has_sums, MATRIX(OUT, c),
+    const float scale, const int rows, const int columns, const int depth, const int samples,
+    const int heads, const int span, const int part) {
   TILES;
   const int spans = span < depth ? get_num_groups(2) : 1;
   const int z = get_group_id(2) / spans;
