@@ -25,7 +25,8 @@
 
 inline int chunk_count(const int rows, const int chunk) { return (rows + chunk - 1) / chunk; }
 
-// partial[chunk] = (mean [C], squares about it [C]); groups (C / width, rows / chunk).
+// partial[chunk] = (mean [C], squares about it [C]); groups (C / width, rows / chunk). Means are
+// given less the channel's first value, here and in the merger: rounded as finely as deviations are.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
 void batch_statistics_partial(IN(float, x), OUT(float, partial), const int channels,
                               const int width, const int chunk, const int rows) {
@@ -36,14 +37,13 @@ void batch_statistics_partial(IN(float, x), OUT(float, partial), const int chann
   const ulong stride = CHANNELS;
   __global const float* x = AT(x) + c;
 
-  // About the first value, which is of the mean's size: the mean is then as good as rounded once.
-  const float origin = first < last ? x[first * stride] : 0.0f;
+  const float origin = first < last ? x[0] : 0.0f;
   float sum = 0.0f;
   for (int r = first + LANE; r < last; r += LANES) sum += x[r * stride] - origin;
-  const float mean = origin + column_sum(sums, sum, WIDTH) / (last - first);
+  const float mean = column_sum(sums, sum, WIDTH) / (last - first);
   float squares = 0.0f;
   for (int r = first + LANE; r < last; r += LANES) {
-    const float centred = x[r * stride] - mean;
+    const float centred = x[r * stride] - origin - mean;
     squares += centred * centred;
   }
   squares = column_sum(sums, squares, WIDTH);
@@ -56,10 +56,11 @@ void batch_statistics_partial(IN(float, x), OUT(float, partial), const int chann
 
 // mean, variance [C] of the chunks, and the moving ones, moved; one group a `width` channels.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void batch_statistics_finish(IN(float, partial), OUT(float, mean), OUT(float, variance),
-                             INOUT(float, moving_mean), INOUT(float, moving_variance),
-                             const float momentum, const float remainder, const int channels,
-                             const int width, const int chunk, const int rows) {
+void batch_statistics_finish(IN(float, x), IN(float, partial), OUT(float, mean),
+                             OUT(float, variance), INOUT(float, moving_mean),
+                             INOUT(float, moving_variance), const float momentum,
+                             const float remainder, const int channels, const int width,
+                             const int chunk, const int rows) {
   __local float sums[GROUP_ITEMS];
   const int c = get_group_id(0) * WIDTH + COLUMN;
   const int chunks = c < CHANNELS ? chunk_count(rows, chunk) : 0;
@@ -67,19 +68,19 @@ void batch_statistics_finish(IN(float, partial), OUT(float, mean), OUT(float, va
   __global const float* means = AT(partial) + c;
   __global const float* squares = means + CHANNELS;
 
-  const float origin = chunks > 0 ? means[0] : 0.0f;
   float sum = 0.0f;
   for (int i = LANE; i < chunks; i += LANES) {
-    sum += min(chunk, rows - i * chunk) * (means[i * stride] - origin);
+    sum += min(chunk, rows - i * chunk) * means[i * stride];
   }
-  const float mean = origin + column_sum(sums, sum, WIDTH) / rows;
+  const float shifted = column_sum(sums, sum, WIDTH) / rows;
   float total = 0.0f;
   for (int i = LANE; i < chunks; i += LANES) {
-    const float apart = means[i * stride] - mean;
+    const float apart = means[i * stride] - shifted;
     total += squares[i * stride] + min(chunk, rows - i * chunk) * apart * apart;
   }
   const float variance = column_sum(sums, total, WIDTH) / rows;
   if (LANE == 0 && chunks > 0) {
+    const float mean = AT(x)[c] + shifted;
     AT(mean)[c] = mean;
     AT(variance)[c] = variance;
     AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;

@@ -75,7 +75,7 @@ extension Lowering {
     let momentum = shape.momentum.decimalValue
     return try columnSums(
       shape, "batch_statistics_partial", [try tensor(input)], [],
-      finish: "batch_statistics_finish",
+      finish: "batch_statistics_finish", [try tensor(input)],
       [
         try tensor(mean), try tensor(variance), try tensor(moving.mean),
         try tensor(moving.variance), .float(Float(momentum)), .float(Float(1 - momentum)),
@@ -100,7 +100,7 @@ extension Lowering {
     _ gammaGradient: TensorID, _ betaGradient: TensorID
   ) throws(DeviceError) -> [Command] {
     try columnSums(
-      shape, partial, inputs, [.float(shape.epsilon)], finish: "norm_backward_finish",
+      shape, partial, inputs, [.float(shape.epsilon)], finish: "norm_backward_finish", [],
       [try tensor(gammaGradient), try tensor(betaGradient)])
   }
 
@@ -108,7 +108,8 @@ extension Lowering {
   /// rows, and one that brings them together.
   private func columnSums(
     _ shape: NormalizationShape, _ partial: String, _ inputs: [KernelArgument],
-    _ settings: [KernelArgument], finish: String, _ outputs: [KernelArgument]
+    _ settings: [KernelArgument], finish: String, _ merged: [KernelArgument],
+    _ outputs: [KernelArgument]
   ) throws(DeviceError) -> [Command] {
     let rows = program.capacity * shape.time
     let wide = ColumnGroups(channels: shape.channels)
@@ -125,7 +126,7 @@ extension Lowering {
       groups: { [wide.columns, ($0 * shape.time + chunk - 1) / chunk] })
     let second = try kernel(
       "normalization", finish, defines: ["CHANNELS": shape.channels],
-      [partials] + outputs + sizes(narrow), local: [ColumnGroups.items],
+      merged + [partials] + outputs + sizes(narrow), local: [ColumnGroups.items],
       groups: { _ in [narrow.columns] })
     return [first, second]
   }

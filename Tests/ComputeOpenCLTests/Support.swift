@@ -14,7 +14,14 @@ enum TestDevice {
     try OpenCLDevice(try #require(all.first, "no OpenCL device: install pocl-opencl-icd"))
   }
 
-  static func open() throws -> OpenCLDevice { try opened.get() }
+  private static let specialized: Result<OpenCLDevice, any Error> = Result {
+    try OpenCLDevice(opened.get().description, options: OpenCLDevice.Options(specializes: true))
+  }
+
+  /// - Parameter specializes: with kernels built for each shape, as on a GPU.
+  static func open(specializes: Bool = false) throws -> OpenCLDevice {
+    try specializes ? specialized.get() : opened.get()
+  }
 }
 
 extension Trait where Self == ConditionTrait {
