@@ -51,12 +51,14 @@ struct CLBlastProduct {
   }
 
   /// Enqueues the product. CLBlast compiles at the first call of each kind and size.
-  func enqueue(on queue: cl_command_queue, live: Int) throws(DeviceError) {
+  func enqueue(
+    on queue: cl_command_queue, live: Int, event: UnsafeMutablePointer<cl_event?>?
+  ) throws(DeviceError) {
     var queue: cl_command_queue? = queue
     let status = CLBlastSgemmWithTempBuffer(
       CLBlastLayoutRowMajor, aTurned, bTurned, product.rows.value(live: live), product.columns,
       product.depth.value(live: live), product.scale, a.buffer(), a.offset, a.stride, b.buffer(),
-      b.offset, b.stride, beta, c.buffer(), c.offset, c.stride, &queue, nil,
+      b.offset, b.stride, beta, c.buffer(), c.offset, c.stride, &queue, event,
       temporary.buffer?.handle)
     try check(status.rawValue, "CLBlastSgemm", on: device)
   }
@@ -94,7 +96,9 @@ extension Lowering {
         bytes: try call.temporaryByteCount(live: live, queue: queue.queue))
     }
     commands.append(
-      .library { (queue, live) throws(DeviceError) in try call.enqueue(on: queue, live: live) })
+      .library { (queue, live, event) throws(DeviceError) in
+        try call.enqueue(on: queue, live: live, event: event)
+      })
     if let sums = product.columnSums {
       commands += try columnSums(
         of: product.b, rows: product.depth, columns: product.columns, into: sums,

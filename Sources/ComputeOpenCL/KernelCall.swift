@@ -96,10 +96,13 @@ final class KernelCall {
     }
   }
 
-  /// - Parameter empties: gives the kernel no live samples and one group: it is compiled, where a
-  ///   platform compiles at the first enqueue, and does nothing.
+  /// - Parameters:
+  ///   - empties: gives the kernel no live samples and one group: it is compiled, where a platform
+  ///     compiles at the first enqueue, and does nothing.
+  ///   - event: where the launch's event goes; the caller releases it.
   func enqueue(
-    on queue: cl_command_queue, step: Int, live: Int, empties: Bool = false
+    on queue: cl_command_queue, step: Int, live: Int, empties: Bool = false,
+    event: UnsafeMutablePointer<cl_event?>? = nil
   ) throws(DeviceError) {
     for index in slots.indices {
       let current = slots[index].slot.buffer?.handle
@@ -116,7 +119,7 @@ final class KernelCall {
     let counts = empties ? local.map { _ in 1 } : groups(live)
     var global = zip(counts, local).map { $0 * $1 }
     let status = clEnqueueNDRangeKernel(
-      queue, kernel, cl_uint(local.count), nil, &global, local, 0, nil, nil)
+      queue, kernel, cl_uint(local.count), nil, &global, local, 0, nil, event)
     try check(status, "clEnqueueNDRangeKernel(\(name))", on: device)
   }
 }
@@ -124,8 +127,22 @@ final class KernelCall {
 /// What a launch puts into the queue.
 enum Command {
   case kernel(KernelCall)
-  /// A library's call: it is given the queue and the live samples.
-  case library((_ queue: cl_command_queue, _ live: Int) throws(DeviceError) -> Void)
+  /// A library's call: it is given the queue, the live samples, and where to put the event of its
+  /// last kernel, if anybody wants it.
+  case library(
+    (
+      _ queue: cl_command_queue, _ live: Int, _ event: UnsafeMutablePointer<cl_event?>?
+    ) throws(DeviceError) -> Void)
+
+  func enqueue(
+    on queue: cl_command_queue, step: Int, live: Int,
+    event: UnsafeMutablePointer<cl_event?>? = nil
+  ) throws(DeviceError) {
+    switch self {
+    case .kernel(let call): try call.enqueue(on: queue, step: step, live: live, event: event)
+    case .library(let call): try call(queue, live, event)
+    }
+  }
 }
 
 /// A launch with the commands that it is made of.

@@ -2,7 +2,7 @@ import COpenCL
 import Compute
 
 /// A plan with its arenas in device memory and its launches bound to them, behind one queue.
-public final class OpenCLLoadedPlan: LoadedPlan {
+public final class OpenCLLoadedPlan: ProfiledPlan {
   /// Behind each activation, where all are kept.
   private static let guardBytes = 128
   public let plan: Plan
@@ -16,6 +16,9 @@ public final class OpenCLLoadedPlan: LoadedPlan {
   private var datasets: [StoredDataset] = []
   private var snapshots: [Int: [Buffer]] = [:]
   private var nextSnapshot = 0
+  /// While set, steps run on a profiling queue and each is waited for.
+  public var profile: LaunchProfile?
+  private var stopwatch: CommandStopwatch?
   /// Buffers of discarded snapshots, for the next one.
   private var spareSnapshots: [[Buffer]] = []
 
@@ -64,7 +67,7 @@ public final class OpenCLLoadedPlan: LoadedPlan {
         case .kernel(let call):
           try call.enqueue(on: memory.queue, step: 0, live: 1, empties: true)
         case .library(let call):
-          for live in sizes { try call(memory.queue, live) }
+          for live in sizes { try call(memory.queue, live, nil) }
         }
       }
     }
@@ -195,9 +198,25 @@ public final class OpenCLLoadedPlan: LoadedPlan {
   // MARK: Running
 
   public func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
-    for launch in try prepare(program, step: step, live: live) {
-      try enqueue(launch, step: step, live: live)
+    let list = try prepare(program, step: step, live: live)
+    if let profile {
+      let stopwatch: CommandStopwatch
+      if let known = self.stopwatch {
+        stopwatch = known
+      } else {
+        stopwatch = try CommandStopwatch(context: device.context)
+        self.stopwatch = stopwatch
+      }
+      try memory.finish()
+      let times = try stopwatch.run(list, step: step, live: live)
+      for (index, (launch, seconds)) in zip(list, times).enumerated() {
+        profile.count(
+          program, index, launch.launch.name, seconds: seconds,
+          productOperations: plan.productOperations(launch.launch, of: program, live: live))
+      }
+      return
     }
+    for launch in list { try enqueue(launch, step: step, live: live) }
     try check(clFlush(memory.queue), "clFlush", on: device.name)
   }
 
@@ -213,10 +232,7 @@ public final class OpenCLLoadedPlan: LoadedPlan {
     _ launch: OpenCLLaunch, step: Int, live: Int
   ) throws(DeviceError) {
     for command in launch.commands {
-      switch command {
-      case .kernel(let call): try call.enqueue(on: memory.queue, step: step, live: live)
-      case .library(let call): try call(memory.queue, live)
-      }
+      try command.enqueue(on: memory.queue, step: step, live: live)
     }
   }
 
