@@ -39,6 +39,8 @@ let package = Package(
         "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "ComputeOpenCL", "Networks",
         "Training", "Artifacts",
       ]),
+    // For tests of the OpenCL device alone: the loader opens it by its path.
+    .library(name: "semg-opencl-layer", type: .dynamic, targets: ["OpenCLLayer"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
@@ -74,9 +76,16 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
+    .target(name: "OpenCLLayer", path: "Tests/OpenCLLayer"),
+    .executableTarget(
+      name: "semg-kernel-check",
+      dependencies: [
+        "Compute", "ComputeCases", "ComputeOpenCL", "ComputeReference",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Tests/KernelCheck", swiftSettings: strict),
     .target(
-      name: "TestSupport", dependencies: ["Compute", "ComputeCases", "Networks"], path: "Tests/TestSupport",
-      swiftSettings: strict),
+      name: "TestSupport", dependencies: ["Compute", "ComputeCases", "Networks"],
+      path: "Tests/TestSupport", swiftSettings: strict),
     tests("RecordingsTests", ["Recordings"]),
     tests("SignalProcessingTests", ["SignalProcessing"]),
     tests("ComputeTests", ["Compute", "ComputeCases", "ComputeReference"]),

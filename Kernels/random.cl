@@ -29,7 +29,7 @@ inline float2 philox_normals(uint a, uint b) {
   const float u1 = (float)((a >> 8) + 1u) * 5.9604644775390625e-8f;
   const float u2 = (float)(b >> 8) * 5.9604644775390625e-8f;
   const float radius = sqrt(-2.0f * log(u1));
-  float cosine;
-  const float sine = sincos(6.283185307179586f * u2, &cosine);
-  return (float2)(radius * cosine, radius * sine);
+  const float angle = 6.283185307179586f * u2;
+  // Not sincos, whose pointer Oclgrind cannot follow.
+  return (float2)(radius * cos(angle), radius * sin(angle));
 }

@@ -34,7 +34,7 @@ def make(directory: pathlib.Path, requirements: pathlib.Path) -> pathlib.Path:
     if python.exists() and stamp.exists() and stamp.read_text() == wanted:
         return python
     shutil.rmtree(directory, ignore_errors=True)
-    print(f"Making {directory} from {requirements} (once; some 2 GB)", flush=True)
+    print(f"Making {directory} from {requirements} (once; some 3 GB)", flush=True)
     subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
     install = [
         str(python), "-m", "pip", "install", "--quiet", "--no-input",

@@ -17,6 +17,7 @@ import time
 
 import check_repository
 import make_venv
+import opencl
 import reports
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,6 +25,9 @@ REPORTS = ROOT / "build" / "reports"
 VENV = ROOT / "build" / "venv"
 # A build folder of its own: the flags differ from `make build`, and each would undo the other.
 SCRATCH = ROOT / "build" / "swift-test"
+KERNEL_CHECK = SCRATCH / "release" / "semg-kernel-check"
+# Between OpenCL's loader and the platform: counts calls and makes them fail (Tests/OpenCLLayer).
+LAYER = SCRATCH / "release" / "libsemg-opencl-layer.so"
 SWIFT_OPTIONS = [
     "--configuration", "release", "--scratch-path", str(SCRATCH), "-Xswiftc", "-enable-testing",
 ]
@@ -82,18 +86,50 @@ def swift_tests(environment: PythonEnvironment) -> None:
     reports.write(REPORTS / "venv.xml", "venv", [("Python environment", environment.problem)])
     if problem:
         return
+    # Elsewhere the device must not depend on what this machine has: PoCL is what CI has.
+    run_swift("swift", ["--skip", "ComputeOpenCLTests"], opencl.POCL)
+    opencl_tests()
+
+
+def run_swift(
+    name: str, options: list[str], implementation: opencl.Implementation,
+    environment: dict[str, str] | None = None,
+) -> None:
+    """Swift tests on one OpenCL implementation, reported under a name."""
+    opencl.prepare()
     problem = run(
-        ["swift", "test", "--skip-build", "--xunit-output", str(REPORTS / "swift.xml"),
+        ["swift", "test", "--skip-build", "--xunit-output", str(REPORTS / f"{name}.xml"), *options,
          *SWIFT_OPTIONS],
-        {"SEMG_ALL_TESTS": "1", "SEMG_PYTHON": str(VENV / "bin" / "python")},
-    )
-    # XCTest's report (swift.xml) is written only if there are XCTest cases; ours is the other.
-    report = REPORTS / "swift-swift-testing.xml"
-    counted = reports.count(report)
+        {"SEMG_ALL_TESTS": "1", "SEMG_PYTHON": str(VENV / "bin" / "python"),
+         "SEMG_OPENCL_LAYER": str(LAYER), **implementation.environment(), **(environment or {})})
+    # XCTest's report is written only if there are XCTest cases; ours is the other.
+    counted = reports.count(REPORTS / f"{name}-swift-testing.xml")
     if problem and not counted.failed:
-        reports.write(REPORTS / "swift-exit.xml", "swift test", [("exit status", problem)])
+        reports.write(REPORTS / f"{name}-exit.xml", name, [("exit status", problem)])
     elif not problem and counted.passed == 0:
-        reports.write(REPORTS / "swift-exit.xml", "swift test", [("tests ran", "none did")])
+        reports.write(REPORTS / f"{name}-exit.xml", name, [("tests ran", "none did")])
+
+
+def opencl_tests() -> None:
+    """The OpenCL device on each implementation, in processes of their own."""
+    platforms: list[tuple[str, str | None]] = []
+    skipped: dict[str, str] = {}
+    for implementation in (opencl.POCL, opencl.INTEL, opencl.OCLGRIND):
+        if reason := implementation.missing():
+            skipped[implementation.name] = reason
+            continue
+        problem = opencl.wrong_platform(implementation, KERNEL_CHECK)
+        platforms.append((f"{implementation.name} is there", problem))
+        if problem:
+            continue
+        if implementation is opencl.OCLGRIND:
+            print("+ semg-kernel-check under Oclgrind, twice", flush=True)
+            opencl.simulate(KERNEL_CHECK, LAYER, REPORTS)
+        else:
+            run_swift(
+                f"opencl-{implementation.name.lower()}", ["--filter", "ComputeOpenCLTests"],
+                implementation, {"OPENCL_LAYERS": str(LAYER)})
+    reports.write(REPORTS / "opencl.xml", "OpenCL", platforms, skipped=skipped)
 
 
 def kernels_compile() -> None:

@@ -50,7 +50,9 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       launches[id] = list
     }
     try scratch.allocate(context: device.context)
-    for buffer in arenas.all { try memory.fill(buffer, with: 0) }
+    // Before the dry run, which reads weights and scratch, and after it, which leaves results.
+    let read = arenas.all + [scratch.slot.buffer, scratch.library.buffer].compactMap { $0 }
+    for buffer in read { try memory.fill(buffer, with: 0) }
     try compileAll()
     for buffer in arenas.all { try memory.fill(buffer, with: 0) }
     try memory.finish()

@@ -1,0 +1,95 @@
+import ArgumentParser
+import Compute
+import ComputeCases
+import ComputeOpenCL
+import ComputeReference
+import Foundation
+
+/// Runs the small cases of operations on an OpenCL device beside the reference, one line a case:
+/// what simulators and mutated kernels are judged by, where a whole test bundle would take hours.
+@main struct KernelCheck: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "semg-kernel-check",
+    abstract: "Compare the kernels of the first OpenCL device with the reference.",
+    discussion: """
+      After the device come lines `pass NAME`, `miss NAME: why`, or `none NAME: why` where the \
+      device has no kernel for a case; at last `done`. Exit status 1 where a case missed.
+      """)
+
+  @Option(help: "Only cases whose names contain this; may be given several times.")
+  var match: [String] = []
+
+  @Option(help: "Only the cases that this file names, one a line.")
+  var cases: String?
+
+  @Option(help: "Leave out cases with more elements than this in all their tensors.")
+  var mostElements = Int.max
+
+  @Option(help: "Stop after so many misses.")
+  var stopAfter = Int.max
+
+  @Flag(help: "Name the device and stop.")
+  var device = false
+
+  func run() throws {
+    guard let description = try OpenCLDeviceDescription.all().first else {
+      throw ValidationError("found no OpenCL device: is OCL_ICD_VENDORS right?")
+    }
+    Self.say("device \(description.name) of \(description.platformName), \(description.driver)")
+    if device { return }
+    let opened = try OpenCLDevice(description)
+    var misses = 0
+    for subject in try selected() where misses < stopAfter {
+      for line in Self.verdicts(on: subject, device: opened) {
+        misses += line.hasPrefix("miss ") ? 1 : 0
+        Self.say(line)
+      }
+    }
+    Self.say("done")
+    if misses > 0 { throw ExitCode(1) }
+  }
+
+  private func selected() throws -> [OperationCase] {
+    let named = try cases.map {
+      Set(try String(contentsOfFile: $0, encoding: .utf8).split(separator: "\n").map(String.init))
+    }
+    return OperationCase.awkward.filter { subject in
+      let elements = subject.plan.tensors.reduce(0) { $0 + $1.elementCount }
+      return elements <= mostElements && (named?.contains(subject.name) ?? true)
+        && (match.isEmpty || match.contains { subject.name.contains($0) })
+    }
+  }
+
+  /// One launch an operation; and as the device fuses them, where it does.
+  private static func verdicts(on subject: OperationCase, device: OpenCLDevice) -> [String] {
+    var lines: [String] = []
+    for fuses in [false, true] {
+      do throws(DeviceError) {
+        let candidate = try subject.load(on: device, fuses: fuses)
+        let isFused = candidate.launches(of: subject.program).contains { $0.operations.count > 1 }
+        if fuses && !isFused { break }
+        let report = try compare(
+          reference: subject.load(on: ReferenceDevice()), candidate: candidate,
+          program: subject.program, step: subject.step, live: subject.live)
+        let misses = report.filter { !$0.passes }.map { launch in
+          "\(launch.launch.name): "
+            + launch.failures.map(\.description).joined(separator: ", ")
+        }
+        let name = subject.name + (fuses ? ", fused" : "")
+        lines.append(
+          misses.isEmpty ? "pass \(name)" : "miss \(name): \(misses.joined(separator: "; "))")
+      } catch {
+        let kind = if case .unsupported = error { "none" } else { "miss" }
+        let reason = error.description.replacingOccurrences(of: "\n", with: " | ")
+        lines.append("\(kind) \(subject.name): \(reason)")
+        break
+      }
+    }
+    return lines
+  }
+
+  /// Unbuffered: a simulator may end the process at any point.
+  private static func say(_ line: String) {
+    FileHandle.standardOutput.write(Data((line + "\n").utf8))
+  }
+}

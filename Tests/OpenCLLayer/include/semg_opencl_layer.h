@@ -1,0 +1,37 @@
+// An OpenCL layer for tests: between the loader and whatever platform there is, it counts calls,
+// makes one fail, passes a CPU off as a GPU, and limits memory. The loader (ocl-icd 2.3 or later)
+// takes it in where the environment says `OPENCL_LAYERS=…/libsemg-opencl-layer.so`; nothing else
+// changes until one of these is set:
+//
+//   SEMG_LAYER_AS_GPU=1             every device calls itself a GPU
+//   SEMG_LAYER_COUNTS=FILE          calls by function, written when the process ends
+//   SEMG_LAYER_FAIL=NAME:N:STATUS   the N-th call (from 1) of NAME, or of any function (`*`),
+//                                   answers STATUS and does nothing; `N+`: every one from the N-th.
+//                                   Releases are counted under their names alone: no caller can
+//                                   do anything about their failures.
+//   SEMG_LAYER_MEMORY=BYTES         buffers beyond this sum are refused for want of memory
+//   SEMG_LAYER_FOR_OCLGRIND=1       for Oclgrind 21.10's search for uninitialised values, which
+//                                   forgets what it knew of a buffer that the host writes in part,
+//                                   and remembers the size of a released one under the number of
+//                                   the next: writes and fills become whole, nothing is released
+//
+// The same from within a process, for the calling thread alone, so that tests can run side by side:
+// found by dlsym, since a program that links this library would not know whether it is in use.
+#pragma once
+
+// Forgets this thread's counts and the failure it waits for.
+void semg_layer_reset(void);
+
+// Calls of this thread since the reset: of a function by its name, or of
+//   *                all functions but releases
+//   events           calls that were given an event to make
+//   waits            blocking reads and writes, clFinish, clWaitForEvents
+//   wide arguments   kernel arguments that are not four bytes wide: buffers and offsets
+// -1 for a name that is not known.
+long semg_layer_count(const char* name);
+
+// As SEMG_LAYER_FAIL, for this thread's calls from here on; `lasting` is the `+`.
+void semg_layer_fail(const char* name, long occurrence, int status, int lasting);
+
+// Name of the function that was made to fail in this thread since the reset, or null.
+const char* semg_layer_failed(void);
