@@ -30,6 +30,8 @@ final class KernelCall {
   private var stepArguments: [cl_uint] = []
   private var slots: [(index: cl_uint, slot: BufferSlot, bound: cl_mem?)] = []
   private var boundLive: Int?
+  /// Work items a dimension for `boundLive`.
+  private var global: [Int] = []
 
   /// Takes over the kernel and releases it at the end.
   ///
@@ -113,13 +115,13 @@ final class KernelCall {
     let bound = empties ? 0 : live
     if boundLive != bound {
       for argument in liveArguments { try set(argument.index, cl_int(bound * argument.factor)) }
+      let counts = empties ? local.map { _ in 1 } : groups(live)
+      global = zip(counts, local).map { $0 * $1 }
       boundLive = bound
     }
     for index in stepArguments { try set(index, cl_int(step)) }
-    let counts = empties ? local.map { _ in 1 } : groups(live)
-    var global = zip(counts, local).map { $0 * $1 }
     let status = clEnqueueNDRangeKernel(
-      queue, kernel, cl_uint(local.count), nil, &global, local, 0, nil, event)
+      queue, kernel, cl_uint(local.count), nil, global, local, 0, nil, event)
     try check(status, "clEnqueueNDRangeKernel(\(name))", on: device)
   }
 }

@@ -13,6 +13,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   private let scratch = SharedScratch()
   private var launches: [ProgramID: [OpenCLLaunch]] = [:]
   private var tables: [ProgramID: ProgramTable] = [:]
+  private var needs: [ProgramID: TableNeeds] = [:]
   private var datasets: [StoredDataset] = []
   private var snapshots: [Int: [Buffer]] = [:]
   private var nextSnapshot = 0
@@ -48,6 +49,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       var list: [OpenCLLaunch] = []
       for item in schedule.items { list.append(try lowering.launch(item)) }
       launches[id] = list
+      needs[id] = TableNeeds(program)
     }
     try scratch.allocate(context: device.context)
     // Before the dry run, which reads weights and scratch, and after it, which leaves results.
@@ -242,19 +244,16 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     _ program: ProgramID, step: Int, live: Int
   ) throws(DeviceError) -> [OpenCLLaunch] {
     guard let list = launches[program], let table = tables[program],
-      let loaded = plan.programs[program]
+      let needs = needs[program]
     else { throw .unsupported(device: device.name, what: "\(program.rawValue): not loaded") }
     precondition(
-      live >= 1 && live <= loaded.capacity,
-      "\(live) samples do not fit \(program.rawValue): \(loaded.capacity)")
-    if loaded.operations.contains(where: \.gathers) {
-      guard step * loaded.capacity + live <= table.entryCount else {
-        throw .unsupported(
-          device: device.name,
-          what: "step \(step) of \(live) samples: the table ends before it")
-      }
+      live >= 1 && live <= needs.capacity,
+      "\(live) samples do not fit \(program.rawValue): \(needs.capacity)")
+    if needs.gathers, step * needs.capacity + live > table.entryCount {
+      throw .unsupported(
+        device: device.name, what: "step \(step) of \(live) samples: the table ends before it")
     }
-    if loaded.operations.contains(where: \.trains), step >= table.rateCount {
+    if needs.trains, step >= table.rateCount {
       throw .unsupported(
         device: device.name,
         what: "adam at step \(step): its table has \(table.rateCount) learning rates")
@@ -335,15 +334,21 @@ extension OpenCLLoadedPlan: GuardedPlan {
   }
 }
 
-extension Operation {
-  fileprivate var gathers: Bool {
-    if case .gatherWindows = self { return true }
-    return false
-  }
+/// What a program asks of its table, found out once.
+private struct TableNeeds {
+  let capacity: Int
+  var gathers = false
+  var trains = false
 
-  fileprivate var trains: Bool {
-    if case .adam = self { return true }
-    return false
+  init(_ program: Program) {
+    capacity = program.capacity
+    for operation in program.operations {
+      switch operation {
+      case .gatherWindows: gathers = true
+      case .adam: trains = true
+      default: break
+      }
+    }
   }
 }
 
