@@ -5,6 +5,10 @@
 // Matrices are row-major with a stride a row. Matrix (b, h) of a batch, sample b of `samples`, head
 // h of `heads`, begins b·sample + h·head elements after the first; a product of one matrix has one
 // of each. The third dimension of the groups counts heads, then samples.
+//
+// build: -DPART=1 -DTILE_ROWS=128 -DTILE_COLUMNS=64 -DITEM_ROWS=8 -DVECTORS=1
+// build: -DPART=2 -DTILE_ROWS=64 -DTILE_COLUMNS=64 -DITEM_ROWS=4 -DVECTORS=1
+// build: -DPART=3 -DTILE_ROWS=32 -DTILE_COLUMNS=32 -DITEM_ROWS=4 -DVECTORS=1
 
 #include "common.cl"
 #include "product.cl"

@@ -12,7 +12,8 @@
 // bank more than twice.
 //
 // Global memory is read in quads: four neighbouring elements by one item, 16 bytes at once where
-// VECTORS says that every row begins at a multiple of four elements and every width is one.
+// VECTORS says that every row of every matrix begins at a multiple of four elements and every width
+// is one. (Biases lie anywhere.)
 // Beyond the edges of the matrices zeros are multiplied: nothing is read there.
 //
 // The sums are in ascending order of the depth: the same bits each time.
@@ -42,29 +43,39 @@
 // A time that no shift brings into a sequence.
 #define NO_TIME (-(1 << 30))
 
-// Four elements from p; those from `count` on are zero.
-static inline float4 quad(__global const float* p, int count) {
+// Four elements from p, wherever it is; those from `count` on are zero.
+static inline float4 loose_quad(__global const float* p, int count) {
   float4 v = 0.0f;
-  if (count <= 0) return v;
-#if VECTORS
-  v = *(__global const float4*)p;
-#else
-  v.x = p[0];
+  if (count > 0) v.x = p[0];
   if (count > 1) v.y = p[1];
   if (count > 2) v.z = p[2];
   if (count > 3) v.w = p[3];
-#endif
   return v;
+}
+
+static inline void store_loose_quad(__global float* p, float4 v, int count) {
+  if (count > 0) p[0] = v.x;
+  if (count > 1) p[1] = v.y;
+  if (count > 2) p[2] = v.z;
+  if (count > 3) p[3] = v.w;
+}
+
+// The same of a matrix, whose quads are whole where VECTORS says so.
+static inline float4 quad(__global const float* p, int count) {
+#if VECTORS
+  float4 v = 0.0f;
+  if (count > 0) v = *(__global const float4*)p;
+  return v;
+#else
+  return loose_quad(p, count);
+#endif
 }
 
 static inline void store_quad(__global float* p, float4 v, int count) {
 #if VECTORS
   if (count > 0) *(__global float4*)p = v;
 #else
-  if (count > 0) p[0] = v.x;
-  if (count > 1) p[1] = v.y;
-  if (count > 2) p[2] = v.z;
-  if (count > 3) p[3] = v.w;
+  store_loose_quad(p, v, count);
 #endif
 }
 
@@ -107,7 +118,7 @@ static inline void multiply_tiles(__local const float4* left_tile,
                                   __local const float4* right_tile, float4* sums) {
   const int down = get_local_id(0) / ITEMS_ACROSS;
   const int across = get_local_id(0) % ITEMS_ACROSS;
-#pragma unroll
+#pragma unroll 8
   for (int k = 0; k < TILE_DEPTH; ++k) {
     const float4 b = right_tile[k * (RIGHT_PITCH / 4) + across];
 #pragma unroll
@@ -222,7 +233,7 @@ static inline void rows_product(
   }
 
   const int column = first_column + item % ITEMS_ACROSS * 4;
-  const float4 added = bias ? quad(bias + column, columns - column) : (float4)(0.0f);
+  const float4 added = bias ? loose_quad(bias + column, columns - column) : (float4)(0.0f);
 #pragma unroll
   for (int i = 0; i < ITEM_ROWS; ++i) {
     const int row = first_row + item / ITEMS_ACROSS * ITEM_ROWS + i;
@@ -297,6 +308,6 @@ static inline void columns_product(
   barrier(CLK_LOCAL_MEM_FENCE);
   if (down == 0 && first_row == 0 && first < end && column_sums) {
     for (int i = 1; i < ITEMS / ITEMS_ACROSS; ++i) added += left_tile[i * ITEMS_ACROSS + across];
-    store_quad(column_sums + column, added, columns - column);
+    store_loose_quad(column_sums + column, added, columns - column);
   }
 }

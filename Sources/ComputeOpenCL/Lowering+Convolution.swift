@@ -39,7 +39,7 @@ extension Lowering {
   ) throws(DeviceError) -> [Command] {
     [
       try convolution(
-        "conv1d_forward", .forward, shape,
+        "conv1d_forward", .forward, shape, matrices: [input, weights, output],
         [try tensor(input), try tensor(weights), try tensor(bias), try tensor(output)],
         columns: shape.outputChannels)
     ]
@@ -52,6 +52,7 @@ extension Lowering {
     [
       try convolution(
         "conv1d_backward_input", .backwardInput, shape,
+        matrices: [outputGradient, weights, inputGradient],
         [try tensor(outputGradient), try tensor(weights), try tensor(inputGradient)],
         columns: shape.inputChannels)
     ]
@@ -59,12 +60,13 @@ extension Lowering {
 
   /// Rows are the live batch's time steps.
   private func convolution(
-    _ name: String, _ part: ProductPart, _ shape: Conv1DShape, _ arguments: [KernelArgument],
-    columns: Int
+    _ name: String, _ part: ProductPart, _ shape: Conv1DShape, matrices: [TensorID],
+    _ arguments: [KernelArgument], columns: Int
   ) throws(DeviceError) -> Command {
     let tile = productTile(rows: program.capacity * shape.time, columns: columns)
     return try kernel(
-      "conv1d", name, defines: defines(shape, part, tile), arguments + sizes(shape),
+      "conv1d", name, defines: try defines(shape, part, tile, matrices),
+      arguments + sizes(shape),
       local: [tile.items, 1],
       groups: { [tile.rowCount($0 * shape.time), tile.columnCount(columns)] })
   }
@@ -83,7 +85,9 @@ extension Lowering {
       gradient: try tensor(kernelGradient), sums: try tensor(biasGradient), rows: rows,
       columns: columns, parts: (depth + span - 1) / span, scratch: ScratchRegions(scratch))
     let product = try kernel(
-      "conv1d", "conv1d_backward_weights", defines: defines(shape, .backwardKernel, tile),
+      "conv1d", "conv1d_backward_weights",
+      defines: try defines(
+        shape, .backwardKernel, tile, [input, outputGradient, kernelGradient]),
       [
         try tensor(input), try tensor(outputGradient), parts.gradient, parts.sums, .int(span),
         .int(parts.size),
@@ -111,10 +115,11 @@ extension Lowering {
   }
 
   private func defines(
-    _ shape: Conv1DShape, _ part: ProductPart, _ tile: ProductTile
-  ) -> [String: Int] {
-    // Tensors begin at multiples of 128 bytes.
-    let vectors = shape.inputChannels % 4 == 0 && shape.outputChannels % 4 == 0
+    _ shape: Conv1DShape, _ part: ProductPart, _ tile: ProductTile, _ matrices: [TensorID]
+  ) throws(DeviceError) -> [String: Int] {
+    var vectors = shape.inputChannels % 4 == 0 && shape.outputChannels % 4 == 0
+    // Weights and their gradients lie without gaps.
+    for id in matrices where try place(of: id).offset % 4 != 0 { vectors = false }
     let sizes = [
       "TIME": shape.time, "INPUTS": shape.inputChannels, "OUTPUTS": shape.outputChannels,
       "TAPS": shape.taps, "DILATION": shape.dilation, "LEFT": shape.leftPadding,

@@ -176,7 +176,6 @@ extension Lowering {
     let vectors =
       [product.columns, product.depth.value(live: program.capacity)].allSatisfy { $0 % 4 == 0 }
       && product.a.isAligned && product.b.isAligned && product.c.isAligned
-      && (product.bias.map { Matrix(memory: $0, stride: 0).isAligned } ?? true)
     let part = turned ? ProductPart.backwardInput : .forward
     return try kernel(
       "dense", turned ? "matrix_product_turned" : "matrix_product",
@@ -214,7 +213,7 @@ extension Lowering {
     c.memory = parts.gradient
     let vectors =
       [rows, product.columns].allSatisfy { $0 % 4 == 0 } && product.a.isAligned
-      && product.b.isAligned && c.isAligned && Matrix(memory: parts.sums, stride: 0).isAligned
+      && product.b.isAligned && c.isAligned
     let command = try kernel(
       "dense", "matrix_columns_product",
       defines: tile.defines(part: ProductPart.backwardKernel.rawValue, vectors: vectors),
