@@ -20,9 +20,28 @@ extension Lowering {
         vl_batch_norm_apply(
           threads, y, x, m, factor, b, context.live * shape.time, shape.channels)
       }
+    case .layerNormForward(
+      let shape, let input, let gamma, let beta, let output, let mean, let variance):
+      let (x, y, threads) = (try floats(input), try floats(output), threads)
+      let (g, b) = (try floats(gamma), try floats(beta))
+      let (m, v) = (try floats(mean), try floats(variance))
+      return { context in
+        vl_layer_norm_forward(
+          threads, y, m, v, x, g, b, shape.epsilon, context.live * shape.time, shape.channels)
+      }
+    default:
+      return try normalizationBackward(operation)
+    }
+  }
+
+  private func normalizationBackward(_ operation: Operation) throws(DeviceError) -> LaunchBody {
+    switch operation {
     case .batchNormBackward(
       let shape, let input, let outputGradient, let gamma, let mean, let variance,
-      let inputGradient, let gammaGradient, let betaGradient):
+      let inputGradient, let gammaGradient, let betaGradient),
+      .layerNormBackward(
+        let shape, let input, let outputGradient, let gamma, let mean, let variance,
+        let inputGradient, let gammaGradient, let betaGradient):
       let (x, dy, g) = (try floats(input), try floats(outputGradient), try floats(gamma))
       let (m, v) = (try floats(mean), try floats(variance))
       let (dx, dg, db) = (
@@ -30,14 +49,22 @@ extension Lowering {
       )
       let (threads, scratch) = (threads, scratch)
       scratch.reserve(Double.self, count: Int(threads) * 2 * shape.channels)
-      let factors = pool.array(Float.self, count: 3 * shape.channels)
+      if case .batchNormBackward = operation {
+        let factors = pool.array(Float.self, count: 3 * shape.channels)
+        return { context in
+          vl_batch_norm_backward(
+            threads, dx, dg, db, x, dy, g, m, v, shape.epsilon, context.live * shape.time,
+            shape.channels, scratch.doubles, factors)
+        }
+      }
+      let rows = pool.array(Float.self, count: Int(threads) * 2 * shape.channels)
       return { context in
-        vl_batch_norm_backward(
+        vl_layer_norm_backward(
           threads, dx, dg, db, x, dy, g, m, v, shape.epsilon, context.live * shape.time,
-          shape.channels, scratch.doubles, factors)
+          shape.channels, scratch.doubles, rows)
       }
     default:
-      return try layerNormBody(operation)
+      throw misplaced(operation)
     }
   }
 
@@ -59,38 +86,6 @@ extension Lowering {
       vl_move_statistics(mm, mv, m, v, shape.momentum.decimalValue, shape.channels)
       vl_batch_factors(factor, g, v, shape.epsilon, shape.channels)
       vl_batch_norm_apply(threads, y, x, m, factor, b, rows, shape.channels)
-    }
-  }
-
-  private func layerNormBody(_ operation: Operation) throws(DeviceError) -> LaunchBody {
-    switch operation {
-    case .layerNormForward(
-      let shape, let input, let gamma, let beta, let output, let mean, let variance):
-      let (x, y, threads) = (try floats(input), try floats(output), threads)
-      let (g, b) = (try floats(gamma), try floats(beta))
-      let (m, v) = (try floats(mean), try floats(variance))
-      return { context in
-        vl_layer_norm_forward(
-          threads, y, m, v, x, g, b, shape.epsilon, context.live * shape.time, shape.channels)
-      }
-    case .layerNormBackward(
-      let shape, let input, let outputGradient, let gamma, let mean, let variance,
-      let inputGradient, let gammaGradient, let betaGradient):
-      let (x, dy, g) = (try floats(input), try floats(outputGradient), try floats(gamma))
-      let (m, v) = (try floats(mean), try floats(variance))
-      let (dx, dg, db) = (
-        try floats(inputGradient), try floats(gammaGradient), try floats(betaGradient)
-      )
-      let (threads, scratch) = (threads, scratch)
-      scratch.reserve(Double.self, count: Int(threads) * 2 * shape.channels)
-      let rows = pool.array(Float.self, count: Int(threads) * 2 * shape.channels)
-      return { context in
-        vl_layer_norm_backward(
-          threads, dx, dg, db, x, dy, g, m, v, shape.epsilon, context.live * shape.time,
-          shape.channels, scratch.doubles, rows)
-      }
-    default:
-      throw misplaced(operation)
     }
   }
 }

@@ -29,6 +29,7 @@ extension TrainSettings {
   /// device's caches are not in it.
   private func memory(for data: PreparedRecordings) -> Int {
     let recordings = 2 * data.samples.count * MemoryLayout<Float>.size
+    let capacities = Trainer.capacities(for: data, batchSize: run.batchSize)
     let models = run.models.map { kind -> Int in
       guard
         let network = try? run.network(
@@ -38,7 +39,7 @@ extension TrainSettings {
       let plan = NetworkPlan(
         network,
         options: NetworkPlanOptions(
-          batchCapacity: run.batchSize, inferenceCapacity: run.batchSize)
+          batchCapacity: capacities.training, inferenceCapacity: capacities.inference)
       ).plan
       let layout = try? device.device.layout(
         of: plan, options: LoadOptions(programs: [.forwardBackward, .update, .validate]))

@@ -23,7 +23,10 @@ public struct Augmentation: Sendable {
   }
 
   /// Samples of an epoch.
-  public var sampleCount: Int { 3 * windows.count }
+  public var sampleCount: Int { Self.sampleCount(windows: windows.count) }
+
+  /// Samples of an epoch of so many windows.
+  static func sampleCount(windows: Int) -> Int { 3 * windows }
 
   /// Epoch that the views of `epoch` are drawn for: always the first one where they are drawn once.
   public func viewEpoch(_ epoch: Int) -> Int { recipe.redrawsViews ? epoch : 0 }

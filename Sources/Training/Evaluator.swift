@@ -18,8 +18,9 @@ public struct Evaluator {
     network: Network, weights: NetworkWeights, dataset: Dataset, windows: [Int32]
   ) throws(DeviceError) -> [Float] {
     guard !windows.isEmpty else { return [] }
+    let capacity = min(batchSize, windows.count)
     let built = NetworkPlan(
-      network, options: NetworkPlanOptions(batchCapacity: 1, inferenceCapacity: batchSize))
+      network, options: NetworkPlanOptions(batchCapacity: 1, inferenceCapacity: capacity))
     let loaded = try device.load(
       built.plan,
       options: LoadOptions(

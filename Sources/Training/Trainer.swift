@@ -60,7 +60,6 @@ public struct TrainedModel: Sendable {
 /// kept (highest validation accuracy, the first one on a tie).
 public final class Trainer {
   private let kind: ModelKind
-  private let network: Network
   private let settings: TrainerSettings
   private let built: NetworkPlan
   private let loaded: any LoadedPlan
@@ -92,7 +91,6 @@ public final class Trainer {
     guard !training.isEmpty else { throw TrainingError.noWindows(part: "training") }
     guard !validationWindows.isEmpty else { throw TrainingError.noWindows(part: "validation") }
     self.kind = kind
-    self.network = network
     self.settings = settings
     self.report = report
     self.shouldStop = shouldStop
@@ -103,10 +101,11 @@ public final class Trainer {
       firstPeriod: settings.recipe.firstPeriod(
         samples: augmentation.sampleCount, batchSize: settings.batchSize,
         epochs: settings.epochs))
+    let capacities = Self.capacities(for: data, batchSize: settings.batchSize)
     built = NetworkPlan(
       network,
       options: NetworkPlanOptions(
-        batchCapacity: settings.batchSize, inferenceCapacity: settings.batchSize,
+        batchCapacity: capacities.training, inferenceCapacity: capacities.inference,
         classWeights: try settings.lossWeights(classes: network.classes),
         mixesLabels: settings.recipe.mixesLabels))
     loaded = try device.load(
@@ -135,7 +134,7 @@ public final class Trainer {
   public func train(improved: (TrainedModel) throws -> Void = { _ in }) throws -> TrainedModel {
     let steps = stepCount
     report(
-      .started(kind, parameters: network.parameterCount, stepsPerEpoch: steps))
+      .started(kind, parameters: built.network.parameterCount, stepsPerEpoch: steps))
     try loaded.upload(
       EpochTable(dataset: dataset, samples: validationWindows.map { SampleEntry(window: $0) }),
       for: .validate)
@@ -187,6 +186,15 @@ public final class Trainer {
   /// Steps of an epoch.
   public var stepCount: Int {
     (augmentation.sampleCount + settings.batchSize - 1) / settings.batchSize
+  }
+
+  /// Samples that memory is needed for: of a batch, or of the whole part where that has fewer.
+  public static func capacities(
+    for data: PreparedRecordings, batchSize: Int
+  ) -> (training: Int, inference: Int) {
+    let samples = Augmentation.sampleCount(windows: data.windows(of: .train).count)
+    let validation = data.windows(of: .validation).count
+    return (max(1, min(batchSize, samples)), max(1, min(batchSize, validation)))
   }
 
   /// Live sizes that occur when `count` samples are taken by `capacity`.
@@ -280,7 +288,7 @@ public final class Trainer {
     let first = try built.firstMoments.map { try loaded.read($0) }
     let second = try built.secondMoments.map { try loaded.read($0) }
     return TrainedModel(
-      kind: kind, network: network, weights: NetworkWeights(values: weights),
+      kind: kind, network: built.network, weights: NetworkWeights(values: weights),
       optimizer: OptimizerState(
         iterations: iterations, firstMoments: first, secondMoments: second),
       bestEpoch: history.last?.epoch ?? 0, history: history, outcome: outcome,

@@ -67,6 +67,21 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
     #expect(model.optimizer.iterations == 5 * model.bestEpoch)
   }
 
+  /// 36 samples and 6 validation windows: a batch of 1,000 holds no more of them than one of 36.
+  @Test(arguments: [true, false])
+  func aBatchBeyondAllSamplesTakesNoMoreMemoryAndGivesTheSame(isReference: Bool) throws {
+    let device: any Device = isReference ? ReferenceDevice() : CPUDevice(threads: 2)
+    let trainers = try [36, 1000].map { batchSize in
+      try Trainer(
+        kind: .inceptionSE, network: try Self.network(), device: device, data: toyWindows(),
+        settings: TrainerSettings(epochs: 2, batchSize: batchSize, seed: 1))
+    }
+    #expect(trainers[0].byteCount == trainers[1].byteCount)
+    let models = try trainers.map { try $0.train() }
+    #expect(models[0].weights == models[1].weights)
+    #expect(models[0].history.map(\.loss) == models[1].history.map(\.loss))
+  }
+
   @Test func theSameSeedGivesTheSameWeights() throws {
     let first = try train()
     #expect(try train().weights == first.weights)
