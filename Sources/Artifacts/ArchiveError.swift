@@ -1,8 +1,8 @@
 /// Why a `.keras` archive cannot be read or written. Messages name the file, what was found, what
 /// was expected and what to do.
 public enum ArchiveError: Error, Equatable, CustomStringConvertible {
-  /// The file is missing or cannot be opened.
-  case unreadable(path: String, reason: String)
+  /// The file is missing, cannot be opened, or not be read to its end.
+  case read(FileReadError)
   /// The file is no Keras archive, or a damaged or hostile one.
   case badContent(path: String, part: String, found: String, expected: String)
   /// A layer, or a setting of one, that our networks do not have.
@@ -29,13 +29,16 @@ public enum ArchiveError: Error, Equatable, CustomStringConvertible {
     case defect
     /// 73: the output cannot be created.
     case cannotCreate
+    /// 74: reading failed midway, as on a damaged disk.
+    case readFailed
     /// 74: writing failed midway, as on a full disk.
     case writeFailed
   }
 
   public var kind: Kind {
     switch self {
-    case .unreadable: .unreadable
+    case .read(.unreadable): .unreadable
+    case .read(.failedMidway): .readFailed
     case .badContent, .unsupported, .weight, .tooLarge, .readerFailed: .badContent
     case .readerUnavailable, .mismatch: .defect
     case .write(.cannotCreate): .cannotCreate
@@ -45,8 +48,7 @@ public enum ArchiveError: Error, Equatable, CustomStringConvertible {
 
   public var description: String {
     switch self {
-    case .unreadable(let path, let reason):
-      "\(path) cannot be read: \(reason). Check the path and its permissions."
+    case .read(let error): error.description
     case .badContent(let path, let part, let found, let expected):
       "\(path): \(part): found \(found), expected \(expected). "
         + "The file is damaged or no Keras 3 archive: save it again with Keras's model.save()."

@@ -59,20 +59,20 @@ extension KerasArchive {
   private static func load(_ path: String, limits: ArchiveLimits) throws(ArchiveError) -> Data {
     var status = stat()
     guard stat(path, &status) == 0 else {
-      throw .unreadable(path: path, reason: AtomicFile.message(errno))
+      throw .read(.unreadable(path: path, reason: AtomicFile.message(errno)))
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw .unreadable(path: path, reason: "it is no regular file")
+      throw .read(.unreadable(path: path, reason: "it is no regular file"))
     }
     guard status.st_size <= limits.archiveBytes else {
       throw .tooLarge(
         path: path, part: "the file's size in bytes", found: Int(status.st_size),
         limit: limits.archiveBytes)
     }
-    do {
-      return try Data(contentsOf: URL(filePath: path))
+    do throws(FileReadError) {
+      return try WholeFile.read(path)
     } catch {
-      throw .unreadable(path: path, reason: error.localizedDescription)
+      throw .read(error)
     }
   }
 

@@ -4,14 +4,15 @@ import Foundation
 public enum RunDirectoryError: Error, Equatable, CustomStringConvertible {
   /// Another run writes there.
   case locked(path: String)
-  case unreadable(path: String, reason: String)
+  case read(FileReadError)
   case badContent(path: String, found: String, expected: String)
   case write(FileWriteError)
 
   public var kind: ArchiveError.Kind {
     switch self {
     case .locked, .write(.cannotCreate): .cannotCreate
-    case .unreadable: .unreadable
+    case .read(.unreadable): .unreadable
+    case .read(.failedMidway): .readFailed
     case .badContent: .badContent
     case .write(.failedMidway): .writeFailed
     }
@@ -22,8 +23,7 @@ public enum RunDirectoryError: Error, Equatable, CustomStringConvertible {
     case .locked(let path):
       "\(path) is in use by another run of semg-train. Wait for it to end, or choose another "
         + "--output."
-    case .unreadable(let path, let reason):
-      "\(path) cannot be read: \(reason). Check the path and its permissions."
+    case .read(let error): error.description
     case .badContent(let path, let found, let expected):
       "\(path): found \(found), expected \(expected). Train again, or restore the file."
     case .write(let error): error.description
@@ -138,10 +138,10 @@ public final class RunDirectory {
     let file = preprocessingFile(for: path)
     guard FileManager.default.fileExists(atPath: file) else { return nil }
     let data: Data
-    do {
-      data = try Data(contentsOf: URL(filePath: file))
+    do throws(FileReadError) {
+      data = try WholeFile.read(file)
     } catch {
-      throw .unreadable(path: file, reason: error.localizedDescription)
+      throw .read(error)
     }
     let value: Preprocessing
     do {
@@ -222,6 +222,16 @@ public final class RunDirectory {
       $0.hasSuffix(".keras")
         || [preprocessingName, historyName, metricsName, splitName].contains($0)
     }
+  }
+
+  /// The directory of a file that a run wrote beside its models; nil for any other.
+  public static func directory(ofFile path: String) -> String? {
+    let url = URL(filePath: path)
+    let names = [preprocessingName, historyName, metricsName, splitName]
+    let folder = url.deletingLastPathComponent().relativePath
+    // A split may lie anywhere under this name.
+    let isOfARun = FileManager.default.fileExists(atPath: "\(folder)/\(preprocessingName)")
+    return names.contains(url.lastPathComponent) && isOfARun ? folder : nil
   }
 
   private static func moveAway(_ path: String, requested: String) throws(RunDirectoryError)

@@ -58,6 +58,8 @@ public enum RecordingError: Error, Equatable, Sendable {
 
   // The set.
   case noRecordings(directory: String)
+  /// Something with a recording's name lies there, and none of it can be used.
+  case noUsableRecording(directory: String)
   case fewerThanTwoGestures(found: [Int])
   case emptyPart(part: Part)
   case gestureMissing(gesture: Int, part: Part)
@@ -71,7 +73,9 @@ extension RecordingError {
   /// The class of the fault: nearly all are bad content; what cannot be opened is unreadable.
   public var kind: FaultKind {
     switch self {
-    case .missing, .unreadable, .noRecordings, .nameNotUTF8, .notARegularFile: .unreadable
+    case .missing, .unreadable, .noRecordings, .noUsableRecording, .nameNotUTF8,
+      .notARegularFile:
+      .unreadable
     case .readFailed: .readFailed
     default: .badContent
     }
@@ -80,7 +84,8 @@ extension RecordingError {
   /// Whether the fault lies in the set as a whole, so that leaving out a recording is no help.
   public var isOfTheSet: Bool {
     switch self {
-    case .noRecordings, .fewerThanTwoGestures, .emptyPart, .gestureMissing, .sessionMissing,
+    case .noRecordings, .noUsableRecording, .fewerThanTwoGestures, .emptyPart, .gestureMissing,
+      .sessionMissing,
       .sessionInNoPart:
       true
     default: false
@@ -104,8 +109,8 @@ extension RecordingError {
       .noGesture(let file), .noSession(let file), .noSubject(let file),
       .unknownGesture(let file, _, _), .sameSamples(let file, _, _, _):
       file
-    case .nameNotUTF8, .noRecordings, .fewerThanTwoGestures, .emptyPart, .gestureMissing,
-      .sessionMissing, .sessionInNoPart:
+    case .nameNotUTF8, .noRecordings, .noUsableRecording, .fewerThanTwoGestures, .emptyPart,
+      .gestureMissing, .sessionMissing, .sessionInNoPart:
       nil
     }
   }
@@ -214,6 +219,8 @@ extension RecordingError: CustomStringConvertible {
     case .noRecordings(let directory):
       "\(directory): found no CSV file below it, expected recordings such as "
         + "Session1/subject_1/gesture00_trial01.csv"
+    case .noUsableRecording(let directory):
+      "\(directory): found no recording that can be used below it"
     case .fewerThanTwoGestures(let found):
       "found \(found.isEmpty ? "no gesture" : "only gesture \(found[0])") in the training part, "
         + "expected two or more"

@@ -39,7 +39,9 @@ struct DataSettings {
     }
     let found = try RecordingSet(directory: directory)
     // Where nothing is left, no leaving out helps.
-    guard !found.descriptors.isEmpty else { throw RecordingProblems(found.problems) }
+    guard !found.descriptors.isEmpty else {
+      throw RecordingProblems(found.problems + [.noUsableRecording(directory: directory)])
+    }
     let root = directory.hasSuffix("/") ? directory : directory + "/"
     let bad = found.problems.compactMap(\.file).map { String($0.dropFirst(root.count)) }
     let (parts, problems) = try split.split(found.descriptors, console: console) { path in

@@ -128,7 +128,16 @@ extension ArchiveError.Kind {
     case .badContent: .badData
     case .defect: .defect
     case .cannotCreate: .cannotCreate
-    case .writeFailed: .inputOutput
+    case .readFailed, .writeFailed: .inputOutput
+    }
+  }
+}
+
+extension FileReadError: ExitStatusProviding {
+  var exitStatus: ExitStatus {
+    switch self {
+    case .unreadable: .unreadable
+    case .failedMidway: .inputOutput
     }
   }
 }

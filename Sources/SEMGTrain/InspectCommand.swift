@@ -20,6 +20,10 @@ struct InspectCommand: ParsableCommand {
     try InputPath.check(path)
     if InputPath.isDirectory(path) {
       try console.inspect(RunInspection(path), isJSON: output.json)
+    } else if let directory = RunDirectory.directory(ofFile: path) {
+      throw CommandFailure(
+        .usage,
+        "\(path) is a file of a training run" + didYouMean("semg-train inspect \(directory)"))
     } else if path.lowercased().hasSuffix(".keras") {
       try console.inspect(ArchiveInspection(path), isJSON: output.json)
     } else {

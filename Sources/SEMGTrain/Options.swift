@@ -3,7 +3,7 @@ import Recordings
 
 /// How a command talks; every command has these.
 struct OutputOptions: ParsableArguments {
-  @Flag(help: "One JSON document on standard output, and nothing else there.")
+  @Flag(help: "JSON on standard output, and nothing else there; of predict, a line a recording.")
   var json = false
   @Flag(help: "No progress and no advice: results, warnings and errors only.")
   var quiet = false
@@ -43,15 +43,18 @@ struct SignalOptions: ParsableArguments {
 /// Which recording is trained on, which chooses the best epoch, which is tested on.
 struct SplitOptions: ParsableArguments {
   @Option(
-    help: .init("A split to use, as semg-train split writes it.", valueName: "file.csv"),
+    help: .init(
+      "A split to use, as semg-train split writes it. (default: as trained)", valueName: "file.csv"),
     completion: .file(extensions: ["csv"]))
   var split: String?
   @Option(
-    help: .init("Sessions to train on. (default: 1,2)", valueName: "numbers"),
+    help: .init("Sessions to train on. (default: as trained, else 1,2)", valueName: "numbers"),
     transform: OptionValue.numbers)
   var trainSessions: Set<Int>?
   @Option(
-    help: .init("Sessions to halve into test and validation. (default: 3)", valueName: "numbers"),
+    help: .init(
+      "Sessions to halve into test and validation. (default: as trained, else 3)",
+      valueName: "numbers"),
     transform: OptionValue.numbers)
   var testSessions: Set<Int>?
   @Option(
@@ -59,7 +62,9 @@ struct SplitOptions: ParsableArguments {
     transform: OptionValue.numbers)
   var heldOutSubjects: Set<Int>?
   @Option(
-    help: .init("Seed of the split and of all random draws. (default: 42)", valueName: "number"),
+    help: .init(
+      "Seed of the split and of all random draws. (default: as trained, else 42)",
+      valueName: "number"),
     transform: OptionValue.seed)
   var seed: UInt64?
 }

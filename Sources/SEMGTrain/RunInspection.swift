@@ -70,9 +70,8 @@ struct RunInspection: Inspection {
   }
 
   private static func epochs(in file: String) throws -> [String: Int] {
-    guard let text = try? String(contentsOfFile: file, encoding: .utf8),
-      text.hasPrefix(TrainingHistory.header)
-    else {
+    let text = String(decoding: try WholeFile.read(file), as: UTF8.self)
+    guard text.hasPrefix(TrainingHistory.header) else {
       throw CommandFailure(
         .badData, "\(file): found something else than the epochs of a training run")
     }
@@ -81,9 +80,9 @@ struct RunInspection: Inspection {
   }
 
   private static func report(in file: String) throws -> RunReport {
+    let data = try WholeFile.read(file)
     do {
-      return try JSONDecoder().decode(
-        RunReport.self, from: try Data(contentsOf: URL(filePath: file)))
+      return try JSONDecoder().decode(RunReport.self, from: data)
     } catch {
       throw CommandFailure(
         .badData, "\(file): found something else than the figures of a training run")

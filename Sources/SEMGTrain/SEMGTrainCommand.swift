@@ -56,6 +56,12 @@ func runCommand(_ arguments: [String]) -> Int32 {
 
 /// The error's own sentence, and for a path that leads nowhere the nearest that leads somewhere.
 private func sentence(for failure: any ExitStatusProviding) -> String {
+  if let problems = (failure as? RecordingProblems)?.problems,
+    problems.allSatisfy({ !$0.isOfTheSet })
+  {
+    return "\(failure)\n\(Figure.count(problems.count, "problem")); "
+      + "--skip-bad goes on without the recordings at fault"
+  }
   if let split = failure as? SplitFileProblems, case .missingFile(let file)? = split.problems.first
   {
     return "\(failure)" + InputPath.hint(forMissing: file)

@@ -123,6 +123,35 @@ import Testing
   }
 }
 
+@Suite struct WholeFileTests {
+  @Test func aReadThatFailsMidwayIsNotCalledUnreadable() throws {
+    let folder = try TemporaryFolder()
+    try Data("all of it".utf8).write(to: URL(filePath: folder.file("x")))
+    #expect(try WholeFile.read(folder.file("x")) == Data("all of it".utf8))
+    for missing in [folder.file("y"), folder.path] {
+      let error = #expect(throws: FileReadError.self) { try WholeFile.read(missing) }
+      guard case .unreadable? = error else {
+        Issue.record("\(String(describing: error))")
+        continue
+      }
+    }
+    // A regular file whose first page cannot be read: the null page of this process's memory.
+    for name in ["preprocessing.json", "x.keras"] {
+      try FileManager.default.createSymbolicLink(
+        atPath: folder.file(name), withDestinationPath: "/proc/self/mem")
+    }
+    let archive = #expect(throws: ArchiveError.self) {
+      try KerasArchive.read(folder.file("x.keras"))
+    }
+    #expect(archive?.kind == .readFailed)
+    let preprocessing = #expect(throws: RunDirectoryError.self) {
+      try RunDirectory.preprocessing(for: folder.path)
+    }
+    #expect(preprocessing?.kind == .readFailed)
+    #expect(preprocessing?.description.contains("Input/output error") == true)
+  }
+}
+
 @Suite struct AtomicFileTests {
   @Test func aFileIsReplacedWholeAndNothingIsLeftBeside() throws {
     let folder = try TemporaryFolder()

@@ -34,6 +34,8 @@ struct BadRecordingTests {
     let lines = outcome.error.split(separator: "\n").filter { $0.contains("recordings/") }
     #expect(lines.count == said.count)
     for (line, start) in zip(lines, said) { #expect(line.contains(start)) }
+    #expect(
+      outcome.error.hasSuffix("5 problems; --skip-bad goes on without the recordings at fault\n"))
     #expect(!place.exists("run"))
   }
 
@@ -73,6 +75,7 @@ struct BadRecordingTests {
       #expect(outcome.status == 65)
       #expect(outcome.error.contains("found an empty file"))
       #expect(outcome.error.contains("gesture 1 in the validation part"))
+      #expect(!outcome.error.contains("--skip-bad"))
     }
   }
 

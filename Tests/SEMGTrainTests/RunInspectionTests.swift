@@ -25,6 +25,9 @@ struct RunInspectionTests {
     #expect((run["preprocessing"] as? [String: Any])?["gestures"] as? [Int] == [0, 1])
     #expect(run["epochs"] as? [String: Int] == ["semg-net": 1])
     #expect(run["state"] as? String == "complete")
+    let file = try semgTrain("inspect", "run/split.csv")
+    #expect(file.status == 64)
+    #expect(file.error.contains("Did you mean semg-train inspect run?"))
     let text = try semgTrain("inspect", "run").output
     for words in ["train 8, validation 2, test 2", "512 Hz, 8 channels", "recipe standard"] {
       #expect(text.contains(words))
