@@ -1,32 +1,21 @@
 // Batch and layer normalization over [B, T, C], seen as [rows, C] with rows = B·T.
 //
-// Batch statistics are summed in two stages, each in a fixed order: every work-group takes a chunk
-// of rows of `width` channels, a second kernel merges the chunks. Variances are sums of squares
-// about the mean of their own chunk (Chan, Golub and LeVeque 1983), so that nothing is lost where
-// the mean is large against the deviation. A chunk is read twice, the second time from a cache.
+// Batch statistics are made of chunks of rows (chunks.cl), whose variances are squares about the
+// mean of their own chunk, so that nothing is lost where the mean is large against the deviation. A
+// chunk is read twice, the second time from a cache.
 
 // build: -DCHANNELS=64
 // build: -DCHANNELS=64 -DWIDTH=32
 
 #include "common.cl"
-#include "reduce.cl"
+#include "chunks.cl"
 
 #ifndef CHANNELS
 #define CHANNELS channels
 #endif
-#ifndef WIDTH
-#define WIDTH width  // channels side by side in a work-group, a power of two
-#endif
-
-// Item of a group of WIDTH channels by GROUP_ITEMS / WIDTH rows.
-#define LANE ((int)get_local_id(0) / WIDTH)
-#define LANES (GROUP_ITEMS / WIDTH)
-#define COLUMN ((int)get_local_id(0) & (WIDTH - 1))
-
-inline int chunk_count(const int rows, const int chunk) { return (rows + chunk - 1) / chunk; }
 
 // partial[chunk] = (mean [C], squares about it [C]); groups (C / width, rows / chunk). Means are
-// given less the channel's first value, here and in the merger: rounded as finely as deviations are.
+// given less the channel's first value.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
 void batch_statistics_partial(IN(float, x), OUT(float, partial), const int channels,
                               const int width, const int chunk, const int rows) {
@@ -64,23 +53,11 @@ void batch_statistics_finish(IN(float, x), IN(float, partial), OUT(float, mean),
   __local float sums[GROUP_ITEMS];
   const int c = get_group_id(0) * WIDTH + COLUMN;
   const int chunks = c < CHANNELS ? chunk_count(rows, chunk) : 0;
-  const ulong stride = 2 * (ulong)CHANNELS;
-  __global const float* means = AT(partial) + c;
-  __global const float* squares = means + CHANNELS;
-
-  float sum = 0.0f;
-  for (int i = LANE; i < chunks; i += LANES) {
-    sum += min(chunk, rows - i * chunk) * means[i * stride];
-  }
-  const float shifted = column_sum(sums, sum, WIDTH) / rows;
-  float total = 0.0f;
-  for (int i = LANE; i < chunks; i += LANES) {
-    const float apart = means[i * stride] - shifted;
-    total += squares[i * stride] + min(chunk, rows - i * chunk) * apart * apart;
-  }
-  const float variance = column_sum(sums, total, WIDTH) / rows;
+  const float2 merged = merged_statistics(
+      sums, AT(partial) + c, rows, chunk, chunks, CHANNELS, WIDTH);
   if (LANE == 0 && chunks > 0) {
-    const float mean = AT(x)[c] + shifted;
+    const float mean = AT(x)[c] + merged.x;
+    const float variance = merged.y;
     AT(mean)[c] = mean;
     AT(variance)[c] = variance;
     AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
@@ -140,20 +117,10 @@ void norm_backward_finish(IN(float, partial), OUT(float, d_gamma), OUT(float, d_
   __local float sums[GROUP_ITEMS];
   const int c = get_group_id(0) * WIDTH + COLUMN;
   const int chunks = c < CHANNELS ? chunk_count(rows, chunk) : 0;
-  const ulong stride = 2 * (ulong)CHANNELS;
-  __global const float* partial = AT(partial) + c;
-
-  float weighted = 0.0f;
-  float plain = 0.0f;
-  for (int i = LANE; i < chunks; i += LANES) {
-    weighted += partial[i * stride];
-    plain += partial[i * stride + CHANNELS];
-  }
-  weighted = column_sum(sums, weighted, WIDTH);
-  plain = column_sum(sums, plain, WIDTH);
+  const float2 merged = merged_sums(sums, AT(partial) + c, chunks, CHANNELS, WIDTH);
   if (LANE == 0 && chunks > 0) {
-    AT(d_gamma)[c] = weighted;
-    AT(d_beta)[c] = plain;
+    AT(d_gamma)[c] = merged.x;
+    AT(d_beta)[c] = merged.y;
   }
 }
 

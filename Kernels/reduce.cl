@@ -1,7 +1,19 @@
-// Sums within a work-group of GROUP_ITEMS items, arranged as rows of `width` columns, both powers
-// of two: item = lane·width + column.
+// Work-groups of GROUP_ITEMS items arranged as LANES rows of WIDTH columns, which are channels, and
+// sums within them: item = LANE·WIDTH + COLUMN.
+
+#ifndef SEMG_REDUCE
+#define SEMG_REDUCE
 
 #define GROUP_ITEMS 256
+
+#ifdef WIDTH
+#define BUILT_WIDTH WIDTH
+#else
+#define WIDTH width  // a power of two
+#endif
+#define LANES (GROUP_ITEMS / WIDTH)
+#define LANE ((int)get_local_id(0) / WIDTH)
+#define COLUMN ((int)get_local_id(0) & (WIDTH - 1))
 
 // The sum of a column over its lanes, for every item of the column, always in the same order. Every
 // item of the group must call it; `sums` has GROUP_ITEMS places and may be used again at once.
@@ -32,3 +44,5 @@ inline float row_sum(__local float* sums, const float value, const int width) {
   barrier(CLK_LOCAL_MEM_FENCE);
   return result;
 }
+
+#endif

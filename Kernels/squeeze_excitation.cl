@@ -11,14 +11,6 @@
 #ifndef TIME
 #define TIME time
 #endif
-#ifndef WIDTH
-#define WIDTH width  // channels side by side in a work-group, a power of two
-#endif
-
-// Item of a group of WIDTH channels by GROUP_ITEMS / WIDTH time steps.
-#define LANE ((int)get_local_id(0) / WIDTH)
-#define LANES (GROUP_ITEMS / WIDTH)
-#define COLUMN ((int)get_local_id(0) & (WIDTH - 1))
 
 // y [B, C] = mean of x [B, T, C]; groups (C / width, B).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))

@@ -95,12 +95,15 @@ final class Lowering {
   /// Patterns that have launches here; `commands(_:)` answers for the same.
   static func fuses(_ pattern: FusedPattern) -> Bool {
     switch pattern.kind {
+    case .normBlock, .normBlockGradient: true
     default: false
     }
   }
 
   private func commands(_ pattern: FusedPattern) throws(DeviceError) -> [Command] {
     switch pattern.kind {
+    case .normBlock(let block): return try normBlockForward(block)
+    case .normBlockGradient(let gradient): return try normBlockBackward(gradient)
     default: throw .unsupported(device: device.name, what: pattern.name)
     }
   }
