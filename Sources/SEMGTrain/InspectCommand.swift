@@ -12,12 +12,17 @@ struct InspectCommand: ParsableCommand {
       "A recording, a .keras file, or a directory that training wrote.", valueName: "path"),
     completion: .file())
   var path: String
-  @OptionGroup(title: "Recordings") var signal: SignalOptions
+  @OptionGroup(title: "Recordings") var columns: ColumnOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func run() throws {
     let console = output.console
     try InputPath.check(path)
+    let isRecording = !InputPath.isDirectory(path) && !path.lowercased().hasSuffix(".keras")
+    if !isRecording, columns.channels != nil || columns.sampleRate != nil {
+      throw CommandFailure(
+        .usage, "--channels and --sample-rate are for a recording, \(path) is none; drop them")
+    }
     if InputPath.isDirectory(path) {
       try console.inspect(RunInspection(path), isJSON: output.json)
     } else if let directory = RunDirectory.directory(ofFile: path) {
@@ -27,7 +32,7 @@ struct InspectCommand: ParsableCommand {
     } else if path.lowercased().hasSuffix(".keras") {
       try console.inspect(ArchiveInspection(path), isJSON: output.json)
     } else {
-      try console.inspect(RecordingInspection(path, options: signal), isJSON: output.json)
+      try console.inspect(RecordingInspection(path, options: columns), isJSON: output.json)
     }
   }
 }

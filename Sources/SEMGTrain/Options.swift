@@ -22,8 +22,8 @@ struct DataOptions: ParsableArguments {
   var skipBad = false
 }
 
-/// What the columns of a recording are, and which frequencies are taken out.
-struct SignalOptions: ParsableArguments {
+/// What the columns of a recording are.
+struct ColumnOptions: ParsableArguments {
   @Option(
     help: .init("Columns that are channels. (default: as trained, else 1-8)", valueName: "columns"),
     transform: OptionValue.channels)
@@ -32,12 +32,20 @@ struct SignalOptions: ParsableArguments {
     help: .init("Samples a second. (default: as trained, else 512)", valueName: "hertz"),
     transform: OptionValue.positive)
   var sampleRate: Double?
+}
+
+/// What the columns of a recording are, and which frequencies are taken out.
+struct SignalOptions: ParsableArguments {
+  @OptionGroup var columns: ColumnOptions
   @Option(
     help: .init(
       "The mains frequency to take out, or off. (default: as trained, else 50)",
       valueName: "hertz|off"),
     transform: Notch.parse)
   var notch: Notch?
+
+  var channels: ChannelSelection? { columns.channels }
+  var sampleRate: Double? { columns.sampleRate }
 }
 
 /// Which recording is trained on, which chooses the best epoch, which is tested on.

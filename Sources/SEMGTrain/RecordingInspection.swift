@@ -32,7 +32,7 @@ struct RecordingInspection: Inspection {
   }
 
   /// - Throws: what is wrong with the recording, or with the rate.
-  init(_ path: String, options: SignalOptions) throws {
+  init(_ path: String, options: ColumnOptions) throws {
     let selection = options.channels ?? .firstEight
     let recording = try RecordingReader(options: ReadOptions(channels: selection)).read(path)
     let geometry = try WindowGeometry(sampleRate: options.sampleRate ?? 512)
