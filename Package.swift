@@ -18,7 +18,7 @@ let kernelSources = [
   "common.cl", "random.cl", "reduce.cl", "table.cl", "adam.cl", "augment.cl", "chunks.cl",
   "column_sums.cl", "conv1d.cl", "dense.cl", "dropout.cl", "elementwise.cl", "lanes.cl",
   "loss.cl", "norm_block.cl", "normalization.cl", "pooling.cl", "product.cl",
-  "squeeze_excitation.cl",
+  "squeeze_block.cl", "squeeze_excitation.cl",
 ]
 
 func tests(

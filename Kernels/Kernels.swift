@@ -29,6 +29,7 @@ public enum Kernels {
     "pooling": PackageResources.pooling_cl,
     "product": PackageResources.product_cl,
     "reduce": PackageResources.reduce_cl,
+    "squeeze_block": PackageResources.squeeze_block_cl,
     "squeeze_excitation": PackageResources.squeeze_excitation_cl,
   ]
 }

@@ -95,6 +95,8 @@ final class Lowering {
   /// Patterns that have launches here; `commands(_:)` answers for the same.
   static func fuses(_ pattern: FusedPattern) -> Bool {
     switch pattern.kind {
+    case .squeezeBlock(let block): fits(block)
+    case .squeezeBlockGradient(let gradient): fits(gradient.block)
     case .normBlock, .normBlockGradient: true
     default: false
     }
@@ -102,6 +104,8 @@ final class Lowering {
 
   private func commands(_ pattern: FusedPattern) throws(DeviceError) -> [Command] {
     switch pattern.kind {
+    case .squeezeBlock(let block): return try squeezeBlockForward(block)
+    case .squeezeBlockGradient(let gradient): return try squeezeBlockBackward(gradient)
     case .normBlock(let block): return try normBlockForward(block)
     case .normBlockGradient(let gradient): return try normBlockBackward(gradient)
     default: throw .unsupported(device: device.name, what: pattern.name)

@@ -1,0 +1,350 @@
+// A squeeze-excitation block between its convolutions and its sum: batch normalization and ReLU of
+// two branches, x0 [B, T, F] and x1 [B, T, C − F], side by side, dropout (kept [B, T, C]), the mean
+// over time, two dense layers of U and C units, and the scaled channels added to a shortcut.
+//
+// Channels are counted over both branches. Backward needs neither masks nor what lies between: kept
+// is above zero exactly where it was kept and positive.
+
+// build: -DCHANNELS=64 -DFIRST=32 -DUNITS=8 -DTIME=204 -DWIDTH=32
+
+#include "common.cl"
+#include "table.cl"
+#include "chunks.cl"
+#include "lanes.cl"
+
+#ifndef CHANNELS
+#define CHANNELS channels
+#endif
+#ifndef FIRST
+#define FIRST first
+#endif
+#ifndef UNITS
+#define UNITS units
+#endif
+#ifndef TIME
+#define TIME time
+#endif
+
+// The most that a work-group has room for.
+#define MOST_CHANNELS 256
+#define MOST_UNITS 64
+
+// Element of channel c in a branch's tensors: [C_branch], and [rows, C_branch].
+#define BRANCH(name, c) ((c) < FIRST ? AT(name##0)[c] : AT(name##1)[(c) - FIRST])
+#define BRANCH_ROW(name, row, c)                       \
+  ((c) < FIRST ? AT(name##0)[(row) * FIRST + (c)]      \
+               : AT(name##1)[(row) * (CHANNELS - FIRST) + (c) - FIRST])
+#define SET_BRANCH(name, c, value)     \
+  if ((c) < FIRST) {                   \
+    AT(name##0)[c] = (value);          \
+  } else {                             \
+    AT(name##1)[(c) - FIRST] = (value); \
+  }
+
+// partial[chunk] = (mean [C], squares about it [C]), as `batch_statistics_partial` leaves them;
+// groups (C / width, rows / chunk).
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void squeeze_block_statistics(IN(float, x0), IN(float, x1), OUT(float, partial), const int first,
+                              const int channels, const int width, const int chunk,
+                              const int rows) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int start = get_group_id(1) * chunk;
+  const int end = c < CHANNELS ? min(start + chunk, rows) : start;
+  const int stride = c < FIRST ? FIRST : CHANNELS - FIRST;
+  __global const float* x = c < FIRST ? AT(x0) + c : AT(x1) + (c - FIRST);
+
+  const float origin = start < end ? x[0] : 0.0f;
+  float sum = 0.0f;
+  for (int r = start + LANE; r < end; r += LANES) sum += x[r * stride] - origin;
+  const float mean = column_sum(sums, sum, WIDTH) / (end - start);
+  float squares = 0.0f;
+  for (int r = start + LANE; r < end; r += LANES) {
+    const float centred = x[r * stride] - origin - mean;
+    squares += centred * centred;
+  }
+  squares = column_sum(sums, squares, WIDTH);
+  if (LANE == 0 && start < end) {
+    __global float* to = AT(partial) + 2 * (ulong)CHANNELS * get_group_id(1) + c;
+    to[0] = mean;
+    to[CHANNELS] = squares;
+  }
+}
+
+// One work-group a sample. Training (`trains`): statistics come from the chunks and are left in mean,
+// variance and the moving ones; inference: mean and variance are read. w1 [C, U], w2 [U, C]; squeezed
+// [B, C], hidden [B, U], scale [B, C], output = kept·scale + shortcut [B, T, C].
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void squeeze_block_forward(__global const struct table_header* header, IN(float, x0),
+                           IN(float, x1), IN(float, partial), IN(float, gamma0),
+                           IN(float, gamma1), IN(float, beta0), IN(float, beta1),
+                           INOUT(float, mean0), INOUT(float, mean1), INOUT(float, variance0),
+                           INOUT(float, variance1), INOUT(float, moving_mean0),
+                           INOUT(float, moving_mean1), INOUT(float, moving_variance0),
+                           INOUT(float, moving_variance1), IN(float, w1), IN(float, b1),
+                           IN(float, w2), IN(float, b2), IN(float, shortcut), OUT(float, kept),
+                           OUT(float, squeezed), OUT(float, hidden), OUT(float, scale),
+                           OUT(float, output), const int trains, const float epsilon,
+                           const float momentum, const float remainder, const uint threshold,
+                           const float keep_scale, const uint stream, const uint key0,
+                           const uint key1, const int time, const int first,
+                           const int channels, const int units, const int width,
+                           const int chunk, const int step, const int live) {
+  __local float sums[GROUP_ITEMS];
+  __local uint4 blocks[TILE_BLOCKS];
+  __local float means[MOST_CHANNELS];
+  __local float scales[MOST_CHANNELS];
+  __local float excited[MOST_UNITS];
+  const int b = get_group_id(0);
+  const int rows = live * TIME;
+  const int end = b < live ? TIME : 0;
+  const ulong counter = header->first_iteration + step;
+  const int lanes = threshold > 0 ? TILE_ROWS * ROW_BLOCKS : 0;
+
+  for (int left = 0; left < CHANNELS; left += WIDTH) {
+    const int c = left + COLUMN;
+    const int is_channel = c < CHANNELS && live > 0;
+    const float2 merged = merged_statistics(
+        sums, AT(partial) + c, rows, chunk, trains && is_channel ? chunk_count(rows, chunk) : 0,
+        CHANNELS, WIDTH);
+    float mean = 0.0f;
+    float factor = 0.0f;
+    float beta = 0.0f;
+    if (is_channel) {
+      mean = trains ? BRANCH(x, c) + merged.x : BRANCH(mean, c);
+      const float variance = trains ? merged.y : BRANCH(variance, c);
+      factor = BRANCH(gamma, c) / sqrt(variance + epsilon);
+      beta = BRANCH(beta, c);
+      if (trains && LANE == 0 && b == 0) {
+        SET_BRANCH(mean, c, mean)
+        SET_BRANCH(variance, c, variance)
+        SET_BRANCH(moving_mean, c, BRANCH(moving_mean, c) * momentum + mean * remainder)
+        SET_BRANCH(moving_variance, c,
+                   BRANCH(moving_variance, c) * momentum + variance * remainder)
+      }
+    }
+    float sum = 0.0f;
+    for (int tile = 0; tile < end; tile += TILE_ROWS) {
+      barrier(CLK_LOCAL_MEM_FENCE);
+      for (int e = get_local_id(0); e < lanes; e += GROUP_ITEMS) {
+        const int t = tile + e / ROW_BLOCKS;
+        if (t >= end) continue;
+        draw_block(
+            blocks, e / ROW_BLOCKS, e % ROW_BLOCKS, WIDTH, (b * TIME + t) * CHANNELS + left,
+            min(WIDTH, CHANNELS - left), stream, counter, (uint2)(key0, key1));
+      }
+      barrier(CLK_LOCAL_MEM_FENCE);
+      for (int j = 0; j < ITEM_ROWS; ++j) {
+        const int k = LANE + j * LANES;
+        if (!is_channel || tile + k >= end) continue;
+        const int row = b * TIME + tile + k;
+        const int start = row * CHANNELS + left;
+        const float normalized = (BRANCH_ROW(x, row, c) - mean) * factor + beta;
+        // The comparison is such that NaN stays NaN, as in the reference.
+        float value = normalized < 0.0f ? 0.0f : normalized * keep_scale;
+        if (threshold > 0 && drawn_lane(blocks, k, WIDTH, start, start + COLUMN) < threshold) {
+          value = 0.0f;
+        }
+        AT(kept)[start + COLUMN] = value;
+        sum += value;
+      }
+    }
+    sum = column_sum(sums, sum, WIDTH);
+    if (LANE == 0 && is_channel && end > 0) {
+      means[c] = sum / TIME;
+      AT(squeezed)[b * CHANNELS + c] = sum / TIME;
+    }
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+
+  const int item = get_local_id(0);
+  if (item < UNITS && end > 0) {
+    float sum = AT(b1)[item];
+    for (int c = 0; c < CHANNELS; ++c) sum += means[c] * AT(w1)[c * UNITS + item];
+    excited[item] = sum < 0.0f ? 0.0f : sum;
+    AT(hidden)[b * UNITS + item] = excited[item];
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (item < CHANNELS && end > 0) {
+    float sum = AT(b2)[item];
+    for (int u = 0; u < UNITS; ++u) sum += excited[u] * AT(w2)[u * CHANNELS + item];
+    scales[item] = 1.0f / (1.0f + exp(-sum));
+    AT(scale)[b * CHANNELS + item] = scales[item];
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+
+  // Each item reads what it wrote.
+  for (int left = 0; left < CHANNELS; left += WIDTH) {
+    const int c = left + COLUMN;
+    const int last = c < CHANNELS ? end : 0;
+    for (int t = LANE; t < last; t += LANES) {
+      const int i = (b * TIME + t) * CHANNELS + c;
+      AT(output)[i] = AT(kept)[i] * scales[c] + AT(shortcut)[i];
+    }
+  }
+}
+
+// The gradient at a branch's normalization.
+inline float block_gradient(const float kept, const float d_output, const float scale,
+                            const float d_mean, const float keep_scale) {
+  return kept > 0.0f ? (d_output * scale + d_mean) * keep_scale : 0.0f;
+}
+
+// One work-group a sample: d_excite [B, C] and d_squeeze [B, U], the gradients before the sigmoid
+// and the ReLU; d_mean [B, C], that of each element through the mean over time; and of the
+// normalizations partial[sample] = (Σ g·x̂ [C], Σ g [C]).
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void squeeze_block_backward_partial(IN(float, x0), IN(float, x1), IN(float, mean0),
+                                    IN(float, mean1), IN(float, variance0),
+                                    IN(float, variance1), IN(float, w1), IN(float, w2),
+                                    IN(float, kept), IN(float, hidden), IN(float, scale),
+                                    IN(float, d_output), OUT(float, d_excite),
+                                    OUT(float, d_squeeze), OUT(float, d_mean),
+                                    OUT(float, partial), const float epsilon,
+                                    const float keep_scale, const int time, const int first,
+                                    const int channels, const int units, const int width,
+                                    const int live) {
+  __local float sums[GROUP_ITEMS];
+  __local float before[MOST_CHANNELS];
+  __local float through[MOST_CHANNELS];
+  __local float squeezes[MOST_UNITS];
+  const int b = get_group_id(0);
+  const int end = b < live ? TIME : 0;
+
+  for (int left = 0; left < CHANNELS; left += WIDTH) {
+    const int c = left + COLUMN;
+    const int last = c < CHANNELS ? end : 0;
+    float sum = 0.0f;
+    for (int t = LANE; t < last; t += LANES) {
+      const int i = (b * TIME + t) * CHANNELS + c;
+      sum += AT(kept)[i] * AT(d_output)[i];
+    }
+    sum = column_sum(sums, sum, WIDTH);
+    if (LANE == 0 && last > 0) {
+      const float s = AT(scale)[b * CHANNELS + c];
+      before[c] = sum * s * (1.0f - s);
+      AT(d_excite)[b * CHANNELS + c] = before[c];
+    }
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+  const int item = get_local_id(0);
+  if (item < UNITS && end > 0) {
+    float sum = 0.0f;
+    for (int c = 0; c < CHANNELS; ++c) sum += before[c] * AT(w2)[item * CHANNELS + c];
+    squeezes[item] = AT(hidden)[b * UNITS + item] > 0.0f ? sum : 0.0f;
+    AT(d_squeeze)[b * UNITS + item] = squeezes[item];
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (item < CHANNELS && end > 0) {
+    float sum = 0.0f;
+    for (int u = 0; u < UNITS; ++u) sum += squeezes[u] * AT(w1)[item * UNITS + u];
+    through[item] = sum / TIME;
+    AT(d_mean)[b * CHANNELS + item] = through[item];
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+
+  for (int left = 0; left < CHANNELS; left += WIDTH) {
+    const int c = left + COLUMN;
+    const int last = c < CHANNELS ? end : 0;
+    const float mean = last > 0 ? BRANCH(mean, c) : 0.0f;
+    const float factor = last > 0 ? 1.0f / sqrt(BRANCH(variance, c) + epsilon) : 0.0f;
+    const float scale = last > 0 ? AT(scale)[b * CHANNELS + c] : 0.0f;
+    float weighted = 0.0f;
+    float plain = 0.0f;
+    for (int t = LANE; t < last; t += LANES) {
+      const int row = b * TIME + t;
+      const int i = row * CHANNELS + c;
+      const float gradient =
+          block_gradient(AT(kept)[i], AT(d_output)[i], scale, through[c], keep_scale);
+      weighted += gradient * ((BRANCH_ROW(x, row, c) - mean) * factor);
+      plain += gradient;
+    }
+    weighted = column_sum(sums, weighted, WIDTH);
+    plain = column_sum(sums, plain, WIDTH);
+    if (LANE == 0 && last > 0) {
+      __global float* to = AT(partial) + 2 * CHANNELS * b + c;
+      to[0] = weighted;
+      to[CHANNELS] = plain;
+    }
+  }
+}
+
+// d_gamma, d_beta and dx of both branches from the chunks; groups (C / width, any number), which
+// share the rows.
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void squeeze_block_backward_apply(IN(float, x0), IN(float, x1), IN(float, mean0),
+                                  IN(float, mean1), IN(float, variance0), IN(float, variance1),
+                                  IN(float, gamma0), IN(float, gamma1), IN(float, kept),
+                                  IN(float, scale), IN(float, d_output), IN(float, d_mean),
+                                  IN(float, partial), OUT(float, d_gamma0),
+                                  OUT(float, d_gamma1), OUT(float, d_beta0),
+                                  OUT(float, d_beta1), OUT(float, dx0), OUT(float, dx1),
+                                  const float epsilon, const float keep_scale, const int time,
+                                  const int first, const int channels, const int width,
+                                  const int live) {
+  __local float sums[GROUP_ITEMS];
+  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int rows = c < CHANNELS ? live * TIME : 0;
+  const float2 merged =
+      merged_sums(sums, AT(partial) + c, rows > 0 ? live : 0, CHANNELS, WIDTH);
+  if (rows > 0 && LANE == 0 && get_group_id(1) == 0) {
+    SET_BRANCH(d_gamma, c, merged.x)
+    SET_BRANCH(d_beta, c, merged.y)
+  }
+  const float mean = rows > 0 ? BRANCH(mean, c) : 0.0f;
+  const float factor = rows > 0 ? 1.0f / sqrt(BRANCH(variance, c) + epsilon) : 0.0f;
+  const float slope = rows > 0 ? BRANCH(gamma, c) * factor : 0.0f;
+  const float share = 1.0f / rows;
+
+  for (int r = get_group_id(1) * LANES + LANE; r < rows; r += get_num_groups(1) * LANES) {
+    const int i = r * CHANNELS + c;
+    const int sample = r / TIME * CHANNELS + c;
+    const float gradient = block_gradient(
+        AT(kept)[i], AT(d_output)[i], AT(scale)[sample], AT(d_mean)[sample], keep_scale);
+    const float normalized = (BRANCH_ROW(x, r, c) - mean) * factor;
+    const float result = slope * (gradient - (merged.y + normalized * merged.x) * share);
+    if (c < FIRST) {
+      AT(dx0)[r * FIRST + c] = result;
+    } else {
+      AT(dx1)[r * (CHANNELS - FIRST) + c - FIRST] = result;
+    }
+  }
+}
+
+// Gradients of both dense layers: dw1 [C, U] = Σ_b squeezed·d_squeeze, db1 [U] = Σ_b d_squeeze,
+// dw2 [U, C] = Σ_b hidden·d_excite, db2 [C] = Σ_b d_excite. One column an element, of all four one
+// after the other.
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
+void squeeze_block_backward_dense(IN(float, squeezed), IN(float, hidden), IN(float, d_excite),
+                                  IN(float, d_squeeze), OUT(float, dw1), OUT(float, db1),
+                                  OUT(float, dw2), OUT(float, db2), const int channels,
+                                  const int units, const int width, const int live) {
+  __local float sums[GROUP_ITEMS];
+  const int element = get_group_id(0) * WIDTH + COLUMN;
+  const int kernels = CHANNELS * UNITS;
+  const int is_first = element < kernels + UNITS;
+  const int place = is_first ? element : element - kernels - UNITS;
+  const int has_factor = place < kernels;
+  const int last = place < kernels + (is_first ? UNITS : CHANNELS) ? live : 0;
+  const int outputs = is_first ? UNITS : CHANNELS;
+  const int inputs = is_first ? CHANNELS : UNITS;
+  const int o = has_factor ? place % outputs : place - kernels;
+  const int i = has_factor ? place / outputs : 0;
+  __global const float* gradients = is_first ? AT(d_squeeze) : AT(d_excite);
+  __global const float* factors = is_first ? AT(squeezed) : AT(hidden);
+
+  float sum = 0.0f;
+  for (int b = LANE; b < last; b += LANES) {
+    sum += (has_factor ? factors[b * inputs + i] : 1.0f) * gradients[b * outputs + o];
+  }
+  sum = column_sum(sums, sum, WIDTH);
+  if (LANE == 0 && last > 0) {
+    if (is_first) {
+      if (has_factor) AT(dw1)[place] = sum;
+      else AT(db1)[o] = sum;
+    } else {
+      if (has_factor) AT(dw2)[place] = sum;
+      else AT(db2)[o] = sum;
+    }
+  }
+}

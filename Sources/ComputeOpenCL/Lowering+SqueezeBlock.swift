@@ -1,0 +1,139 @@
+import Compute
+
+extension Lowering {
+  /// Whether `Kernels/squeeze_block.cl` has room for a block: two branches that are normalized
+  /// alike, and no more channels and units than MOST_CHANNELS and MOST_UNITS.
+  static func fits(_ block: SqueezeBlock) -> Bool {
+    guard block.branches.count == 2, block.sequence.channels <= 256, block.units <= 64 else {
+      return false
+    }
+    let (one, other) = (block.branches[0].shape, block.branches[1].shape)
+    return one.epsilon == other.epsilon && one.momentum == other.momentum
+  }
+
+  func squeezeBlockForward(_ block: SqueezeBlock) throws(DeviceError) -> [Command] {
+    let (time, channels) = (block.sequence.time, block.sequence.channels)
+    let groups = ColumnGroups(channels: channels)
+    let rows = program.capacity * time
+    let chunk = groups.mergedChunk(rows: rows)
+    let trains = block.branches[0].moving != nil
+    let x = try branches(block) { $0.input }
+    var commands: [Command] = []
+    // Inference has no chunks and no moving statistics apart from those that it reads: anything may
+    // stand in their places.
+    var partial = try tensor(block.mean)
+    if trains {
+      var regions = ScratchRegions(scratch)
+      partial = regions.floats(2 * channels * ((rows + chunk - 1) / chunk))
+      commands.append(
+        try kernel(
+          "squeeze_block", "squeeze_block_statistics", defines: defines(block, groups),
+          x + [
+            partial, .int(block.branches[0].shape.channels), .int(channels), .int(groups.width),
+            .int(chunk), .liveTimes(time),
+          ], local: [ColumnGroups.items, 1],
+          groups: { [groups.columns, ($0 * time + chunk - 1) / chunk] }))
+    }
+    let shape = block.branches[0].shape
+    let momentum = shape.momentum.decimalValue
+    var arguments: [KernelArgument] = [.slot(table.header)] + x + [partial]
+    arguments += try branches(block) { $0.gamma } + branches(block) { $0.beta }
+    arguments += try branches(block) { $0.mean } + branches(block) { $0.variance }
+    arguments += try branches(block) { $0.moving?.mean ?? $0.mean }
+    arguments += try branches(block) { $0.moving?.variance ?? $0.variance }
+    arguments += [
+      try tensor(block.squeeze.kernel), try tensor(block.squeeze.bias),
+      try tensor(block.excite.kernel), try tensor(block.excite.bias), try tensor(block.shortcut),
+      try tensor(block.kept), try tensor(block.mean), try tensor(block.hidden),
+      try tensor(block.scale), try tensor(block.output), .int(trains ? 1 : 0),
+      .float(shape.epsilon), .float(Float(momentum)), .float(Float(1 - momentum)),
+    ]
+    arguments += dropoutArguments(block.dropout) + keyArguments
+    arguments += sizes(block, groups) + [.int(chunk), .step, .live]
+    commands.append(
+      try kernel(
+        "squeeze_block", "squeeze_block_forward", defines: defines(block, groups), arguments,
+        local: [ColumnGroups.items], groups: { [$0] }))
+    return commands
+  }
+
+  func squeezeBlockBackward(_ gradient: SqueezeBlockGradient) throws(DeviceError) -> [Command] {
+    let block = gradient.block
+    let (time, channels) = (block.sequence.time, block.sequence.channels)
+    let groups = ColumnGroups(channels: channels)
+    var regions = ScratchRegions(scratch)
+    let exciteGradient = regions.floats(program.capacity * channels)
+    let squeezeGradient = regions.floats(program.capacity * block.units)
+    let meanGradient = regions.floats(program.capacity * channels)
+    let partial = regions.floats(2 * program.capacity * channels)
+    let values =
+      try branches(block) { $0.input } + branches(block) { $0.mean }
+      + branches(block) { $0.variance }
+    let settings: [KernelArgument] = [
+      .float(block.branches[0].shape.epsilon), .float(keepScale(block.dropout)),
+    ]
+    let (kept, scale, dOutput) = (
+      try tensor(block.kept), try tensor(block.scale), try tensor(gradient.outputGradient)
+    )
+    let sums = try kernel(
+      "squeeze_block", "squeeze_block_backward_partial", defines: defines(block, groups),
+      values + [
+        try tensor(block.squeeze.kernel), try tensor(block.excite.kernel), kept,
+        try tensor(block.hidden), scale, dOutput, exciteGradient, squeezeGradient, meanGradient,
+        partial,
+      ] + settings + sizes(block, groups) + [.live], local: [ColumnGroups.items],
+      groups: { [$0] })
+
+    var arguments = try values + branches(block) { $0.gamma }
+    arguments += [kept, scale, dOutput, meanGradient, partial]
+    for branch in gradient.branches { arguments.append(try tensor(branch.gammaGradient)) }
+    for branch in gradient.branches { arguments.append(try tensor(branch.betaGradient)) }
+    for branch in gradient.branches { arguments.append(try tensor(branch.inputGradient)) }
+    arguments +=
+      settings + [
+        .int(time), .int(block.branches[0].shape.channels), .int(channels), .int(groups.width),
+        .live,
+      ]
+    let tile = 4 * groups.lanes
+    let apply = try kernel(
+      "squeeze_block", "squeeze_block_backward_apply", defines: defines(block, groups),
+      arguments, local: [ColumnGroups.items, 1],
+      groups: { [groups.columns, groups.sharing(tiles: ($0 * time + tile - 1) / tile)] })
+
+    let elements = 2 * channels * block.units + channels + block.units
+    let dense = try kernel(
+      "squeeze_block", "squeeze_block_backward_dense", defines: defines(block, groups),
+      [
+        try tensor(block.mean), try tensor(block.hidden), exciteGradient, squeezeGradient,
+        try tensor(gradient.squeeze.kernel), try tensor(gradient.squeeze.bias),
+        try tensor(gradient.excite.kernel), try tensor(gradient.excite.bias), .int(channels),
+        .int(block.units), .int(groups.width), .live,
+      ], local: [ColumnGroups.items],
+      groups: { _ in [(elements + groups.width - 1) / groups.width] })
+    return [sums, apply, dense]
+  }
+
+  // MARK: Arguments
+
+  private func branches(
+    _ block: SqueezeBlock, _ tensorOf: (NormBlock) -> TensorID
+  ) throws(DeviceError) -> [KernelArgument] {
+    var result: [KernelArgument] = []
+    for branch in block.branches { result.append(try tensor(tensorOf(branch))) }
+    return result
+  }
+
+  private func sizes(_ block: SqueezeBlock, _ groups: ColumnGroups) -> [KernelArgument] {
+    [
+      .int(block.sequence.time), .int(block.branches[0].shape.channels),
+      .int(block.sequence.channels), .int(block.units), .int(groups.width),
+    ]
+  }
+
+  private func defines(_ block: SqueezeBlock, _ groups: ColumnGroups) -> [String: Int] {
+    [
+      "TIME": block.sequence.time, "FIRST": block.branches[0].shape.channels,
+      "CHANNELS": block.sequence.channels, "UNITS": block.units, "WIDTH": groups.width,
+    ]
+  }
+}
