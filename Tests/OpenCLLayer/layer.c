@@ -89,7 +89,7 @@ static cl_int enter(int function) {
   tally(function);
   tally(ANY);
   cl_int status = due(&thread_fault, function);
-  if (status != CL_SUCCESS) thread_failed = names[function];
+  if (status != CL_SUCCESS && thread_failed == NULL) thread_failed = names[function];
   if (process_fault.counter != COUNTS) {
     while (atomic_flag_test_and_set(&process_fault_lock)) {
     }

@@ -33,5 +33,5 @@ long semg_layer_count(const char* name);
 // As SEMG_LAYER_FAIL, for this thread's calls from here on; `lasting` is the `+`.
 void semg_layer_fail(const char* name, long occurrence, int status, int lasting);
 
-// Name of the function that was made to fail in this thread since the reset, or null.
+// Name of the function that was first made to fail in this thread since the reset, or null.
 const char* semg_layer_failed(void);

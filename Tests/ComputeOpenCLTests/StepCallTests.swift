@@ -1,0 +1,70 @@
+import Compute
+import ComputeOpenCL
+import TestSupport
+import Testing
+
+/// What a step asks of OpenCL, counted between the loader and the platform.
+@Suite(.needsOpenCL, .needsCallLayer) struct StepCallTests {
+  private static let creating = [
+    "clCreateBuffer", "clCreateSubBuffer", "clCreateKernel", "clCreateProgramWithSource",
+    "clCreateProgramWithBinary", "clBuildProgram", "clCreateCommandQueue", "clCreateContext",
+    "clCreateUserEvent",
+  ]
+  private static let moving = [
+    "clEnqueueReadBuffer", "clEnqueueWriteBuffer", "clEnqueueMapBuffer",
+    "clEnqueueUnmapMemObject",
+  ]
+
+  @Test(arguments: [1], [true, false])
+  func aTrainingStepOnlyEnqueuesKernels(network: Int, fuses: Bool) throws {
+    let layer = try #require(CallLayer.present)
+    let device = try OpenCLDevice(
+      TestDevice.open().description, options: .init(usesCLBlast: false, specializes: false))
+    let made = try TestPlan(StepRun.networks()[network], capacity: 3)
+    let loaded = try made.load(
+      device, programs: [.forwardBackward, .update], fuses: fuses, keepsActivations: false)
+    func run(step: Int, live: Int) throws {
+      try loaded.run(.forwardBackward, step: step, live: live)
+      try loaded.run(.update, step: step, live: live)
+    }
+    try run(step: 0, live: 3)
+    layer.reset()
+    try run(step: 1, live: 3)
+    for name in Self.creating + Self.moving + ["events", "waits", "clFinish"] {
+      #expect(layer.count(name) == 0, "\(name)")
+    }
+    let kernels = layer.count("clEnqueueNDRangeKernel")
+    #expect(kernels >= loaded.launches(of: .forwardBackward).count)
+    // The step is a number of four bytes, and no kernel takes it twice.
+    #expect(layer.count("wide arguments") == 0)
+    let steps = layer.count("clSetKernelArg")
+    #expect(steps > 0 && steps <= kernels)
+    let others =
+      layer.count("*") - kernels - steps - layer.count("clFlush")
+      - layer.count("clEnqueueFillBuffer") - layer.count("clEnqueueCopyBuffer")
+    #expect(others == 0)
+
+    layer.reset()
+    try run(step: 1, live: 2)
+    #expect(layer.count("wide arguments") == 0)
+    #expect(layer.count("clSetKernelArg") > steps, "the live samples are arguments, too")
+    #expect(layer.count("clCreateBuffer") == 0)
+  }
+
+  /// CLBlast makes kernels and events of its own at each call; memory it is given.
+  @Test(arguments: [1])
+  func aTrainingStepWithCLBlastAllocatesNothing(network: Int) throws {
+    let layer = try #require(CallLayer.present)
+    let device = try OpenCLDevice(
+      TestDevice.open().description, options: .init(usesCLBlast: true, specializes: false))
+    let made = try TestPlan(StepRun.networks()[network], capacity: 3)
+    let loaded = try made.load(
+      device, programs: [.forwardBackward, .update], fuses: true, keepsActivations: false)
+    layer.reset()
+    try loaded.run(.forwardBackward, step: 0, live: 3)
+    try loaded.run(.update, step: 0, live: 3)
+    for name in ["clCreateBuffer", "clBuildProgram", "clCreateProgramWithSource", "waits"] {
+      #expect(layer.count(name) == 0, "\(name)")
+    }
+  }
+}
