@@ -43,18 +43,20 @@
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(
     IN(float, input), IN(float, weights), IN(float, bias), OUT(float, output), SIZES) {
   TILES;
-  rows_product(AT(input), INPUTS, AT(weights), OUTPUTS, false, AT(bias), 1.0f, AT(output), OUTPUTS,
-               rows, OUTPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT, left_tile, right_tile);
+  rows_product(AT(input), INPUTS, AT(weights), OUTPUTS, false, AT(bias), 0, 1.0f, AT(output),
+               OUTPUTS, rows, OUTPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT, left_tile, right_tile);
 }
 #endif
 
 #if PART == 0 || PART == 2
-// Depth (k, o), columns c: the same with the taps' signs and the weights turned.
+// Depth (k, o), columns c: the same with the taps' signs and the weights turned. Where `adds`, the
+// gradient of another reader is added, which may lie in input_gradient itself.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_input(
-    IN(float, output_gradient), IN(float, weights), OUT(float, input_gradient), SIZES) {
+    IN(float, output_gradient), IN(float, weights), IN(float, addend), const int adds,
+    OUT(float, input_gradient), SIZES) {
   TILES;
-  rows_product(AT(output_gradient), OUTPUTS, AT(weights), OUTPUTS, true, 0, 1.0f,
-               AT(input_gradient), INPUTS, rows, INPUTS, TIME, TAPS, OUTPUTS, -DILATION, LEFT,
+  rows_product(AT(output_gradient), OUTPUTS, AT(weights), OUTPUTS, true, 0,
+               adds ? AT(addend) : 0, 1.0f, AT(input_gradient), INPUTS, rows, INPUTS, TIME, TAPS, OUTPUTS, -DILATION, LEFT,
                left_tile, right_tile);
 }
 #endif

@@ -31,7 +31,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product(
   TILES;
   const int z = get_group_id(2);
   rows_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, false,
-               has_bias ? AT(bias) : 0, scale, AT(c) + BATCH_OFFSET(c), c_stride,
+               has_bias ? AT(bias) : 0, 0, scale, AT(c) + BATCH_OFFSET(c), c_stride,
                z < samples * heads ? rows : 0, columns, INT_MAX, 1, depth, 0, 0, left_tile,
                right_tile);
 }
@@ -46,7 +46,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product_
   TILES;
   const int z = get_group_id(2);
   rows_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, true,
-               has_bias ? AT(bias) : 0, scale, AT(c) + BATCH_OFFSET(c), c_stride,
+               has_bias ? AT(bias) : 0, 0, scale, AT(c) + BATCH_OFFSET(c), c_stride,
                z < samples * heads ? rows : 0, columns, INT_MAX, 1, depth, 0, 0, left_tile,
                right_tile);
 }

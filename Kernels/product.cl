@@ -173,15 +173,16 @@ static inline void put_right(__local float4* tile, const float4* quads) {
   }
 }
 
-// c[r, n] = bias[n] + scale · Σ_{tap, d} a[r + tap·step + origin, d] · b(tap, d, n) for r < rows,
-// n < columns. The rows of a are sequences of `time` rows each: those outside of r's own sequence
+// c[r, n] = bias[n] + addend[r, n] + scale · Σ_{tap, d} a[r + tap·step + origin, d] · b(tap, d, n)
+// for r < rows, n < columns. The rows of a are sequences of `time` rows each: those outside of r's own sequence
 // count as zeros. b(tap, d, n) = b[tap·depth + d, n], or, turned, b[tap·columns + n, d]. A plain
 // product has one tap, step and origin 0. All matrices are row-major with a stride a row.
-// Work-group (x, y) makes tile row x and tile column y; bias may be 0.
+// Work-group (x, y) makes tile row x and tile column y; bias and addend
+// may be 0, and addend may be c.
 static inline void rows_product(
     __global const float* a, const int a_stride, __global const float* b, const int b_stride,
-    const bool turned, __global const float* bias, const float scale, __global float* c,
-    const int c_stride, const int rows, const int columns, const int time, const int taps,
+    const bool turned, __global const float* bias, __global const float* addend,
+    const float scale, __global float* c, const int c_stride, const int rows, const int columns, const int time, const int taps,
     const int depth, const int step, const int origin, __local float4* left_tile,
     __local float4* right_tile) {
   const int item = get_local_id(0);
@@ -238,7 +239,10 @@ static inline void rows_product(
   for (int i = 0; i < ITEM_ROWS; ++i) {
     const int row = first_row + item / ITEMS_ACROSS * ITEM_ROWS + i;
     if (row < rows) {
-      store_quad(c + (size_t)row * c_stride + column, added + scale * sums[i], columns - column);
+      const size_t place = (size_t)row * c_stride + column;
+      float4 result = added + scale * sums[i];
+      if (addend) result += quad(addend + place, columns - column);
+      store_quad(c + place, result, columns - column);
     }
   }
 }

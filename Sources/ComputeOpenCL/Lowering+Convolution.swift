@@ -45,17 +45,34 @@ extension Lowering {
     ]
   }
 
+  /// - Parameter addend: another share of the same gradient, which is added; may be the gradient
+  ///   itself.
   func conv1DBackwardInput(
     _ shape: Conv1DShape, outputGradient: TensorID, kernel weights: TensorID,
-    inputGradient: TensorID
+    inputGradient: TensorID, addend: TensorID? = nil
   ) throws(DeviceError) -> [Command] {
     [
       try convolution(
         "conv1d_backward_input", .backwardInput, shape,
-        matrices: [outputGradient, weights, inputGradient],
-        [try tensor(outputGradient), try tensor(weights), try tensor(inputGradient)],
-        columns: shape.inputChannels)
+        matrices: [outputGradient, weights, inputGradient, addend ?? inputGradient],
+        [
+          try tensor(outputGradient), try tensor(weights), try tensor(addend ?? inputGradient),
+          .int(addend == nil ? 0 : 1), try tensor(inputGradient),
+        ], columns: shape.inputChannels)
     ]
+  }
+
+  /// Each convolution adds its share to the others'.
+  func gradientSum(_ sum: GradientSum) throws(DeviceError) -> [Command] {
+    var commands: [Command] = []
+    var addend = sum.others.first
+    for term in sum.terms {
+      commands += try conv1DBackwardInput(
+        term.shape, outputGradient: term.outputGradient, kernel: term.kernel,
+        inputGradient: sum.output, addend: addend)
+      addend = sum.output
+    }
+    return commands
   }
 
   /// Rows are the live batch's time steps.

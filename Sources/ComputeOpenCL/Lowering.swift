@@ -97,7 +97,7 @@ final class Lowering {
     switch pattern.kind {
     case .squeezeBlock(let block): fits(block)
     case .squeezeBlockGradient(let gradient): fits(gradient.block)
-    case .normBlock, .normBlockGradient: true
+    case .normBlock, .normBlockGradient, .gradientSum: true
     default: false
     }
   }
@@ -108,6 +108,7 @@ final class Lowering {
     case .squeezeBlockGradient(let gradient): return try squeezeBlockBackward(gradient)
     case .normBlock(let block): return try normBlockForward(block)
     case .normBlockGradient(let gradient): return try normBlockBackward(gradient)
+    case .gradientSum(let sum): return try gradientSum(sum)
     default: throw .unsupported(device: device.name, what: pattern.name)
     }
   }

@@ -12,15 +12,17 @@ import Testing
   enum Subject: String, CaseIterable, Sendable {
     case semgNet, pooledByThree, oneChannel, squeezed, squeezedWide
 
-    /// A launch that there has to be.
-    func fused(in program: ProgramID) -> String {
-      let name =
-        switch self {
-        case .squeezed, .squeezedWide: "squeeze_block"
-        case .semgNet, .pooledByThree, .oneChannel:
-          program == .validate ? "batch_norm_relu_max_pool" : "batch_norm_relu_dropout_max_pool"
-        }
-      return name + (program == .validate ? "_inference" : "_backward")
+    /// Launches that there have to be.
+    func fused(in program: ProgramID) -> Set<String> {
+      switch (self, program) {
+      case (.squeezed, .validate), (.squeezedWide, .validate): ["squeeze_block_inference"]
+      case (.squeezed, _):
+        ["squeeze_block_forward", "squeeze_block_backward", "conv1d_backward_input_sum"]
+      case (.squeezedWide, _): ["squeeze_block_forward", "squeeze_block_backward"]
+      case (_, .validate): ["batch_norm_relu_max_pool_inference"]
+      default:
+        ["batch_norm_relu_dropout_max_pool_forward", "batch_norm_relu_dropout_max_pool_backward"]
+      }
     }
 
     func network() throws -> Network {
@@ -28,8 +30,8 @@ import Testing
       case .semgNet: try .semgNet(time: 45, channels: 3, classes: 4, width: 5)
       case .pooledByThree: try Self.block(filters: 6, pool: 3, time: 29)
       case .oneChannel: try Self.block(filters: 1, pool: 2, time: 13)
-      case .squeezed: try Self.squeezed(filters: [5, 5], units: 1, time: 29, dropout: 0.2)
-      case .squeezedWide: try Self.squeezed(filters: [33, 7], units: 12, time: 19, dropout: nil)
+      case .squeezed: try Self.squeezed(blocks: 2, [5, 5], units: 1, time: 29, dropout: 0.2)
+      case .squeezedWide: try Self.squeezed(blocks: 1, [33, 7], units: 12, time: 19, dropout: nil)
       }
     }
 
@@ -48,30 +50,33 @@ import Testing
       return try net.build(name: "block")
     }
 
-    /// A block of the Inception-SE-TCN, without attention, at other sizes.
+    /// Blocks of the Inception-SE-TCN, without attention, at other sizes.
     private static func squeezed(
-      filters: [Int], units: Int, time: Int, dropout: Float?
+      blocks: Int, _ filters: [Int], units: Int, time: Int, dropout: Float?
     ) throws -> Network {
       let channels = filters.reduce(0, +)
       var net = NetworkBuilder()
-      let x = net.append(.input(time: time, channels: channels))
-      var branches: [NetworkBuilder.Node] = []
-      for (width, kernelSize) in zip(filters, [3, 5]) {
-        var y = net.append(
-          .conv1D(filters: width, kernelSize: kernelSize, dilation: 2, padding: .causal, l2: 0), x)
-        y = net.append(.batchNormalization(momentum: 0.99, epsilon: 1e-3), y)
-        branches.append(net.append(.relu, y))
+      var x = net.append(.input(time: time, channels: channels))
+      for _ in 0..<blocks {
+        var branches: [NetworkBuilder.Node] = []
+        for (width, kernelSize) in zip(filters, [3, 5]) {
+          var y = net.append(
+            .conv1D(
+              filters: width, kernelSize: kernelSize, dilation: 2, padding: .causal, l2: 0), x)
+          y = net.append(.batchNormalization(momentum: 0.99, epsilon: 1e-3), y)
+          branches.append(net.append(.relu, y))
+        }
+        var y = net.append(.concatenate, branches[0], branches[1])
+        if let dropout { y = net.append(.dropout(rate: dropout), y) }
+        var scale = net.append(.globalAveragePooling1D, y)
+        scale = net.append(.dense(units: units, activation: .relu, l2: 0), scale)
+        scale = net.append(.dense(units: channels, activation: .sigmoid, l2: 0), scale)
+        scale = net.append(.reshapeToSequence, scale)
+        y = net.append(.multiply, y, scale)
+        x = net.append(.add, x, y)
       }
-      var y = net.append(.concatenate, branches[0], branches[1])
-      if let dropout { y = net.append(.dropout(rate: dropout), y) }
-      var scale = net.append(.globalAveragePooling1D, y)
-      scale = net.append(.dense(units: units, activation: .relu, l2: 0), scale)
-      scale = net.append(.dense(units: channels, activation: .sigmoid, l2: 0), scale)
-      scale = net.append(.reshapeToSequence, scale)
-      y = net.append(.multiply, y, scale)
-      y = net.append(.add, x, y)
-      y = net.append(.globalAveragePooling1D, y)
-      _ = net.append(.dense(units: 4, activation: .softmax, l2: 0), y)
+      x = net.append(.globalAveragePooling1D, x)
+      _ = net.append(.dense(units: 4, activation: .softmax, l2: 0), x)
       return try net.build(name: "squeezed")
     }
   }
@@ -88,8 +93,7 @@ import Testing
       let covered = report.flatMap(\.launch.operations).sorted()
       #expect(covered == Array(made.plan.plan.programs[program]?.operations.indices ?? 0..<0))
       for launch in report { #expect(launch.passes, "\(launch)") }
-      let names = report.map(\.launch.name)
-      #expect(names.contains { subject.fused(in: program) == $0 }, "\(names)")
+      #expect(subject.fused(in: program).isSubset(of: report.map(\.launch.name)))
     }
   }
 }
