@@ -66,6 +66,39 @@ public struct Synthesizer: Hashable, Sendable {
     }
   }
 
+  /// One of the recordings in memory, before it is rounded to six decimals: `[samples, 8]`, one row
+  /// a sample.
+  ///
+  /// - Parameters:
+  ///   - subject: from 1, as the session and the trial; the gesture counts from 0.
+  /// - Throws: `.outOfRange` for options that make no set.
+  public func recording(
+    subject: Int, session: Int, gesture: Int, trial: Int
+  ) throws(SynthesisError) -> [Double] {
+    try check()
+    precondition(
+      (1...subjects).contains(subject) && (1...sessions).contains(session)
+        && (0..<gestures).contains(gesture) && (1...trials).contains(trial),
+      "a recording of the set")
+    let signal = signal(subject: subject, session: session)
+    let frames = frames(of: signal, subject, session, gesture, trial)
+    return frames.flatMap { frame in (0..<Forearm.electrodes).map { frame[$0] } }
+  }
+
+  private func signal(subject: Int, session: Int) -> SynthesizedSignal {
+    SynthesizedSignal(
+      forearm: Forearm(
+        subject: subject, session: session, gestures: gestures, sampleRate: sampleRate,
+        seed: seed), sampleRate: sampleRate, sampleCount: samples)
+  }
+
+  private func frames(
+    of signal: SynthesizedSignal, _ subject: Int, _ session: Int, _ gesture: Int, _ trial: Int
+  ) -> [ElectrodeFrame] {
+    var random = SynthesisRandom(seed: seed, 6, subject, session, gesture, trial)
+    return signal.make(gesture: gesture, &random)
+  }
+
   private func check() throws(SynthesisError) {
     let counts = [
       ("subjects", subjects), ("sessions", sessions), ("gestures", gestures), ("trials", trials),
@@ -118,14 +151,10 @@ public struct Synthesizer: Hashable, Sendable {
     guard makeDirectories(directory) else {
       throw .writeFailed(path: directory, reason: reasonOfLastFailure())
     }
-    let forearm = Forearm(
-      subject: subject, session: session, gestures: gestures, sampleRate: sampleRate, seed: seed)
-    let signal = SynthesizedSignal(
-      forearm: forearm, sampleRate: sampleRate, sampleCount: samples)
+    let signal = signal(subject: subject, session: session)
     for gesture in 0..<gestures {
       for trial in 1...trials {
-        var random = SynthesisRandom(seed: seed, 6, subject, session, gesture, trial)
-        text.set(signal.make(gesture: gesture, &random))
+        text.set(frames(of: signal, subject, session, gesture, trial))
         let name = "gesture\(twoDigits(gesture))_trial\(twoDigits(trial)).csv"
         try text.write(to: directory + "/" + name)
       }
