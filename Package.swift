@@ -66,6 +66,12 @@ let package = Package(
     target("Networks", ["Compute"]),
     target("Artifacts", ["Compute", "Networks", "CHDF5", "CZip"]),
     target("Training", ["Networks", "Compute", "Recordings", "SignalProcessing", "Artifacts"]),
+    target(
+      "Parity",
+      [
+        "Compute", "ComputeCases", "ComputeReference", "ComputeCPU", "Networks", "Training",
+        "Recordings", "SignalProcessing",
+      ]),
     .executableTarget(
       name: "semg-hdf5-reader", dependencies: ["Artifacts"], path: "Sources/HDF5Reader",
       swiftSettings: strict),
@@ -73,7 +79,7 @@ let package = Package(
       name: "SEMGTrain",
       dependencies: [
         "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "ComputeOpenCL", "Networks",
-        "Artifacts", "Training", "COneDNN", "COpenCL", "CHDF5", "CZip",
+        "Artifacts", "Training", "Parity", "COneDNN", "COpenCL", "CHDF5", "CZip",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -105,7 +111,9 @@ let package = Package(
       [
         "Artifacts", "CHDF5", "Networks", "ComputeReference", "ComputeCPU", "semg-hdf5-reader",
       ]),
-    tests("SEMGTrainTests", ["SEMGTrain"]),
+    tests(
+      "ParityTests", ["Parity", "Compute", "ComputeCases", "ComputeCPU", "Networks"], exclude: []),
+    tests("SEMGTrainTests", ["SEMGTrain", "Parity"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,34 @@
+import Compute
+import ComputeCases
+import ComputeReference
+
+/// A brief check of a device before it is trusted with a training: every operation once or twice,
+/// at small awkward shapes, alone and as the device fuses them, against the reference. Drivers that
+/// compile a kernel wrongly are no rarity.
+public enum SelfCheck {
+  /// Cases of `OperationCase.awkward` that run every operation of the list: for each the first case
+  /// with a partial batch, else the first one; and the attention with the mean after it, which has
+  /// kernels of its own.
+  static let cases: [OperationCase] = {
+    let ordered =
+      OperationCase.awkward.filter { $0.live < $0.capacity }
+      + OperationCase.awkward.filter { $0.live == $0.capacity }
+    var covered: Set<String> = []
+    return ordered.filter { subject in
+      let names = subject.plan.programs[subject.program]?.operations.map(\.name) ?? []
+      defer { covered.formUnion(names) }
+      if subject.name.hasPrefix("attention and mean"), !covered.contains("attention and mean") {
+        covered.insert("attention and mean")
+        return true
+      }
+      return !covered.isSuperset(of: names)
+    }
+  }()
+
+  /// - Returns: what the device computed wrongly or could not run; empty where it passes.
+  public static func failures(of device: any Device) -> [ParityResult] {
+    let reference = ReferenceDevice()
+    return cases.flatMap { ParitySubject($0, reference: reference).results(on: device) }
+      .filter { !$0.passes }
+  }
+}
