@@ -36,21 +36,20 @@ struct BenchmarkCommand: ParsableCommand {
 
   func run() throws {
     let console = output.console
-    let settings = try DeviceSettings(device)
-    settings.announce(on: console)
+    let device = try DeviceSettings(device).open(on: console)
     var results: [String: StepBenchmark.Result] = [:]
     for kind in models ?? ModelKind.allCases {
       console.note("\(kind.rawValue): \(Figure.count(steps, "step")) of \(batchSize) samples")
       let network = try RunSettings(padding: padding).network(
         kind, windowLength: 204, channels: 8, classes: 5)
       var benchmark = try StepBenchmark(
-        network: network, device: settings.device, batchSize: batchSize)
+        network: network, device: device, batchSize: batchSize)
       let result = try benchmark.run(steps: steps)
       results[kind.rawValue] = result
       if !output.json { try console.result(Self.text(kind, result)) }
     }
     if output.json {
-      try console.result(json: Document(device: settings.device.name, models: results))
+      try console.result(json: Document(device: device.name, models: results))
     }
   }
 
@@ -63,7 +62,9 @@ struct BenchmarkCommand: ParsableCommand {
         Figure.percent(kernel.milliseconds / max(total, 1e-12)),
       ])
     }
-    return "\(kind.rawValue): \(Figure.fixed(result.samplesPerSecond, 1)) samples/s, "
-      + "\(Figure.fixed(result.millisecondsPerStep, 2)) ms a step\n\n\(table.text)\n"
+    let speed =
+      "\(kind.rawValue): \(Figure.fixed(result.samplesPerSecond, 1)) samples/s, "
+      + "\(Figure.fixed(result.millisecondsPerStep, 2)) ms a step"
+    return result.kernels.isEmpty ? speed : "\(speed)\n\n\(table.text)\n"
   }
 }

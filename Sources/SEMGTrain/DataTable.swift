@@ -1,4 +1,5 @@
 import Compute
+import ComputeOpenCL
 import Foundation
 import Networks
 import Recordings
@@ -8,13 +9,19 @@ extension TrainSettings {
   /// What is trained on what, and how much memory it takes, before it begins.
   ///
   /// - Throws: `CommandFailure` (78) where this machine has less memory than that.
-  func explain(_ data: PreparedRecordings, on console: Console) throws {
+  func explain(
+    _ data: PreparedRecordings, device: any Device, on console: Console
+  ) throws {
     console.note(Self.table(data))
-    let needed = memory(for: data)
+    let training = trainingMemory(for: data, on: device)
+    // A device with memory of its own says in time where that is short.
+    let hasOwnMemory = (device as? OpenCLDevice)?.description.sharesHostMemory == false
+    let needed = hostMemory(for: data) + (hasOwnMemory ? 0 : training)
+    let aside = hasOwnMemory ? ", \(Figure.bytes(training)) on the device" : ""
     let band = preparation.filter.bandHertz
     console.note(
       "band \(Figure.fixed(band.lowerBound, 1))–\(Figure.fixed(band.upperBound, 1)) Hz, windows of "
-        + "\(data.windowLength) samples; about \(Figure.bytes(needed)) of memory")
+        + "\(data.windowLength) samples; about \(Figure.bytes(needed)) of memory\(aside)")
     let present = Int(clamping: ProcessInfo.processInfo.physicalMemory)
     guard needed <= present else {
       throw CommandFailure(
@@ -24,11 +31,15 @@ extension TrainSettings {
     }
   }
 
-  /// Bytes of the program and its libraries, of the recordings, on the host and on the device, and
-  /// of the larger model's training: its arenas, with the best weights beside them. An estimate: a
-  /// device's caches are not in it.
-  private func memory(for data: PreparedRecordings) -> Int {
-    let recordings = 2 * data.samples.count * MemoryLayout<Float>.size
+  /// Bytes of the program and its libraries, and of the recordings.
+  private func hostMemory(for data: PreparedRecordings) -> Int {
+    64_000_000 + data.samples.count * MemoryLayout<Float>.size
+  }
+
+  /// Bytes of the recordings on the device and of the larger model's training: its arenas, with the
+  /// best weights beside them. An estimate: a device's caches are not in it.
+  private func trainingMemory(for data: PreparedRecordings, on device: any Device) -> Int {
+    let recordings = data.samples.count * MemoryLayout<Float>.size
     let capacities = Trainer.capacities(for: data, batchSize: run.batchSize)
     let models = run.models.map { kind -> Int in
       guard
@@ -41,11 +52,11 @@ extension TrainSettings {
         options: NetworkPlanOptions(
           batchCapacity: capacities.training, inferenceCapacity: capacities.inference)
       ).plan
-      let layout = try? device.device.layout(
+      let layout = try? device.layout(
         of: plan, options: LoadOptions(programs: [.forwardBackward, .update, .validate]))
       return (layout?.byteCount ?? 0) + 3 * 4 * network.parameterCount
     }
-    return 64_000_000 + recordings + (models.max() ?? 0)
+    return recordings + (models.max() ?? 0)
   }
 
   /// Parts and gestures: recordings, windows, subjects.

@@ -1,35 +1,206 @@
 import Compute
 import ComputeCPU
+import ComputeOpenCL
 import Foundation
+import Parity
 
-/// Where the arithmetic is done: the options, checked against each other and this build.
+/// Where the arithmetic is done: the options, checked against each other and this machine. The one
+/// place that chooses between the CPU backend and OpenCL devices.
 struct DeviceSettings {
-  let device: any Device
   let threads: Int
-  /// Whether nobody asked for this device: then it is named in a line.
-  let isChosenForUser: Bool
+  private let choice: DeviceChoice
+  /// OpenCL devices to try, the best first; none where the CPU backend was asked for.
+  private let candidates: [OpenCLDeviceDescription]
 
+  /// Finds the devices, opens none.
+  ///
   /// - Throws: `CommandFailure` where the device is not there or cannot do the precision.
   init(_ options: DeviceOptions) throws {
-    threads = options.threads ?? ProcessInfo.processInfo.activeProcessorCount
-    if case .gpu = options.device {
-      throw CommandFailure(
-        .unavailable,
-        "found no OpenCL device: this build of semg-train has no OpenCL backend yet. "
-          + "Use --device cpu")
-    }
-    if options.precision == .fp16 {
-      throw CommandFailure(
-        .contradiction,
-        "the CPU backend computes in fp32, --precision fp16 asks for another; "
-          + "drop --precision or give --precision fp32")
-    }
-    isChosenForUser = options.device != .cpu
-    device = CPUDevice(threads: threads)
+    let threads = options.threads ?? ProcessInfo.processInfo.activeProcessorCount
+    try self.init(
+      choice: options.device ?? .auto, precision: options.precision ?? .auto, threads: threads)
   }
 
-  /// Says which device `auto` took.
-  func announce(on console: Console) {
-    if isChosenForUser { console.note("device: \(device.name)") }
+  init(choice: DeviceChoice, precision: Precision = .auto, threads: Int) throws {
+    self.threads = threads
+    self.choice = choice
+    guard precision != .fp16 else {
+      throw CommandFailure(
+        .contradiction,
+        "all backends compute in fp32 so far, --precision fp16 asks for another; "
+          + "drop --precision or give --precision fp32")
+    }
+    // A driver that is broken may bring a process down: --device cpu asks none.
+    candidates = choice == .cpu ? [] : try OpenCLChoice(OpenCLSurvey()).candidates(for: choice)
+  }
+
+  /// Opens the device; one that is not the CPU backend must pass a self-check first. `auto` goes on
+  /// to the next where one fails.
+  ///
+  /// - Throws: `CommandFailure` where the device that was asked for computes wrongly, `DeviceError`
+  ///   where it cannot be opened.
+  func open(on console: Console) throws -> any Device {
+    switch choice {
+    case .cpu: return CPUDevice(threads: threads)
+    case .gpu:
+      guard let candidate = candidates.first else { break }
+      let device = try Self.checked(candidate, on: console)
+      OpenCLChoice.remarks(on: candidate).forEach(console.warning)
+      console.note("device: \(candidate.title)")
+      return device
+    case .auto:
+      for candidate in candidates {
+        do {
+          let device = try Self.checked(candidate, on: console)
+          console.note("device: \(candidate.title)")
+          return device
+        } catch let failure as CommandFailure {
+          console.warning("\(failure)")
+        } catch let failure as DeviceError {
+          console.warning("\(failure)")
+        }
+      }
+    }
+    let device = CPUDevice(threads: threads)
+    console.note("device: \(device.name)")
+    return device
+  }
+
+  /// Opens the device without a check, for what is a check itself.
+  ///
+  /// - Throws: `DeviceError`.
+  func openUnchecked() throws -> any Device {
+    guard let candidate = candidates.first else { return CPUDevice(threads: threads) }
+    return try OpenCLDevice(candidate)
+  }
+
+  /// The OpenCL device that is tried first, if any.
+  var candidate: OpenCLDeviceDescription? { candidates.first }
+
+  /// An opened device that computes every operation rightly.
+  ///
+  /// - Throws: `CommandFailure`, `DeviceError`.
+  private static func checked(
+    _ candidate: OpenCLDeviceDescription, on console: Console
+  ) throws -> any Device {
+    console.progress("checking \(candidate.name); its first start builds the kernels")
+    defer { console.clearProgress() }
+    let device = try OpenCLDevice(candidate)
+    if let refusal = SelfCheckReport(device).refusal(of: candidate) {
+      throw CommandFailure(.unavailable, refusal)
+    }
+    return device
+  }
+}
+
+/// What a device's self-check found, in words.
+struct SelfCheckReport {
+  let failures: [ParityResult]
+
+  init(_ device: any Device) { failures = SelfCheck.failures(of: device) }
+
+  init(failures: [ParityResult]) { self.failures = failures }
+
+  /// Why the device cannot be trusted, naming the operations; nil where it passes.
+  func refusal(of device: OpenCLDeviceDescription) -> String? {
+    refusal(of: device.title, index: device.index)
+  }
+
+  func refusal(of title: String, index: Int) -> String? {
+    guard let first = failures.first, let miss = first.misses.first else { return nil }
+    let more = failures.count > 1 ? " and \(Figure.count(failures.count - 1, "other case"))" : ""
+    let size = first.shape.isEmpty ? "" : ", \(first.shape)"
+    let what =
+      first.error == nil
+      ? "fails its self-check at \(first.name)\(size)\(more): \(miss)"
+      : "computes wrongly, at \(first.name)\(size)\(more): \(miss)"
+    return "\(title) \(what). Not used; semg-train parity --device gpu:\(index) checks "
+      + "everything, --device cpu trains without it"
+  }
+}
+
+/// Chooses among the OpenCL devices of a machine.
+struct OpenCLChoice {
+  let survey: OpenCLSurvey
+
+  init(_ survey: OpenCLSurvey) { self.survey = survey }
+
+  /// Devices to try in this order: all GPUs for `auto`, the best of all for `gpu`, one for `gpu:N`.
+  ///
+  /// - Throws: `CommandFailure` where there is none of those asked for.
+  func candidates(for choice: DeviceChoice) throws(CommandFailure) -> [OpenCLDeviceDescription] {
+    let ranked = OpenCLDeviceDescription.ranked(survey.devices)
+    switch choice {
+    case .cpu: return []
+    case .auto: return ranked.filter(\.isGPU)
+    case .gpu(nil):
+      guard !ranked.isEmpty else { throw CommandFailure(.unavailable, absence) }
+      return ranked
+    case .gpu(let index?):
+      guard survey.devices.indices.contains(index) else {
+        throw CommandFailure(.unavailable, survey.devices.isEmpty ? absence : outOfRange(index))
+      }
+      let device = survey.devices[index]
+      if let fault = device.fault {
+        throw CommandFailure(
+          .unavailable, "\(device.title) cannot be used: \(fault). Use --device cpu")
+      }
+      return [device]
+    }
+  }
+
+  private func outOfRange(_ index: Int) -> String {
+    let last = survey.devices.count - 1
+    let range =
+      last == 0
+      ? "the only OpenCL device is gpu:0, \(survey.devices[0].name)"
+      : "OpenCL devices are gpu:0 to gpu:\(last)"
+    return "found no gpu:\(index): \(range); semg-train devices lists them"
+  }
+
+  /// That there is no OpenCL device that could be used, and what was found instead.
+  private var absence: String {
+    var found: [String] = []
+    if let failure = survey.failure { found.append("\(failure)") }
+    found += survey.platforms.compactMap { platform in
+      platform.fault.map { "platform \(platform.name): \($0)" }
+    }
+    found += survey.devices.compactMap { device in
+      device.fault.map { "\(device.title): \($0)" }
+    }
+    let drivers = OpenCLDriverList()
+    if drivers.entries.isEmpty {
+      found.append("no driver is listed in \(drivers.place)")
+      if let library = OpenCLDriverList.unlistedNVIDIADriver {
+        found.append(
+          "\(library) is installed, but not listed: write its name into "
+            + "/etc/OpenCL/vendors/nvidia.icd")
+      }
+    }
+    found += drivers.entries.compactMap { entry in
+      entry.fault.map { "\(entry.source): \($0)" }
+    }
+    let details = found.isEmpty ? "" : " (" + found.joined(separator: "; ") + ")"
+    return "found no OpenCL device\(details). Use --device cpu"
+  }
+
+  /// What somebody who takes the device should know.
+  static func remarks(on device: OpenCLDeviceDescription) -> [String] {
+    guard device.kind == .cpu else { return [] }
+    return ["\(device.title) is the processor behind OpenCL: --device cpu is faster"]
+  }
+}
+
+extension OpenCLDeviceDescription {
+  /// For people: `NVIDIA H200 (gpu:0, NVIDIA CUDA, driver 580.65)`.
+  var title: String { "\(name) (gpu:\(index), \(platformName), driver \(driver))" }
+
+  var kindName: String {
+    switch kind {
+    case .gpu: "gpu"
+    case .accelerator: "accelerator"
+    case .cpu: "cpu"
+    case .other: "other"
+    }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ComputeCPU
+import ComputeOpenCL
 import Foundation
 
 struct DevicesCommand: ParsableCommand {
@@ -7,51 +8,125 @@ struct DevicesCommand: ParsableCommand {
     commandName: "devices",
     abstract: "List every device, what it can do, and which one auto and gpu take.")
 
+  @Flag(
+    help: .init(
+      "Every detail; opens and checks each OpenCL device and times its start; says what the "
+        + "loader does not find."))
+  var verbose = false
   @Option(
     help: .init("Threads. (default: one a core)", valueName: "number"),
     transform: OptionValue.number(1...1024))
   var threads: Int?
   @OptionGroup(title: "Output") var output: OutputOptions
 
-  /// A line of the list; the names are those of the JSON.
-  private struct Line: Encodable {
-    let index: Int
-    let name: String
-    let type: String
-    let platform: String
-    let driver: String
-    let memoryBytes: UInt64
-    let fp16: Bool
-    let tensorCores: Bool
-    let chosenBy: [String]
+  func run() throws {
+    let console = output.console
+    let survey = OpenCLSurvey()
+    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let trials = verbose ? Self.trials(survey, console: console) : [:]
+    let preferences = DevicePreferences(survey, trials: trials)
+    var lines = survey.devices.map {
+      DeviceLine($0, trial: trials[$0.index], chosenBy: preferences.choosers(of: $0))
+    }
+    lines.append(
+      DeviceLine(
+        backend: CPUDevice(threads: threads), index: lines.count,
+        chosenBy: preferences.auto == nil ? ["auto"] : []))
+    let findings = verbose ? Self.findings(survey) : []
+    if output.json {
+      try console.result(json: lines)
+      findings.forEach(console.note)
+      return
+    }
+    try console.result(DeviceLine.table(lines))
+    try console.result("\n" + preferences.reasons.joined(separator: "\n"))
+    guard verbose else { return }
+    for device in survey.devices {
+      try console.result("\n" + device.details(trial: trials[device.index]))
+    }
+    if !findings.isEmpty { try console.result("\n" + findings.joined(separator: "\n")) }
+  }
 
-    enum CodingKeys: String, CodingKey {
-      case index, name, type, platform, driver, fp16
-      case memoryBytes = "memory_bytes"
-      case tensorCores = "tensor_cores"
-      case chosenBy = "chosen_by"
+  private static func trials(_ survey: OpenCLSurvey, console: Console) -> [Int: DeviceTrial] {
+    defer { console.clearProgress() }
+    var trials: [Int: DeviceTrial] = [:]
+    for device in survey.devices {
+      console.progress("checking \(device.title)")
+      trials[device.index] = DeviceTrial(device)
+    }
+    return trials
+  }
+
+  /// What the loader was told of and does not show.
+  private static func findings(_ survey: OpenCLSurvey) -> [String] {
+    var findings: [String] = []
+    if let failure = survey.failure { findings.append("the OpenCL loader: \(failure)") }
+    findings += survey.platforms.compactMap { platform in
+      platform.fault.map { "platform \(platform.name) (\(platform.version)): \($0)" }
+    }
+    let drivers = OpenCLDriverList()
+    if drivers.entries.isEmpty {
+      findings.append("\(drivers.place) lists no OpenCL driver")
+    }
+    findings += drivers.entries.compactMap { entry in
+      entry.fault.map { "\(entry.source) names a driver that does not load: \($0)" }
+    }
+    if !drivers.entries.contains(where: { $0.library.contains("nvidia") }),
+      let library = OpenCLDriverList.unlistedNVIDIADriver
+    {
+      findings.append(
+        "\(library) is installed, but no file of \(drivers.place) names it to the OpenCL loader")
+    }
+    return findings
+  }
+}
+
+/// What `auto` and `gpu` would take, and why.
+struct DevicePreferences {
+  /// Nil for the CPU backend.
+  let auto: OpenCLDeviceDescription?
+  /// Nil where there is none.
+  let gpu: OpenCLDeviceDescription?
+  let reasons: [String]
+
+  /// - Parameter trials: by index, where the devices were tried.
+  init(_ survey: OpenCLSurvey, trials: [Int: DeviceTrial]) {
+    func passes(_ device: OpenCLDeviceDescription) -> Bool { trials[device.index]?.fault == nil }
+    let choice = OpenCLChoice(survey)
+    let gpus = (try? choice.candidates(for: .auto)) ?? []
+    let all = (try? choice.candidates(for: .gpu(nil))) ?? []
+    auto = gpus.first(where: passes)
+    gpu = all.first.flatMap { passes($0) ? $0 : nil }
+    let condition = trials.isEmpty ? " if it passes its self-check" : ""
+    var reasons: [String] = []
+    if let auto {
+      let rank = gpus.count == 1 ? "the only GPU" : "the best GPU"
+      reasons.append("auto takes gpu:\(auto.index)\(condition): \(rank).")
+    } else if gpus.isEmpty {
+      reasons.append("auto takes the CPU backend: no OpenCL device is a GPU.")
+    } else {
+      reasons.append("auto takes the CPU backend: no GPU passes its self-check.")
+    }
+    if let gpu {
+      reasons.append("gpu takes gpu:\(gpu.index)\(condition): \(Self.reason(gpu)).")
+    } else if let first = all.first {
+      reasons.append("gpu is refused: gpu:\(first.index) fails its self-check.")
+    } else {
+      reasons.append("gpu is refused: there is no OpenCL device.")
+    }
+    self.reasons = reasons + trials.sorted { $0.key < $1.key }.compactMap(\.value.fault)
+  }
+
+  private static func reason(_ device: OpenCLDeviceDescription) -> String {
+    switch device.kind {
+    case .gpu: "the best GPU"
+    case .accelerator: "an accelerator, as there is no GPU"
+    case .cpu, .other:
+      "the processor behind OpenCL, as there is no GPU; --device cpu is faster"
     }
   }
 
-  func run() throws {
-    let console = output.console
-    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let lines = [
-      Line(
-        index: 0, name: CPUDevice(threads: threads).name, type: "cpu", platform: "oneDNN",
-        driver: Version.oneDNN, memoryBytes: ProcessInfo.processInfo.physicalMemory, fp16: false,
-        tensorCores: false, chosenBy: ["auto"])
-    ]
-    guard !output.json else { return try console.result(json: lines) }
-    var table = TextTable(header: ["device", "type", "memory", "fp16", "tensor cores", "taken by"])
-    for line in lines {
-      table.append([
-        line.name, line.type, Figure.bytes(Int(clamping: line.memoryBytes)),
-        line.fp16 ? "yes" : "no", line.tensorCores ? "yes" : "no",
-        line.chosenBy.joined(separator: ", "),
-      ])
-    }
-    try console.result(table.text)
-    console.note("OpenCL devices are not listed: this build has no OpenCL backend yet.")
+  func choosers(of device: OpenCLDeviceDescription) -> [String] {
+    (auto?.index == device.index ? ["auto"] : []) + (gpu?.index == device.index ? ["gpu"] : [])
   }
 }

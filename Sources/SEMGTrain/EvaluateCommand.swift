@@ -58,9 +58,9 @@ struct EvaluateCommand: ParsableCommand {
       throw CommandFailure(.badData, "the \(part.rawValue) part has no windows to evaluate on")
     }
     try checkGestures(of: prepared, windows: windows, part: part, console: console)
-    device.announce(on: console)
+    let opened = try device.open(on: console)
     let members = try models.probabilities(
-      of: windows, in: prepared, device: device.device, batchSize: batchSize ?? 128)
+      of: windows, in: prepared, device: opened, batchSize: batchSize ?? 128)
     let report = try PartReport(
       part: part.rawValue, of: prepared, windows: windows, members: members,
       weights: ensembleWeights)

@@ -43,7 +43,7 @@ struct PredictCommand: ParsableCommand {
     try models.check(
       windowLength: preparation.windows.length, channels: preparation.channels.count,
       classes: preprocessing.gestures)
-    device.announce(on: console)
+    let opened = try device.open(on: console)
 
     let searches = try paths.map { try RecordingSearch($0) }
     let prepared = try preparation.prepare(
@@ -55,7 +55,7 @@ struct PredictCommand: ParsableCommand {
     }
     let windows = prepared.windowStarts.indices.map(Int32.init)
     let members = try models.probabilities(
-      of: windows, in: prepared, device: device.device, batchSize: 128)
+      of: windows, in: prepared, device: opened, batchSize: 128)
     let probabilities = try Ensemble.mean(members.map(\.probabilities), weights: ensembleWeights)
     for recording in prepared.recordings {
       let line = RecordingPrediction(

@@ -23,7 +23,8 @@ struct SEMGTrainCommand: ParsableCommand {
     version: Version.text,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
-      SplitCommand.self, SynthesizeCommand.self, DevicesCommand.self, BenchmarkCommand.self,
+      SplitCommand.self, SynthesizeCommand.self, DevicesCommand.self, ParityCommand.self,
+      BenchmarkCommand.self,
     ],
     defaultSubcommand: TrainCommand.self)
 }

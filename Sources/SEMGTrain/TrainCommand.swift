@@ -1,5 +1,6 @@
 import ArgumentParser
 import Artifacts
+import Compute
 import Foundation
 import Recordings
 import Training
@@ -19,10 +20,10 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     let console = output.console
     let settings = try TrainSettings(self)
-    settings.device.announce(on: console)
     try OutputPath.check(settings.output)
+    let device = try settings.device.open(on: console)
     let (prepared, parts) = try prepare(settings, console: console)
-    try settings.explain(prepared, on: console)
+    try settings.explain(prepared, device: device, on: console)
 
     let directory = try RunDirectory(creating: settings.output)
     if let earlier = directory.earlierRun {
@@ -31,7 +32,7 @@ struct TrainCommand: ParsableCommand {
     // The directory is locked as long as the object lives.
     let report = try withExtendedLifetime(directory) {
       try directory.write(split: parts)
-      return try train(settings, prepared, in: directory, console: console)
+      return try train(settings, prepared, on: device, in: directory, console: console)
     }
     guard let report else {
       throw CommandFailure(.interrupted, OutputPath.contentsAfterInterrupt(directory.path))
@@ -41,15 +42,15 @@ struct TrainCommand: ParsableCommand {
 
   /// - Returns: nil where the run was stopped.
   private func train(
-    _ settings: TrainSettings, _ prepared: PreparedRecordings, in directory: RunDirectory,
-    console: Console
+    _ settings: TrainSettings, _ prepared: PreparedRecordings, on device: any Device,
+    in directory: RunDirectory, console: Console
   ) throws -> RunReport? {
     try directory.write(
       Preprocessing(
         settings.data, preparation: settings.preparation, prepared: prepared,
         recipe: settings.run.recipe))
     let run = TrainingRun(
-      data: prepared, device: settings.device.device, settings: settings.run,
+      data: prepared, device: device, settings: settings.run,
       directory: directory)
     let progress = TrainingProgress(console: console, settings: settings.run)
     defer { console.clearProgress() }

@@ -5,7 +5,8 @@ import Testing
 /// The help of every command as it is in Fixtures/help. SEMG_UPDATE_SNAPSHOTS=1 writes it anew.
 struct HelpTests {
   static let commands = [
-    "", "train", "evaluate", "predict", "inspect", "split", "synthesize", "devices", "benchmark",
+    "", "train", "evaluate", "predict", "inspect", "split", "synthesize", "devices", "parity",
+    "benchmark",
   ]
 
   @Test(arguments: commands)
