@@ -15,9 +15,10 @@ func target(
 
 /// OpenCL C, embedded in the binary; common.cl is put before each of the others.
 let kernelSources = [
-  "common.cl", "random.cl", "reduce.cl", "table.cl", "adam.cl", "augment.cl", "chunks.cl",
-  "column_sums.cl", "conv1d.cl", "dense.cl", "dropout.cl", "elementwise.cl", "lanes.cl",
-  "loss.cl", "norm_block.cl", "normalization.cl", "pooling.cl", "product.cl",
+  "common.cl", "random.cl", "reduce.cl", "table.cl", "adam.cl", "attention.cl",
+  "augment.cl",
+  "chunks.cl", "column_sums.cl", "conv1d.cl", "dense.cl", "dropout.cl", "elementwise.cl",
+  "lanes.cl", "loss.cl", "norm_block.cl", "normalization.cl", "pooling.cl", "product.cl",
   "squeeze_block.cl", "squeeze_excitation.cl",
 ]
 

@@ -15,6 +15,7 @@ public enum Kernels {
     "random": PackageResources.random_cl,
     "table": PackageResources.table_cl,
     "adam": PackageResources.adam_cl,
+    "attention": PackageResources.attention_cl,
     "augment": PackageResources.augment_cl,
     "column_sums": PackageResources.column_sums_cl,
     "conv1d": PackageResources.conv1d_cl,

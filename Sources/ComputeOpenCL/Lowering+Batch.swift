@@ -31,10 +31,17 @@ extension Lowering {
   private func dropout(
     _ shape: DropoutShape, _ input: TensorID, _ output: TensorID
   ) throws(DeviceError) -> Command {
+    try dropout(shape, try tensor(input), try tensor(output))
+  }
+
+  /// The same in scratch, where input and output may be one place.
+  func dropout(
+    _ shape: DropoutShape, _ input: KernelArgument, _ output: KernelArgument
+  ) throws(DeviceError) -> Command {
     try elements(
       "dropout", "dropout",
       [
-        .slot(table.header), try tensor(input), try tensor(output),
+        .slot(table.header), input, output,
         .uint(Philox.dropoutThreshold(rate: shape.rate)),
         .float(Float(1 / (1 - shape.rate.decimalValue))), .uint(shape.stream),
       ] + keyArguments + [.step], perSample: shape.elementsPerSample, perItem: 8)

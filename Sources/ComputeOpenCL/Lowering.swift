@@ -125,6 +125,8 @@ final class Lowering {
       return try productCommands(operation)
     case .maxPoolForward, .maxPoolBackward:
       return try poolCommands(operation)
+    case .attentionForward, .attentionBackward:
+      return try attentionCommands(operation)
     case .softmax, .softmaxCrossEntropy, .l2Penalty, .adam:
       return try trainingCommands(operation)
     case .batchNormForward, .batchNormInference, .batchNormBackward, .layerNormForward,
@@ -133,8 +135,6 @@ final class Lowering {
     case .scaleChannelsForward, .scaleChannelsBackward, .meanOverTimeForward,
       .meanOverTimeBackward:
       return try overTimeCommands(operation)
-    default:
-      throw unsupported(operation)
     }
   }
 

@@ -1,0 +1,195 @@
+import Compute
+
+/// Sizes of one attention, and where its matrices lie in tensors with heads.
+extension AttentionShape {
+  fileprivate var width: Int { heads * keySize }
+
+  /// `[T, K]` of each head in `[B, T, H, K]`.
+  fileprivate func headed(_ memory: KernelArgument) -> Matrix {
+    Matrix(memory: memory, stride: width, sampleStride: time * width, headStride: keySize)
+  }
+
+  /// `[T, T]` of each head in `[B, H, T, T]`.
+  fileprivate func weights(_ memory: KernelArgument) -> Matrix {
+    Matrix(
+      memory: memory, stride: time, sampleStride: heads * time * time, headStride: time * time)
+  }
+
+  /// A product a sample and head, whose result has a row a step.
+  fileprivate func product(
+    _ form: MatrixProduct.Form, _ a: Matrix, _ b: Matrix, _ c: Matrix, columns: Int, depth: Int,
+    scale: Float = 1
+  ) -> MatrixProduct {
+    MatrixProduct(
+      form: form, rows: .fixed(time), columns: columns, depth: .fixed(depth), a: a, b: b, c: c,
+      scale: scale, isPerSample: true, heads: heads)
+  }
+}
+
+/// The plain form: every intermediate tensor is written.
+extension Lowering {
+  func attentionCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
+    switch operation {
+    case .attentionForward(let shape, let input, let parameters, let activations, let output):
+      return try attentionForward(shape, input, parameters, activations, output)
+    case .attentionBackward(
+      let shape, let input, let outputGradient, let parameters, let activations,
+      let inputGradient, let gradients):
+      return try attentionBackward(
+        shape, input, outputGradient, parameters, activations, inputGradient, gradients)
+    default:
+      throw unsupported(operation)
+    }
+  }
+
+  private func attentionForward(
+    _ shape: AttentionShape, _ input: TensorID, _ parameters: AttentionParameters,
+    _ activations: AttentionActivations, _ output: TensorID
+  ) throws(DeviceError) -> [Command] {
+    let (T, K) = (shape.time, shape.keySize)
+    let projection = DenseShape(rowsPerSample: T, inputs: shape.channels, outputs: shape.width)
+    var commands: [Command] = []
+    for (kernel, bias, result) in [
+      (parameters.queryKernel, parameters.queryBias, activations.query),
+      (parameters.keyKernel, parameters.keyBias, activations.key),
+      (parameters.valueKernel, parameters.valueBias, activations.value),
+    ] {
+      commands += try denseForward(
+        projection, input: input, kernel: kernel, bias: bias, output: result)
+    }
+
+    var regions = ScratchRegions(scratch)
+    let probabilities = shape.weights(try tensor(activations.probabilities))
+    var weights = probabilities
+    if shape.dropoutRate > 0 {
+      weights = shape.weights(regions.floats(program.capacity * shape.heads * T * T))
+    }
+    commands += try headProduct(
+      shape.product(
+        .rightTurned, shape.headed(try tensor(activations.query)),
+        shape.headed(try tensor(activations.key)), probabilities, columns: T, depth: K,
+        scale: 1 / Float(K).squareRoot()), regions: regions)
+    commands.append(try rowsOfWeights("attention_softmax", shape, [probabilities.memory]))
+    commands += try dropped(shape, probabilities.memory, weights.memory)
+    commands += try headProduct(
+      shape.product(
+        .plain, weights, shape.headed(try tensor(activations.value)),
+        shape.headed(try tensor(activations.context)), columns: K, depth: T), regions: regions)
+    return try commands
+      + denseForward(
+        DenseShape(rowsPerSample: T, inputs: shape.width, outputs: shape.outputChannels),
+        input: activations.context, kernel: parameters.outputKernel,
+        bias: parameters.outputBias, output: output)
+  }
+
+  private func attentionBackward(
+    _ shape: AttentionShape, _ input: TensorID, _ outputGradient: TensorID,
+    _ parameters: AttentionParameters, _ activations: AttentionActivations,
+    _ inputGradient: TensorID, _ gradients: AttentionParameters
+  ) throws(DeviceError) -> [Command] {
+    var regions = ScratchRegions(scratch)
+    let size = program.capacity * shape.time * shape.width
+    let contextGradient = shape.headed(regions.floats(size))
+    let projected = (0..<3).map { _ in shape.headed(regions.floats(size)) }
+    let part = regions.floats(program.capacity * shape.time * shape.channels)
+    let whole = try tensor(inputGradient)
+
+    var commands = try projectionBackward(
+      DenseShape(
+        rowsPerSample: shape.time, inputs: shape.width, outputs: shape.outputChannels),
+      try tensor(activations.context), parameters.outputKernel, try tensor(outputGradient),
+      contextGradient.memory, gradients.outputKernel, gradients.outputBias, regions)
+    commands += try coreBackward(shape, activations, contextGradient, projected, regions)
+    for (index, (kernel, kernelGradient, biasGradient)) in [
+      (parameters.queryKernel, gradients.queryKernel, gradients.queryBias),
+      (parameters.keyKernel, gradients.keyKernel, gradients.keyBias),
+      (parameters.valueKernel, gradients.valueKernel, gradients.valueBias),
+    ].enumerated() {
+      commands += try projectionBackward(
+        DenseShape(rowsPerSample: shape.time, inputs: shape.channels, outputs: shape.width),
+        try tensor(input), kernel, projected[index].memory, index == 0 ? whole : part,
+        kernelGradient, biasGradient, regions)
+      guard index > 0 else { continue }
+      commands.append(
+        try elements(
+          "elementwise", "add_to", [part, whole], perSample: shape.time * shape.channels))
+    }
+    return commands
+  }
+
+  /// Gradients of query, key and value, `projected`, from that of the context:
+  /// v' = Dᵀ·g, P' = factor ∘ (g·vᵀ), S' = P ∘ (P' − Σ_s P∘P'), q' = S'·k/√K, k' = S'ᵀ·q/√K.
+  private func coreBackward(
+    _ shape: AttentionShape, _ activations: AttentionActivations, _ contextGradient: Matrix,
+    _ projected: [Matrix], _ regions: ScratchRegions
+  ) throws(DeviceError) -> [Command] {
+    let (T, K, scale) = (shape.time, shape.keySize, 1 / Float(shape.keySize).squareRoot())
+    var regions = regions
+    let probabilities = shape.weights(try tensor(activations.probabilities))
+    // D at first, then P', at last S'.
+    let work = shape.weights(regions.floats(program.capacity * shape.heads * T * T))
+    var commands = try dropped(shape, probabilities.memory, work.memory)
+    commands += try headProduct(
+      shape.product(
+        .leftTurned, shape.dropoutRate > 0 ? work : probabilities, contextGradient, projected[2],
+        columns: K, depth: T), regions: regions)
+    commands += try headProduct(
+      shape.product(
+        .rightTurned, contextGradient, shape.headed(try tensor(activations.value)), work,
+        columns: T, depth: K), regions: regions)
+    commands += try dropped(shape, work.memory, work.memory)
+    commands.append(
+      try rowsOfWeights(
+        "attention_softmax_backward", shape, [probabilities.memory, work.memory]))
+    commands += try headProduct(
+      shape.product(
+        .plain, work, shape.headed(try tensor(activations.key)), projected[0], columns: K,
+        depth: T, scale: scale), regions: regions)
+    commands += try headProduct(
+      shape.product(
+        .leftTurned, work, shape.headed(try tensor(activations.query)), projected[1], columns: K,
+        depth: T, scale: scale), regions: regions)
+    return commands
+  }
+
+  // MARK: Parts
+
+  /// Gradients of a projection's input, kernel and bias.
+  private func projectionBackward(
+    _ shape: DenseShape, _ input: KernelArgument, _ kernel: TensorID,
+    _ outputGradient: KernelArgument, _ inputGradient: KernelArgument,
+    _ kernelGradient: TensorID, _ biasGradient: TensorID, _ regions: ScratchRegions
+  ) throws(DeviceError) -> [Command] {
+    let outer = Matrix(memory: outputGradient, stride: shape.outputs)
+    return try product(
+      MatrixProduct(
+        form: .rightTurned, rows: .live(times: shape.rowsPerSample), columns: shape.inputs,
+        depth: .fixed(shape.outputs), a: outer,
+        b: Matrix(memory: try tensor(kernel), stride: shape.outputs),
+        c: Matrix(memory: inputGradient, stride: shape.inputs)), regions: regions)
+      + product(
+        MatrixProduct(
+          form: .leftTurned, rows: .fixed(shape.inputs), columns: shape.outputs,
+          depth: .live(times: shape.rowsPerSample),
+          a: Matrix(memory: input, stride: shape.inputs), b: outer,
+          c: Matrix(memory: try tensor(kernelGradient), stride: shape.outputs),
+          columnSums: try tensor(biasGradient)), regions: regions)
+  }
+
+  /// A kernel that gives 64 items to each row of `[B, H, T, T]`, four rows to a group.
+  private func rowsOfWeights(
+    _ name: String, _ shape: AttentionShape, _ tensors: [KernelArgument]
+  ) throws(DeviceError) -> Command {
+    let rows = shape.heads * shape.time
+    return try kernel(
+      "attention", name, tensors + [.int(shape.time), .liveTimes(rows)], local: [256],
+      groups: { [($0 * rows + 3) / 4] })
+  }
+
+  private func dropped(
+    _ shape: AttentionShape, _ weights: KernelArgument, _ result: KernelArgument
+  ) throws(DeviceError) -> [Command] {
+    guard shape.dropoutRate > 0 else { return [] }
+    return [try dropout(shape.dropout, weights, result)]
+  }
+}
