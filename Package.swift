@@ -16,7 +16,7 @@ func target(
 /// OpenCL C, embedded in the binary; common.cl is put before each of the others.
 let kernelSources = [
   "common.cl", "random.cl", "reduce.cl", "table.cl", "adam.cl", "attention.cl",
-  "augment.cl",
+  "attention_short.cl", "attention_short_backward.cl", "attention_tiles.cl", "augment.cl",
   "chunks.cl", "column_sums.cl", "conv1d.cl", "dense.cl", "dropout.cl", "elementwise.cl",
   "lanes.cl", "loss.cl", "norm_block.cl", "normalization.cl", "pooling.cl", "product.cl",
   "squeeze_block.cl", "squeeze_excitation.cl",

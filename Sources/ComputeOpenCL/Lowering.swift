@@ -95,6 +95,7 @@ final class Lowering {
   /// Patterns that have launches here; `commands(_:)` answers for the same.
   static func fuses(_ pattern: FusedPattern) -> Bool {
     switch pattern.kind {
+    case .attentionMean, .attentionMeanGradient: true
     case .squeezeBlock(let block): fits(block)
     case .squeezeBlockGradient(let gradient): fits(gradient.block)
     case .normBlock, .normBlockGradient, .gradientSum: true
@@ -104,6 +105,8 @@ final class Lowering {
 
   private func commands(_ pattern: FusedPattern) throws(DeviceError) -> [Command] {
     switch pattern.kind {
+    case .attentionMean(let attention): return try shortAttention(attention)
+    case .attentionMeanGradient(let attention): return try shortAttentionBackward(attention)
     case .squeezeBlock(let block): return try squeezeBlockForward(block)
     case .squeezeBlockGradient(let gradient): return try squeezeBlockBackward(gradient)
     case .normBlock(let block): return try normBlockForward(block)

@@ -22,6 +22,11 @@ enum TestDevice {
   static func open(specializes: Bool = false) throws -> OpenCLDevice {
     try specializes ? specialized.get() : opened.get()
   }
+
+  /// One with its own choices, and with builds of its own.
+  static func open(options: OpenCLDevice.Options) throws -> OpenCLDevice {
+    try OpenCLDevice(try #require(all.first), options: options)
+  }
 }
 
 extension Trait where Self == ConditionTrait {
