@@ -40,7 +40,8 @@
 
 #if PART == 0 || PART == 1
 // Depth (k, c), columns o; the bias is added on the way out.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void conv1d_forward(
     IN(float, input), IN(float, weights), IN(float, bias), OUT(float, output), SIZES) {
   TILES;
   rows_product(AT(input), INPUTS, AT(weights), OUTPUTS, false, AT(bias), 0, 1.0f, AT(output),
@@ -51,7 +52,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(
 #if PART == 0 || PART == 2
 // Depth (k, o), columns c: the same with the taps' signs and the weights turned. Where `adds`, the
 // gradient of another reader is added, which may lie in input_gradient itself.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_input(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void conv1d_backward_input(
     IN(float, output_gradient), IN(float, weights), IN(float, addend), const int adds,
     OUT(float, input_gradient), SIZES) {
   TILES;
@@ -64,16 +66,16 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward
 #if PART == 0 || PART == 3
 // Rows (k, c), columns o, depth all time steps of the batch. It is cut into `span` steps a group of
 // the third dimension; each leaves its sums at `part` elements beyond those of the group before,
-// and column_sums.cl adds them in order. A launch of one such group leaves the result itself. Before a batch
-// normalization (`unbiased`) the bias has no gradient: zeros, and not what rounding makes of them.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_weights(
+// and column_sums.cl adds them in order. A launch of one such group leaves the result itself.
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void conv1d_backward_weights(
     IN(float, input), IN(float, output_gradient), OUT(float, weights_gradient),
-    OUT(float, bias_gradient), const int unbiased, const int span, const int part, SIZES) {
+    OUT(float, bias_gradient), const int span, const int part, SIZES) {
   TILES;
   const int first = get_group_id(2) * span;
   const size_t place = get_group_id(2) * (size_t)part;
   columns_product(AT(input), INPUTS, AT(output_gradient), OUTPUTS, 1.0f,
-                  AT(weights_gradient) + place, OUTPUTS, AT(bias_gradient) + place, unbiased, first,
+                  AT(weights_gradient) + place, OUTPUTS, AT(bias_gradient) + place, first,
                   min(rows, first + span), OUTPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT, left_tile,
                   right_tile);
 }

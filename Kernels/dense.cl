@@ -24,7 +24,8 @@
 
 #if PART == 0 || PART == 1
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[k, n]; bias where has_bias says so.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void matrix_product(
     MATRIX(IN, a), MATRIX(IN, b), IN(float, bias), const int has_bias, MATRIX(OUT, c),
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads) {
@@ -39,7 +40,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product(
 
 #if PART == 0 || PART == 2
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[n, k]
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product_turned(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void matrix_product_turned(
     MATRIX(IN, a), MATRIX(IN, b), IN(float, bias), const int has_bias, MATRIX(OUT, c),
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads) {
@@ -56,7 +58,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product_
 // c[m, n] = scale · Σ_r a[r, m] · b[r, n], rows r below `depth`, and sums[n] = Σ_r b[r, n] where
 // has_sums says so. The rows may be cut into spans of which each leaves its part, as in conv1d.cl;
 // then there is one sample and head, and the third dimension counts the spans.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_columns_product(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void matrix_columns_product(
     MATRIX(IN, a), MATRIX(IN, b), OUT(float, sums), const int has_sums, MATRIX(OUT, c),
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads, const int span, const int part) {
@@ -67,7 +70,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_columns_
   const size_t place = get_group_id(2) % spans * (size_t)part;
   columns_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, scale,
                   AT(c) + BATCH_OFFSET(c) + place, c_stride, has_sums ? AT(sums) + place : 0,
-                  false, first, z < samples * heads ? min(depth, first + span) : 0, columns, INT_MAX, 1,
+                  first, z < samples * heads ? min(depth, first + span) : 0, columns, INT_MAX, 1,
                   rows, 0, 0, left_tile, right_tile);
 }
 #endif
