@@ -15,7 +15,7 @@ import Testing
     "clEnqueueUnmapMemObject",
   ]
 
-  @Test(arguments: [1], [true, false])
+  @Test(arguments: [0, 1], [true, false])
   func aTrainingStepOnlyEnqueuesKernels(network: Int, fuses: Bool) throws {
     let layer = try #require(CallLayer.present)
     let device = try OpenCLDevice(
@@ -52,7 +52,7 @@ import Testing
   }
 
   /// CLBlast makes kernels and events of its own at each call; memory it is given.
-  @Test(arguments: [1])
+  @Test(arguments: [0, 1])
   func aTrainingStepWithCLBlastAllocatesNothing(network: Int) throws {
     let layer = try #require(CallLayer.present)
     let device = try OpenCLDevice(

@@ -22,6 +22,9 @@ import Foundation
   @Option(help: "Only the cases that this file names, one a line.")
   var cases: String?
 
+  @Flag(help: "The shapes of the published networks, two samples, in place of the awkward ones.")
+  var models = false
+
   @Option(help: "Leave out cases with more elements than this in all their tensors.")
   var mostElements = Int.max
 
@@ -53,7 +56,7 @@ import Foundation
     let named = try cases.map {
       Set(try String(contentsOfFile: $0, encoding: .utf8).split(separator: "\n").map(String.init))
     }
-    return OperationCase.awkward.filter { subject in
+    return (models ? OperationCase.models(batch: 2) : OperationCase.awkward).filter { subject in
       let elements = subject.plan.tensors.reduce(0) { $0 + $1.elementCount }
       return elements <= mostElements && (named?.contains(subject.name) ?? true)
         && (match.isEmpty || match.contains { subject.name.contains($0) })
