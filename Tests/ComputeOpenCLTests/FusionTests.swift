@@ -81,19 +81,39 @@ import Testing
     }
   }
 
-  /// Launches of several operations, or that a pattern renames: the others have cases of their own.
   @Test(arguments: Subject.allCases)
   func everyFusedLaunchAgreesWithTheOperationsItCovers(subject: Subject) throws {
+    try check(subject, on: TestDevice.open())
+  }
+
+  @Test(
+    .enabled(if: runsSlowTests, "long without optimization"),
+    arguments: [Subject.pooledByThree, .squeezedWide])
+  func fusedLaunchesBuiltForTheirShapesAgreeToo(subject: Subject) throws {
+    try check(subject, on: TestDevice.open(specializes: true))
+  }
+
+  private func check(_ subject: Subject, on device: OpenCLDevice) throws {
     let made = try TestPlan(subject.network(), capacity: 4)
     for program in [ProgramID.forwardBackward, .validate] {
       let report = try compare(
         reference: made.load(ReferenceDevice(), programs: [program], fuses: false),
-        candidate: made.load(TestDevice.open(), programs: [program], fuses: true),
+        candidate: made.load(device, programs: [program], fuses: true),
         program: program, step: 1, live: 3)
       let covered = report.flatMap(\.launch.operations).sorted()
       #expect(covered == Array(made.plan.plan.programs[program]?.operations.indices ?? 0..<0))
       for launch in report { #expect(launch.passes, "\(launch)") }
       #expect(subject.fused(in: program).isSubset(of: report.map(\.launch.name)))
     }
+  }
+
+  @Test(arguments: [Subject.semgNet, .squeezed])
+  func fusedLaunchesGiveTheSameBitsAgain(subject: Subject) throws {
+    let made = try TestPlan(subject.network(), capacity: 4)
+    let runs = try (0..<2).map { _ in
+      try StepRun(on: TestDevice.open()).train(made).map { $0.map(\.bitPattern) }
+    }
+    let isSame = runs[0] == runs[1]
+    #expect(isSame)
   }
 }
