@@ -9,7 +9,7 @@ VENV := build/venv
 BINARY := .build/release/semg-train
 SWIFT_SOURCES := Sources Tests Package.swift Benchmarks/Sources Benchmarks/Package.swift
 
-.PHONY: help demo build test test-long bench lint format install clean packages venv
+.PHONY: help demo build test test-long bench carry lint format install clean packages venv
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-long: venv build ## What takes hours: Keras and semg-train side by side, by
 
 bench: build ## Samples a second and milliseconds a step of both models on this machine
 	@$(BINARY) benchmark
+
+carry: packages ## Ours, its libraries and recordings for a bare machine with a GPU: build/carry (DATA=DIR)
+	@$(PYTHON) Benchmarks/gpu/carry.py $(if $(DATA),--data "$(DATA)")
 
 lint: ## What `make test` demands of the format
 	@swift format lint --strict --recursive $(SWIFT_SOURCES)

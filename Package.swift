@@ -106,7 +106,7 @@ let package = Package(
     tests(
       "NetworksTests",
       ["Networks", "Compute", "ComputeCases", "ComputeReference", "ComputeCPU"]),
-    tests("TrainingTests", ["Training", "ComputeReference", "ComputeCPU"]),
+    tests("TrainingTests", ["Training", "ComputeReference", "ComputeCPU", "ComputeOpenCL"]),
     tests(
       "ArtifactsTests",
       [

@@ -66,16 +66,17 @@ void conv1d_backward_input(
 #if PART == 0 || PART == 3
 // Rows (k, c), columns o, depth all time steps of the batch. It is cut into `span` steps a group of
 // the third dimension; each leaves its sums at `part` elements beyond those of the group before,
-// and column_sums.cl adds them in order. A launch of one such group leaves the result itself.
+// and column_sums.cl adds them in order. A launch of one such group leaves the result itself. Before a batch
+// normalization (`unbiased`) the bias has no gradient: zeros, and not what rounding makes of them.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void conv1d_backward_weights(
     IN(float, input), IN(float, output_gradient), OUT(float, weights_gradient),
-    OUT(float, bias_gradient), const int span, const int part, SIZES) {
+    OUT(float, bias_gradient), const int unbiased, const int span, const int part, SIZES) {
   TILES;
   const int first = get_group_id(2) * span;
   const size_t place = get_group_id(2) * (size_t)part;
   columns_product(AT(input), INPUTS, AT(output_gradient), OUTPUTS, 1.0f,
-                  AT(weights_gradient) + place, OUTPUTS, AT(bias_gradient) + place, first,
+                  AT(weights_gradient) + place, OUTPUTS, AT(bias_gradient) + place, unbiased, first,
                   min(rows, first + span), OUTPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT, left_tile,
                   right_tile);
 }

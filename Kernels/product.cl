@@ -254,11 +254,12 @@ static inline void rows_product(
 // n < columns, over the rows first … end - 1; a's rows are sequences of `time` as in rows_product.
 // Work-group (x, y) makes tile row x and tile column y. Those of tile row 0 also leave
 // column_sums[n] = Σ_r b[r, n], unless it is 0: each tile row of b that is in local memory is added
-// by one row of items, and their sums are added in order at the end.
+// by one row of items, and their sums are added in order at the end. Where `sums_vanish`, zeros are
+// left instead.
 static inline void columns_product(
     __global const float* a, const int a_stride, __global const float* b, const int b_stride,
     const float scale, __global float* c, const int c_stride, __global float* column_sums,
-    const int first, const int end, const int columns, const int time, const int taps,
+    const bool sums_vanish, const int first, const int end, const int columns, const int time, const int taps,
     const int depth, const int step, const int origin, __local float4* left_tile,
     __local float4* right_tile) {
   const int item = get_local_id(0);

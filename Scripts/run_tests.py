@@ -71,10 +71,13 @@ def lint() -> None:
     reports.write(REPORTS / "lint.xml", "lint", [("swift format", problem)])
 
 
-def python_tests(python: str, folder: str, name: str) -> None:
+def python_tests(
+    python: str, folder: str, name: str, environment: dict[str, str] | None = None
+) -> None:
     """The tests of one of our Python folders, by an interpreter that has what they import."""
     report = REPORTS / f"{name}.xml"
-    problem = run([python, str(ROOT / "Scripts" / "run_python_tests.py"), folder, str(report)])
+    problem = run(
+        [python, str(ROOT / "Scripts" / "run_python_tests.py"), folder, str(report)], environment)
     if problem and not reports.count(report).failed or not report.exists():
         reports.write(report, name, [(folder, problem or "wrote no report")])
 
@@ -162,6 +165,8 @@ def main() -> int:
     python_tests(sys.executable, "Scripts/tests", "scripts")
     swift_tests(environment)
     kernels_compile()
+    python_tests(sys.executable, "Benchmarks/gpu/tests", "gpu",
+                 {"SEMG_BINARY": str(SCRATCH / "release" / "semg-train")})
     if environment.problem is None:
         python_tests(str(VENV / "bin" / "python"), "Benchmarks/keras/tests", "yardstick")
     benchmarks_build()

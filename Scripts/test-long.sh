@@ -11,4 +11,6 @@ swift build -c release --package-path Benchmarks --scratch-path build/benchmarks
 "$python" Benchmarks/keras/losses.py --data "$data"
 "$python" Benchmarks/keras/speed.py --data "$data"
 "$python" Benchmarks/ingest/compare.py --data "$data"
+python3 Scripts/make_venv.py build/venv-torch Benchmarks/gpu/requirements.txt
+build/venv-torch/bin/python Benchmarks/gpu/check_models.py --keras-python "$python"
 "$python" Benchmarks/keras/accuracy.py --data "$data"

@@ -90,9 +90,12 @@ extension Lowering {
 
   /// Parts of the sums over the time steps into the scratch, and then their sums; a batch that is
   /// not worth cutting at once into the gradients.
+  ///
+  /// - Parameter isUnbiased: before a batch normalization the bias's gradient is zero by algebra;
+  ///   what rounding makes of it, Adam would scale up to whole steps.
   func conv1DBackwardKernel(
     _ shape: Conv1DShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
-    biasGradient: TensorID
+    biasGradient: TensorID, isUnbiased: Bool = false
   ) throws(DeviceError) -> [Command] {
     let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
     let depth = program.capacity * shape.time
@@ -106,7 +109,8 @@ extension Lowering {
       defines: try defines(
         shape, .backwardKernel, tile, [input, outputGradient, kernelGradient]),
       [
-        try tensor(input), try tensor(outputGradient), parts.gradient, parts.sums, .int(span),
+        try tensor(input), try tensor(outputGradient), parts.gradient, parts.sums,
+        .int(isUnbiased ? 1 : 0), .int(span),
         .int(parts.size),
       ] + sizes(shape), local: [tile.items, 1, 1],
       groups: {

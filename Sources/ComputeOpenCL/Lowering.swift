@@ -98,8 +98,7 @@ final class Lowering {
     case .attentionMean, .attentionMeanGradient: true
     case .squeezeBlock(let block): fits(block)
     case .squeezeBlockGradient(let gradient): fits(gradient.block)
-    case .normBlock, .normBlockGradient, .gradientSum: true
-    default: false
+    case .normBlock, .normBlockGradient, .gradientSum, .unbiasedKernel: true
     }
   }
 
@@ -112,7 +111,11 @@ final class Lowering {
     case .normBlock(let block): return try normBlockForward(block)
     case .normBlockGradient(let gradient): return try normBlockBackward(gradient)
     case .gradientSum(let sum): return try gradientSum(sum)
-    default: throw .unsupported(device: device.name, what: pattern.name)
+    case .unbiasedKernel(let gradient):
+      return try conv1DBackwardKernel(
+        gradient.shape, input: gradient.input, outputGradient: gradient.outputGradient,
+        kernelGradient: gradient.kernelGradient, biasGradient: gradient.biasGradient,
+        isUnbiased: true)
     }
   }
 

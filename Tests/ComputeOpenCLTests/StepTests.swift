@@ -1,0 +1,111 @@
+import Compute
+import ComputeCPU
+import ComputeOpenCL
+import Networks
+import TestSupport
+import Testing
+
+/// Whole steps of both networks on the OpenCL device.
+@Suite(.needsOpenCL) struct StepTests {
+  private func run(fuses: Bool = true, keepsActivations: Bool = false) throws -> StepRun {
+    StepRun(on: try TestDevice.open(), fuses: fuses, keepsActivations: keepsActivations)
+  }
+
+  @Test(arguments: [0, 1])
+  func theSameSeedGivesTheSameBits(network: Int) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let first = try run().train(made)
+    let second = try run().train(made)
+    #expect(first == second)
+    #expect(StepRun.isFinite(first))
+  }
+
+  /// Activations that share memory while another is still read would show here.
+  @Test(arguments: [0, 1], [true, false])
+  func sharedMemoryChangesNothing(network: Int, fuses: Bool) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let shared = try run(fuses: fuses).train(made)
+    let apart = try run(fuses: fuses, keepsActivations: true).train(made)
+    #expect(shared == apart)
+  }
+
+  @Test(arguments: [0, 1])
+  func fusedStepsAgreeWithSingleOperations(network: Int) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let fused = try run(fuses: true).train(made)
+    let single = try run(fuses: false).train(made)
+    // Biases before a batch norm have gradients of rounding noise, which Adam scales up.
+    #expect(StepRun.distance(fused, single) < 1e-3)
+  }
+
+  @Test(arguments: [0, 1])
+  func whatLiesBeyondTheLiveSamplesChangesNothing(network: Int) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let spoilt = try run(keepsActivations: true).train(made, live: 2, spoil: .nan)
+    let clean = try run(keepsActivations: true).train(made, live: 2)
+    #expect(StepRun.isFinite(clean))
+    #expect(spoilt == clean)
+    let predictions = try [nil, Float.nan].map {
+      try run(keepsActivations: true).predict(made, live: 2, spoil: $0)
+    }
+    #expect(predictions[0] == predictions[1])
+  }
+
+  /// Dropout, noise and augmentation are on: masks and samples that differed would show at once.
+  @Test(arguments: [0, 1], [true, false])
+  func tenTrainingStepsFollowTheCPU(network: Int, fuses: Bool) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 8)
+    let devices: [any Device] = [CPUDevice(threads: 2), try TestDevice.open()]
+    let losses = try devices.map { device in
+      let loaded = try made.load(
+        device, programs: [.forwardBackward, .update], fuses: fuses, keepsActivations: false,
+        steps: 10)
+      for step in 0..<10 {
+        try loaded.run(.forwardBackward, step: step, live: 8)
+        try loaded.run(.update, step: step, live: 8)
+      }
+      return try loaded.results(of: .forwardBackward, steps: 0..<10)
+    }
+    for (step, (cpu, device)) in zip(losses[0], losses[1]).enumerated() {
+      #expect(abs(device.loss / cpu.loss - 1) < 1e-4, "step \(step)")
+      #expect(abs(device.penalty / cpu.penalty - 1) < 1e-4, "step \(step)")
+    }
+  }
+
+  @Test func aProfileTimesEveryLaunchAndChangesNoResult() throws {
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
+    let programs: [ProgramID] = [.forwardBackward, .update]
+    let plain = try made.load(TestDevice.open(), programs: programs, fuses: true)
+    let timed = try #require(
+      try made.load(TestDevice.open(), programs: programs, fuses: true) as? any ProfiledPlan)
+    let profile = LaunchProfile()
+    timed.profile = profile
+    for loaded in [plain, timed] {
+      for step in 0..<2 {
+        try loaded.run(.forwardBackward, step: step, live: 4)
+        try loaded.run(.update, step: step, live: 4)
+      }
+    }
+    let results = try [plain, timed].map { try $0.results(of: .forwardBackward, steps: 0..<2) }
+    #expect(results[0] == results[1])
+    let launches = programs.flatMap { timed.launches(of: $0) }
+    #expect(profile.entries.map(\.name) == launches.map(\.name))
+    #expect(profile.entries.allSatisfy { $0.calls == 2 && $0.seconds > 0 })
+  }
+
+  @Test func aSnapshotBringsTheWeightsBack() throws {
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
+    let loaded = try made.load(
+      try TestDevice.open(), programs: [.forwardBackward, .update], fuses: true)
+    func weights() throws -> [[Float]] { try made.plan.weights.map { try loaded.read($0) } }
+    let first = try weights()
+    let snapshot = try loaded.snapshot()
+    try loaded.run(.forwardBackward, step: 0, live: 4)
+    try loaded.run(.update, step: 0, live: 4)
+    #expect(try weights() != first)
+    try loaded.restore(snapshot)
+    #expect(try weights() == first)
+    loaded.discard(snapshot)
+    #expect(throws: DeviceError.self) { try loaded.restore(snapshot) }
+  }
+}
