@@ -58,16 +58,17 @@ void conv1d_backward_input(
     OUT(float, input_gradient), SIZES) {
   TILES;
   rows_product(AT(output_gradient), OUTPUTS, AT(weights), OUTPUTS, true, 0,
-               adds ? AT(addend) : 0, 1.0f, AT(input_gradient), INPUTS, rows, INPUTS, TIME, TAPS, OUTPUTS, -DILATION, LEFT,
-               left_tile, right_tile);
+               adds ? AT(addend) : 0, 1.0f, AT(input_gradient), INPUTS, rows, INPUTS, TIME, TAPS,
+               OUTPUTS, -DILATION, LEFT, left_tile, right_tile);
 }
 #endif
 
 #if PART == 0 || PART == 3
 // Rows (k, c), columns o, depth all time steps of the batch. It is cut into `span` steps a group of
 // the third dimension; each leaves its sums at `part` elements beyond those of the group before,
-// and column_sums.cl adds them in order. A launch of one such group leaves the result itself. Before a batch
-// normalization (`unbiased`) the bias has no gradient: zeros, and not what rounding makes of them.
+// and column_sums.cl adds them in order. A launch of one such group leaves the result itself. Before
+// a batch normalization (`unbiased`) the bias has no gradient: zeros, and not what rounding makes of
+// them.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void conv1d_backward_weights(
     IN(float, input), IN(float, output_gradient), OUT(float, weights_gradient),

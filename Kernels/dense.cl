@@ -70,8 +70,8 @@ void matrix_columns_product(
   const size_t place = get_group_id(2) % spans * (size_t)part;
   columns_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, scale,
                   AT(c) + BATCH_OFFSET(c) + place, c_stride, has_sums ? AT(sums) + place : 0,
-                  false, first, z < samples * heads ? min(depth, first + span) : 0, columns, INT_MAX, 1,
-                  rows, 0, 0, left_tile, right_tile);
+                  false, first, z < samples * heads ? min(depth, first + span) : 0, columns,
+                  INT_MAX, 1, rows, 0, 0, left_tile, right_tile);
 }
 #endif
 

@@ -177,16 +177,16 @@ static inline void put_right(__local float4* tile, const float4* quads) {
 }
 
 // c[r, n] = bias[n] + addend[r, n] + scale · Σ_{tap, d} a[r + tap·step + origin, d] · b(tap, d, n)
-// for r < rows, n < columns. The rows of a are sequences of `time` rows each: those outside of r's own sequence
-// count as zeros. b(tap, d, n) = b[tap·depth + d, n], or, turned, b[tap·columns + n, d]. A plain
+// for r < rows, n < columns. The rows of a are sequences of `time` rows each: those outside of r's
+// own sequence count as zeros. b(tap, d, n) = b[tap·depth + d, n], or, turned, b[tap·columns + n, d]. A plain
 // product has one tap, step and origin 0. All matrices are row-major with a stride a row.
 // Work-group (x, y) makes tile row x and tile column y; bias and addend
 // may be 0, and addend may be c.
 static inline void rows_product(
     __global const float* a, const int a_stride, __global const float* b, const int b_stride,
     const bool turned, __global const float* bias, __global const float* addend,
-    const float scale, __global float* c, const int c_stride, const int rows, const int columns, const int time, const int taps,
-    const int depth, const int step, const int origin, __local float4* left_tile,
+    const float scale, __global float* c, const int c_stride, const int rows, const int columns,
+    const int time, const int taps, const int depth, const int step, const int origin, __local float4* left_tile,
     __local float4* right_tile) {
   const int item = get_local_id(0);
   const int first_row = get_group_id(0) * TILE_ROWS;
@@ -259,8 +259,8 @@ static inline void rows_product(
 static inline void columns_product(
     __global const float* a, const int a_stride, __global const float* b, const int b_stride,
     const float scale, __global float* c, const int c_stride, __global float* column_sums,
-    const bool sums_vanish, const int first, const int end, const int columns, const int time, const int taps,
-    const int depth, const int step, const int origin, __local float4* left_tile,
+    const bool sums_vanish, const int first, const int end, const int columns, const int time,
+    const int taps, const int depth, const int step, const int origin, __local float4* left_tile,
     __local float4* right_tile) {
   const int item = get_local_id(0);
   const int down = item / ITEMS_ACROSS;
@@ -316,6 +316,6 @@ static inline void columns_product(
   barrier(CLK_LOCAL_MEM_FENCE);
   if (down == 0 && first_row == 0 && first < end && column_sums) {
     for (int i = 1; i < ITEMS / ITEMS_ACROSS; ++i) added += left_tile[i * ITEMS_ACROSS + across];
-    store_loose_quad(column_sums + column, added, columns - column);
+    store_loose_quad(column_sums + column, sums_vanish ? (float4)(0.0f) : added, columns - column);
   }
 }

@@ -106,9 +106,14 @@ import Testing
     try check(subject, against: CPUDevice(threads: 2), on: open(Self.generic))
   }
 
+  /// Beside the networks' shapes one that is large enough for the library to want its temporary.
+  static let libraryShapes =
+    models.filter { $0.name.hasPrefix("dense") } + [
+      OperationCase.dense(DenseShape(inputs: 512, outputs: 512), capacity: 512, live: 500)
+    ]
+
   @Test(
-    .enabled(if: runsSlowTests && !KernelSource.leavesOutCLBlast),
-    arguments: models.filter { $0.name.hasPrefix("dense") })
+    .enabled(if: runsSlowTests && !KernelSource.leavesOutCLBlast), arguments: libraryShapes)
   func theLibraryIsRightForTheNetworks(_ subject: OperationCase) throws {
     try check(subject, against: CPUDevice(threads: 2), on: open(Self.library))
   }
