@@ -72,6 +72,28 @@ import Testing
     }
   }
 
+  /// Zero by algebra; what rounding makes of it, Adam would scale up to whole steps.
+  @Test(arguments: [0, 1])
+  func biasesBeforeANormalizationHaveNoGradient(network: Int) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let loaded = try made.load(
+      try TestDevice.open(), programs: [.forwardBackward], fuses: true, keepsActivations: false)
+    try loaded.run(.forwardBackward, step: 0, live: 5)
+    let operations = try #require(made.plan.plan.programs[.forwardBackward]).operations
+    var found = 0
+    for launch in loaded.launches(of: .forwardBackward)
+    where launch.name == "conv1d_backward_kernel_unbiased" {
+      guard
+        case .conv1DBackwardKernel(_, _, _, let kernel, let bias) =
+          operations[launch.operations[0]]
+      else { continue }
+      #expect(try loaded.read(bias).allSatisfy { $0 == 0 })
+      #expect(try loaded.read(kernel).contains { $0 != 0 })
+      found += 1
+    }
+    #expect(found == [8, 4][network])
+  }
+
   @Test func aProfileTimesEveryLaunchAndChangesNoResult() throws {
     let made = try TestPlan(StepRun.networks()[1], capacity: 4)
     let programs: [ProgramID] = [.forwardBackward, .update]
