@@ -97,7 +97,7 @@ struct NetworkSubject {
 
   /// Both networks as they are trained, a partial batch.
   static func published(batchSize: Int) throws(NetworkError) -> [NetworkSubject] {
-    let live = max(1, batchSize - batchSize / 4)
+    let live = max(1, batchSize - max(1, batchSize / 4))
     return [
       NetworkSubject(
         "inception-se causal", try .inceptionSE(padding: .causal), capacity: batchSize, live: live),

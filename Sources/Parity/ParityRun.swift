@@ -65,7 +65,7 @@ public struct ParityRun {
 
   private func curves() throws -> [Step] {
     let networks: [(String, Network)] = [
-      ("inception-se", try .inceptionSE(padding: .causal)), ("semg-net", try .semgNet()),
+      ("semg-net", try .semgNet()), ("inception-se", try .inceptionSE(padding: .causal)),
     ]
     var steps: [Step] = []
     for (index, (label, network)) in networks.enumerated() {

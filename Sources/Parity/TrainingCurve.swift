@@ -30,9 +30,9 @@ public struct TrainingCurve: Sendable {
     table = Array(augmentation.samples(epoch: 0).prefix(steps * batchSize))
   }
 
-  /// Samples of a step: the last one has three quarters of a batch.
+  /// Samples of a step: the last one has three quarters of a batch, at least one less than whole.
   public func live(_ step: Int) -> Int {
-    step == steps - 1 ? max(1, batchSize - batchSize / 4) : batchSize
+    step == steps - 1 ? max(1, batchSize - max(1, batchSize / 4)) : batchSize
   }
 
   /// In words.

@@ -177,6 +177,15 @@ struct PretendedGPUTests {
     #expect(outcome.output.contains("gpu takes gpu:0 if it passes its self-check: the best GPU."))
   }
 
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func aGPUThatPassesItsSelfCheckIsTakenByAuto() throws {
+    let semgTrain = try SemgTrain()
+    let outcome = try semgTrain.run(Self.brief, environment: Self.gpu)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.error.contains("(gpu:0, Portable Computing Language, driver "))
+    #expect(!outcome.error.contains("warning"))
+  }
+
   @Test func aGPUThatComputesWronglyIsRefusedAndAutoGoesOnWithTheCPU() throws {
     let semgTrain = try SemgTrain()
     let kernels = semgTrain.directory.file("kernels")
