@@ -68,8 +68,9 @@ def kernel_table(run: dict, model: str, batch: int) -> list[str]:
         return []
     total = sum(kernel["milliseconds"] for kernel in kernels)
     launches = sum(kernel["launches"] for kernel in kernels)
-    lines = [f"{model}, batch {batch}: {launches} launches a step as counted, {total:.3f} ms a step "
-             "on the profiling queue.", "", "| launch | launches | ms | share |", "|---|---|---|---|"]
+    lines = [f"{model}, batch {batch}: {launches} launches a step as counted, {total:.3f} ms a "
+             "step on the profiling queue.", "", "| launch | launches | ms | share |",
+             "|---|---|---|---|"]
     for kernel in kernels[:20]:
         share = 100 * kernel["milliseconds"] / max(total, 1e-12)
         lines.append(f"| {first_line(kernel['name'])} | {kernel['launches']} | "

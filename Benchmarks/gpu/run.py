@@ -5,8 +5,8 @@ usage: run.py [--out DIR] [--minutes 9.3] [--stages a,b,…] [--rehearse]
 Unpacked from build/carry/carry.tar.xz it finds its binary and libraries beside it, the GPU's OpenCL
 library in the driver's folder, and PyTorch in the interpreter that runs it. Stages run in the order
 of their worth, each within a limit; one that fails stops no other. After each, report.json,
-report.md and log.txt in DIR (default: $OUT, else ./out) hold what there is. A report.json already in
-DIR is gone on with: name by --stages what is to be done again.
+report.md and log.txt in DIR (default: $OUT, else ./out) hold what there is. A report.json that lies
+in DIR already is gone on with: name by --stages what is to be done again.
 
 Elsewhere: --opencl-library FILE takes that OpenCL implementation, --device cpu none, --torch-python
 FILE another interpreter; --rehearse does a few small steps in place of measurements: its times mean
