@@ -81,7 +81,8 @@ struct HDF5FileReader {
       throw HDF5Refusal(reason: "group /\(path) has a damaged or overlong name")
     }
     let bytes = buffer[..<length].map { UInt8(bitPattern: $0) }
-    guard let name = String(validating: bytes, as: UTF8.self), !name.contains("/") else {
+    guard let name = String(validating: bytes, as: UTF8.self), !name.contains("/" as Character)
+    else {
       throw HDF5Refusal(reason: "group /\(path) has a name that is no text")
     }
     return name

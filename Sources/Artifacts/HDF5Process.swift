@@ -11,7 +11,9 @@ public enum HDF5Helper: Sendable, Hashable {
 
   /// The program's path.
   public var executable: String {
-    let own = Bundle.main.executablePath ?? CommandLine.arguments.first ?? ""
+    let own =
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+      ?? CommandLine.arguments.first ?? ""
     switch self {
     case .path(let path): return path
     case .selfExecutable: return own

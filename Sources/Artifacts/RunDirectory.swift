@@ -51,7 +51,7 @@ public final class RunDirectory {
 
   /// `best_inception_se.keras` for the model `inception-se`.
   public static func artifactName(of model: String) -> String {
-    "best_\(model.replacingOccurrences(of: "-", with: "_")).keras"
+    "best_\(model.replacing("-", with: "_")).keras"
   }
 
   /// Creates or takes over the directory and locks it.
@@ -183,11 +183,8 @@ public final class RunDirectory {
   }
 
   private static func reason(of error: any Error) -> String {
-    let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-    if let code = underlying.flatMap({ Int32(exactly: $0.code) }) {
-      return AtomicFile.message(code)
-    }
-    return error.localizedDescription
+    guard let cause = (error as? CocoaError)?.underlying as? POSIXError else { return "\(error)" }
+    return AtomicFile.message(cause.code.rawValue)
   }
 
   /// An exclusive lock on a file of the directory, held by the open descriptor.

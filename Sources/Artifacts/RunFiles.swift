@@ -62,7 +62,7 @@ public struct TrainingHistory: Sendable, Equatable {
       let values = [
         row.loss, row.accuracy, row.validationLoss, row.validationAccuracy, row.learningRate,
       ]
-      let numbers = values.map { "\(Float($0))" } + [String(format: "%.1f", row.seconds)]
+      let numbers = values.map { "\(Float($0))" } + ["\((row.seconds * 10).rounded() / 10)"]
       text += "\(row.model),\(row.epoch),\(numbers.joined(separator: ","))\n"
     }
     return text

@@ -118,7 +118,7 @@ final class ZipReader {
 
   private func check(name: String) throws(ArchiveError) {
     let escapes =
-      name.hasPrefix("/") || name.contains("\\") || name.contains(":")
+      name.hasPrefix("/") || name.contains("\\" as Character) || name.contains(":" as Character)
       || name.split(separator: "/").contains("..") || name.isEmpty
     guard !escapes && name.utf8.count <= 255 else {
       throw Self.damaged(

@@ -134,9 +134,9 @@ public struct OpenCLDriverList: Sendable {
   private static func library(namedBy source: String) -> String {
     guard source.hasSuffix(".icd") else { return source }
     let text = (try? String(contentsOfFile: source, encoding: .utf8)) ?? ""
-    return text.split(whereSeparator: \.isNewline).first.map {
-      $0.trimmingCharacters(in: .whitespaces)
-    } ?? ""
+    let line = text.split(whereSeparator: \.isNewline).first ?? ""
+    return String(
+      line.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
   }
 
   private static func fault(of library: String) -> String? {

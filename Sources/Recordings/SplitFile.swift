@@ -226,7 +226,7 @@ private func quotedField(_ text: String) -> String {
   ]
   let isEdged = text.hasPrefix(" ") || text.hasSuffix(" ")
   guard isEdged || text.utf8.contains(where: special.contains) else { return text }
-  return "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+  return "\"" + text.replacing("\"", with: "\"\"") + "\""
 }
 
 /// CSV with quoting (RFC 4180), LF or CRLF, a byte-order mark or none.

@@ -71,7 +71,7 @@ struct DevicesCommand: ParsableCommand {
     findings += drivers.entries.compactMap { entry in
       entry.fault.map { "\(entry.source) names a driver that does not load: \($0)" }
     }
-    if !drivers.entries.contains(where: { $0.library.contains("nvidia") }),
+    if !drivers.entries.contains(where: { $0.library.firstRange(of: "nvidia") != nil }),
       let library = OpenCLDriverList.unlistedNVIDIADriver
     {
       findings.append(

@@ -27,6 +27,11 @@ enum OptionValue {
     return value
   }
 
+  /// Without white space at either end.
+  private static func trimmed(_ text: Substring) -> String {
+    String(text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+  }
+
   /// A number above zero.
   @Sendable static func positive(_ text: String) throws -> Double {
     guard let value = decimal(text), value > 0 else {
@@ -46,7 +51,7 @@ enum OptionValue {
   /// `1,2,3`: whole numbers, none twice.
   @Sendable static func numbers(_ text: String) throws -> Set<Int> {
     let items = text.split(separator: ",", omittingEmptySubsequences: false)
-    let values = items.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+    let values = items.compactMap { Int(trimmed($0)) }
     let set = Set(values)
     guard values.count == items.count, set.count == items.count, !values.contains(where: { $0 < 0 })
     else { throw ValidationError("expected whole numbers such as 1,2, none twice") }
@@ -56,7 +61,7 @@ enum OptionValue {
   /// `1,1.5`: numbers, none below zero and not all zero.
   @Sendable static func weights(_ text: String) throws -> [Double] {
     let items = text.split(separator: ",", omittingEmptySubsequences: false)
-    let values = items.compactMap { decimal($0.trimmingCharacters(in: .whitespaces)) }
+    let values = items.compactMap { decimal(trimmed($0)) }
     guard values.count == items.count, values.allSatisfy({ $0 >= 0 }),
       values.contains(where: { $0 > 0 })
     else {
@@ -97,7 +102,7 @@ enum OptionValue {
     _ text: String
   ) throws -> [Value] {
     let values: [Value] = try text.split(separator: ",", omittingEmptySubsequences: false).map {
-      try choice($0.trimmingCharacters(in: .whitespaces))
+      try choice(trimmed($0))
     }
     guard Set(values).count == values.count else {
       throw ValidationError("expected each at most once")

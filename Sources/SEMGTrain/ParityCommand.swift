@@ -186,7 +186,12 @@ enum ParityTable {
 
   private static func figure(_ value: Double?) -> String {
     guard let value else { return "-" }
-    return String(format: "%.1e", value)
+    guard value.isFinite, value != 0 else { return "\(value)" }
+    var exponent = Int(log10(abs(value)).rounded(.down))
+    var digits = (value / pow(10, Double(exponent)) * 10).rounded() / 10
+    if abs(digits) >= 10 { (digits, exponent) = (digits / 10, exponent + 1) }
+    let power = abs(exponent) < 10 ? "0\(abs(exponent))" : "\(abs(exponent))"
+    return "\(digits)e\(exponent < 0 ? "-" : "+")\(power)"
   }
 
   private static func line(_ cells: [String]) -> String {

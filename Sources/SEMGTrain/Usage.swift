@@ -53,7 +53,7 @@ struct UsageDiagnosis {
       guard let option = options[name], argument.hasPrefix("--") || name.count == 1 else {
         return sentence(forUnknownOption: argument, name: name, known: options, of: command)
       }
-      if option.kind == "option", !argument.contains("="), let value = rest.first {
+      if option.kind == "option", !argument.contains("=" as Character), let value = rest.first {
         if Double(value) != nil, value.hasPrefix("-") {
           return "\(argument) \(value): expected a value that is not below 0"
         }
