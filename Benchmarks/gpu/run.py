@@ -275,11 +275,24 @@ class Race:
             said = self.command(15, "nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader")
             self.result.setdefault("clocks", {})[when] = said.strip()
 
-    def train(self) -> None:
-        self.settle("torch", "recordings")
+    def recordings(self) -> pathlib.Path:
+        """Those to train on; a subject's alone in a rehearsal, where an hour would go into all."""
         data = self.options.data or self.work / "data"
         if not data.is_dir():
             raise StageError("no recordings: the archive holds none, or they were not unpacked")
+        if not self.options.rehearse:
+            return data
+        few = self.work / "few"
+        for session in sorted(path for path in data.iterdir() if path.is_dir()):
+            subjects = sorted(path for path in session.iterdir() if path.is_dir())
+            if subjects:
+                target = few / session.name / subjects[0].name
+                shutil.copytree(subjects[0], target, dirs_exist_ok=True)
+        return few
+
+    def train(self) -> None:
+        self.settle("torch", "recordings")
+        data = self.recordings()
         short = ["--max-minutes", "0.2"] if self.options.rehearse else []
         said = self.semg_train(
             150, "train", "--device", self.device, "--data", str(data), "--output",
@@ -294,7 +307,7 @@ class Race:
         artifacts = self.work / "artifacts"
         if not artifacts.is_dir():
             raise StageError("no artifacts: the stage `train` made none")
-        data = str(self.options.data or self.work / "data")
+        data = str(self.recordings())
         for device in dict.fromkeys((self.device, "cpu")):
             said = self.semg_train(90, "evaluate", str(artifacts), "--data", data, "--part",
                                    "validation", "--device", device, "--json")
