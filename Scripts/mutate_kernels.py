@@ -125,6 +125,16 @@ class Judge:
         ended = "" if verdicts.is_complete else f"ends with {result.returncode}"
         return verdicts, ended
 
+    def demand_whole(self) -> None:
+        """Kernels that fail unbroken, say those of another commit, would make all look caught."""
+        verdicts, ended = self.run(KERNELS, [], 600)
+        missed = [name for name, problem in verdicts.cases if problem]
+        if missed or ended or not verdicts.cases:
+            raise RuntimeError(
+                "before any mutation, semg-kernel-check "
+                + (ended or ("misses " + ", ".join(missed[:3]) if missed else "runs no case"))
+                + ": build it from the sources beside these kernels")
+
     def cases_of(self, file: str) -> list[str]:
         """The cases that cannot run where the file is broken: those that use it."""
         with tempfile.TemporaryDirectory(prefix="semg-mutant-") as folder:
@@ -216,6 +226,7 @@ def main(
     kernel_check: pathlib.Path, layer: pathlib.Path, files: list[str], sample: int | None
 ) -> int:
     judge = Judge(kernel_check, layer)
+    judge.demand_whole()
     RESULTS.mkdir(parents=True, exist_ok=True)
     state = digest_of_kernels(judge)
     paths = [KERNELS / file for file in files] or sorted(KERNELS.glob("*.cl"))

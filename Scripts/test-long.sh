@@ -14,3 +14,10 @@ swift build -c release --package-path Benchmarks --scratch-path build/benchmarks
 python3 Scripts/make_venv.py build/venv-torch Benchmarks/gpu/requirements.txt
 build/venv-torch/bin/python Benchmarks/gpu/check_models.py --keras-python "$python"
 "$python" Benchmarks/keras/accuracy.py --data "$data"
+
+# Broken kernels, one mutant a run: what the small cases notice of them.
+for product in semg-kernel-check semg-opencl-layer; do
+  swift build -c release -Xswiftc -enable-testing --scratch-path build/swift-test --product $product
+done
+python3 Scripts/mutate_kernels.py build/swift-test/release/semg-kernel-check \
+  build/swift-test/release/libsemg-opencl-layer.so
