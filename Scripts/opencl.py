@@ -44,7 +44,8 @@ POCL = Implementation(
     "Scripts/install-packages.sh test", {"POCL_CACHE_DIR": str(ROOT / "build" / "pocl-cache")})
 INTEL = Implementation(
     "Intel", "Intel(R) OpenCL", VENV / "lib" / "libintelocl.so",
-    "make test makes the Python environment that holds it")
+    "make test makes the Python environment that holds it",
+    {"XDG_CACHE_HOME": str(ROOT / "build" / "cache")})  # not the user's
 OCLGRIND = Implementation(
     "Oclgrind", "Oclgrind", pathlib.Path("/usr/lib/oclgrind/liboclgrind-rt-icd.so"),
     "Scripts/install-packages.sh test")
