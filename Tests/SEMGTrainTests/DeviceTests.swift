@@ -218,4 +218,44 @@ struct PretendedGPUTests {
     #expect(auto.error.contains("clCreateContext failed with CL_OUT_OF_HOST_MEMORY"))
     #expect(auto.error.contains("device: CPU (oneDNN"))
   }
+
+  /// Two epochs in which a launch fails once the first is over.
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func aCallThatFailsInTrainingLeavesTheBestArtifactWhole() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    let counts = semgTrain.directory.file("counts")
+    let train = SemgTrain.brief + ["--device", "gpu"]
+    let one = try semgTrain.run(
+      train + ["--output", "one"],
+      environment: Self.gpu.merging(["SEMG_LAYER_COUNTS": counts]) { $1 })
+    try #require(one.status == 0, "\(one.error)")
+    // The whole of one epoch with its evaluation: in a run of two, the second is under way then.
+    let launches = try String(contentsOfFile: counts, encoding: .utf8).split(separator: "\n")
+      .first { $0.hasPrefix("clEnqueueNDRangeKernel ") }?.split(separator: " ").last
+    let failure = "clEnqueueNDRangeKernel:\(try #require(launches))+:-5"
+    let outcome = try semgTrain.run(
+      train + ["--epochs", "2", "--output", "two"],
+      environment: Self.gpu.merging(["SEMG_LAYER_FAIL": failure]) { $1 })
+    #expect(outcome.status == 69, "\(outcome.error)")
+    #expect(outcome.error.contains("semg-net epoch 1"))
+    #expect(!outcome.error.contains("semg-net epoch 2"))
+    #expect(outcome.error.contains("clEnqueueNDRangeKernel("))
+    #expect(outcome.error.contains("failed with CL_OUT_OF_RESOURCES"))
+    let evaluated = try semgTrain.run(
+      ["evaluate", "two", "--data", SmallRecordings.name, "--device", "cpu", "--quiet"])
+    #expect(evaluated.status == 0, "\(evaluated.error)")
+  }
+
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func aDeviceWithTooLittleMemorySaysSo() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    let outcome = try semgTrain.run(
+      SemgTrain.brief + ["--device", "gpu", "--output", "run"],
+      environment: Self.gpu.merging(["SEMG_LAYER_MEMORY": "12000000"]) { $1 })
+    #expect(outcome.status == 69, "\(outcome.error)")
+    #expect(outcome.error.contains("has no room for"))
+    #expect(outcome.error.contains("--batch-size"))
+  }
 }
