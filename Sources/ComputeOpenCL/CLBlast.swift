@@ -90,7 +90,7 @@ extension Lowering {
     let call = CLBlastProduct(
       product: product, a: a, b: b, c: c, beta: product.bias == nil ? 0 : 1,
       temporary: scratch.library, device: device.name)
-    let queue = try DeviceMemory(context: device.context)
+    let queue = try queueForQuestions()
     for live in Set([program.capacity] + (options.liveBatches[program.id] ?? [])) {
       scratch.reserveForLibrary(
         bytes: try call.temporaryByteCount(live: live, queue: queue.queue))

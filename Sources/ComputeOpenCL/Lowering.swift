@@ -11,6 +11,8 @@ final class Lowering {
   let table: ProgramTable
   let scratch: SharedScratch
   let key: SIMD2<UInt32>
+  /// Made when the first product asks for it.
+  private var knownQueue: DeviceMemory?
 
   init(
     plan: Plan, program: Program, options: LoadOptions, device: OpenCLDevice, arenas: Arenas,
@@ -24,6 +26,14 @@ final class Lowering {
     self.table = table
     self.scratch = scratch
     key = Philox.key(seed: options.seed)
+  }
+
+  /// A queue on which nothing runs: CLBlast wants one to say how much memory it needs.
+  func queueForQuestions() throws(DeviceError) -> DeviceMemory {
+    if let knownQueue { return knownQueue }
+    let made = try DeviceMemory(context: device.context)
+    knownQueue = made
+    return made
   }
 
   // MARK: For the families of operations
