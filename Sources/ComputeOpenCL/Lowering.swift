@@ -105,10 +105,7 @@ final class Lowering {
   /// Patterns that have launches here; `commands(_:)` answers for the same.
   static func fuses(_ pattern: FusedPattern) -> Bool {
     switch pattern.kind {
-    // Wider inputs go through the tiles in parts, which was wrong now and then on PoCL: 3·10⁻⁴ of the
-    // scores' gradients at 130 channels, the cause not found. They take the plain form.
-    case .attentionMean(let attention): attention.shape.channels <= 64
-    case .attentionMeanGradient(let attention): attention.shape.channels <= 64
+    case .attentionMean, .attentionMeanGradient: true
     case .squeezeBlock(let block): fits(block)
     case .squeezeBlockGradient(let gradient): fits(gradient.block)
     case .normBlock, .normBlockGradient, .gradientSum, .unbiasedKernel: true

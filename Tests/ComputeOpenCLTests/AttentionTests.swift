@@ -53,10 +53,11 @@ import Testing
       launches: 2)
   }
 
-  /// More than one tile of the short form's kernels, with edges.
+  /// More than one tile of the short form's kernels, with edges, and more channels than they take at
+  /// a time.
   @Test(arguments: [
-    (time: 33, channels: 61, heads: 2, keySize: 9), (time: 65, channels: 7, heads: 3, keySize: 66),
-    (time: 31, channels: 64, heads: 1, keySize: 3),
+    (time: 33, channels: 65, heads: 2, keySize: 9), (time: 65, channels: 7, heads: 3, keySize: 66),
+    (time: 31, channels: 130, heads: 1, keySize: 3),
   ])
   func theShortFormHasNoEdges(
     _ time: Int, _ channels: Int, _ heads: Int, _ keySize: Int
