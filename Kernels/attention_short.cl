@@ -36,7 +36,7 @@ __kernel void attention_short_weights(
 // Statistics of each row t; inner where the gradient of p [B, H, T] is given. A group has SPAN rows of a sample's head; an item sums
 // up its own columns of them, which are put together at the end, in order.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_short_rows(
-    IN(float, q), IN(float, x), IN(float, mean_gradient), OUT(float, statistics),
+    IN(float, q), IN(stored, x), IN(float, mean_gradient), OUT(float, statistics),
     const int has_gradient, DROPOUT, const int time, const int channels,
     const int heads, const int count) {
   __local tile_row queries[SPAN], keys[SPAN];
@@ -47,7 +47,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   if (index >= count || first_t >= TIME) return;  // the whole group
   const struct dropout d = DROPOUT_OF_STEP;
   __global const float* sample_q = AT(q) + ((ulong)sample * TIME * HEADS + head) * CHANNELS;
-  __global const float* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
+  __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
 
   float top[PART], total[PART], weighted[PART];
 #pragma unroll
@@ -111,7 +111,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 
 // p [B, H, T]. A group has SPAN columns of a sample's head.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_short_mean(
-    IN(float, q), IN(float, x), IN(float, statistics), OUT(float, mean), DROPOUT,
+    IN(float, q), IN(stored, x), IN(float, statistics), OUT(float, mean), DROPOUT,
     const int time, const int channels, const int heads, const int count) {
   __local tile_row queries[SPAN], keys[SPAN];
   __local uchar kept[SPAN * BLOCKS];
@@ -121,7 +121,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   if (index >= count || first_s >= TIME) return;  // the whole group
   const struct dropout d = DROPOUT_OF_STEP;
   __global const float* sample_q = AT(q) + ((ulong)sample * TIME * HEADS + head) * CHANNELS;
-  __global const float* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
+  __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
 
   float sums[PART] = {0.0f, 0.0f, 0.0f, 0.0f};
   for (int first_t = 0; first_t < TIME; first_t += SPAN) {
@@ -154,20 +154,20 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 // a sample's head, of whose items all go the same way: PoCL 3.1 computes wrongly where a loop before
 // a barrier is not for every item.
 __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_context(
-    IN(float, x), IN(float, mean), IN(float, value_kernel), IN(float, value_bias), OUT(float, z),
+    IN(stored, x), IN(float, mean), IN(float, value_kernel), IN(float, value_bias), OUT(float, z),
     OUT(float, context), const int time, const int channels, const int heads,
     const int key_size, const int count) {
   const int index = get_group_id(0), sample = index / HEADS, head = index % HEADS;
   const int item = get_local_id(0);
   if (index >= count) return;  // the whole group
   __global const float* p = AT(mean) + (ulong)index * TIME;
-  __global const float* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
+  __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
   __global float* head_z = AT(z) + (ulong)index * (CHANNELS + 1);
   for (int first = 0; first <= CHANNELS; first += 64) {
     const int c = first + item, read = min(c, CHANNELS - 1);
     float sum = 0.0f;
     for (int s = 0; s < TIME; ++s) {
-      sum += p[s] * (c < CHANNELS ? sample_x[s * CHANNELS + read] : 1.0f);
+      sum += p[s] * (c < CHANNELS ? LOAD(sample_x, s * CHANNELS + read) : 1.0f);
     }
     if (c <= CHANNELS) head_z[c] = sum;
   }

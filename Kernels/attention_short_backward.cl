@@ -7,7 +7,7 @@
 // From the output's gradient u [B, O]: g [B, H, K] = Wo·u, z_gradient [B, H, C + 1] = (Wv, bv)·g,
 // and of p: mean_gradient [B, H, T] = (X, 1)·z_gradient. A group has a sample's head.
 __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_mean_backward(
-    IN(float, x), IN(float, output_gradient), IN(float, value_kernel), IN(float, value_bias),
+    IN(stored, x), IN(float, output_gradient), IN(float, value_kernel), IN(float, value_bias),
     IN(float, output_kernel), OUT(float, g), OUT(float, z_gradient), OUT(float, mean_gradient),
     const int time, const int channels, const int heads, const int key_size, const int outputs,
     const int count) {
@@ -34,11 +34,11 @@ __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_me
     if (c <= CHANNELS) dz[c] = sum;
   }
   barrier(CLK_GLOBAL_MEM_FENCE);
-  __global const float* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
+  __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
   for (int first = 0; first < TIME; first += 64) {
     const int s = first + item, read = min(s, TIME - 1);
     float sum = dz[CHANNELS];
-    for (int c = 0; c < CHANNELS; ++c) sum += sample_x[read * CHANNELS + c] * dz[c];
+    for (int c = 0; c < CHANNELS; ++c) sum += LOAD(sample_x, read * CHANNELS + c) * dz[c];
     if (s < TIME) AT(mean_gradient)[(ulong)index * TIME + s] = sum;
   }
 }
@@ -76,7 +76,7 @@ INLINE void gradient_tile(
 // U = S'·X [B, T, H, C], the gradient of Q. A group has SPAN rows t of a sample's head and CHUNK
 // channels.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_short_query_backward(
-    IN(float, q), IN(float, x), IN(float, statistics), IN(float, mean_gradient), OUT(float, query_gradient), DROPOUT, const int time,
+    IN(float, q), IN(stored, x), IN(float, statistics), IN(float, mean_gradient), OUT(float, query_gradient), DROPOUT, const int time,
     const int channels, const int heads, const int count) {
   __local tile_row queries[SPAN], keys[SPAN];
   __local score_row gradients[SPAN];
@@ -87,7 +87,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   if (index >= count || first_t >= TIME || chunk >= CHANNELS) return;  // the whole group
   const struct dropout d = DROPOUT_OF_STEP;
   const ulong first_row = ((ulong)sample * TIME * HEADS + head) * CHANNELS;
-  __global const float* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
+  __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
 
   // Rows row + SIDE·i, channels 4·column … and 32 + 4·column … of the chunk.
   float4 result[PART][2];
@@ -104,7 +104,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
     gradient_tile(
         scores, gradients, kept, &d, index, first_t, first_s, scale / TIME, AT(statistics),
         AT(mean_gradient), unused, time);
-    if (CHANNELS > CHUNK) load_tile(keys, sample_x, CHANNELS, first_s, TIME, chunk, CHANNELS);
+    if (CHANNELS > CHUNK) load_tile(keys, sample_x, HALF_STORAGE, CHANNELS, first_s, TIME, chunk, CHANNELS);
     barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll 1
     for (int s = 0; s < SPAN / 4; ++s) {
@@ -148,7 +148,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 // dX += Σ_h S'ᵀ·Q + p·z_gradient, [B, T, C]; and p [B, H, T] itself. A group has SPAN steps s of a
 // sample and CHUNK channels.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_short_key_backward(
-    IN(float, q), IN(float, x), IN(float, statistics), IN(float, mean_gradient), IN(float, z_gradient), OUT(float, mean), INOUT(float, input_gradient),
+    IN(float, q), IN(stored, x), IN(float, statistics), IN(float, mean_gradient), IN(float, z_gradient), OUT(float, mean), INOUT(stored, input_gradient),
     DROPOUT, const int time, const int channels, const int heads, const int live) {
   __local tile_row queries[SPAN], keys[SPAN];
   __local score_row gradients[SPAN];
@@ -159,7 +159,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   const int chunk = get_group_id(2) * CHUNK;
   if (sample >= live || first_s >= TIME || chunk >= CHANNELS) return;  // the whole group
   const struct dropout d = DROPOUT_OF_STEP;
-  __global const float* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
+  __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
 
   // Rows 4·row + i, channels 4·column … and 32 + 4·column … of the chunk.
   float4 result[4][2];
@@ -179,7 +179,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
           scores, gradients, kept, &d, index, first_t, first_s, scale / TIME, AT(statistics),
           AT(mean_gradient), sums, time);
       if (CHANNELS > CHUNK) {
-        load_tile(queries, sample_q, HEADS * CHANNELS, first_t, TIME, chunk, CHANNELS);
+        load_tile(queries, sample_q, false, HEADS * CHANNELS, first_t, TIME, chunk, CHANNELS);
       }
       barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll 2
@@ -224,7 +224,10 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const int c = chunk + 4 * (column + SIDE * h) + j;
-        if (c < CHANNELS) AT(input_gradient)[((ulong)sample * TIME + s) * CHANNELS + c] += values[j];
+        const ulong place = ((ulong)sample * TIME + s) * CHANNELS + c;
+        if (c < CHANNELS) {
+          STORE(AT(input_gradient), place, LOAD(AT(input_gradient), place) + values[j]);
+        }
       }
     }
   }

@@ -32,14 +32,14 @@ typedef float4 score_row[SPAN / 4 + 1];
 
 // Rows of CHUNK channels from `first_channel`, zeros where there are none; `row` elements apart.
 INLINE void load_tile(
-    __local tile_row* tile, __global const float* values, int row, int first, int rows,
+    __local tile_row* tile, __global const void* values, bool halves, int row, int first, int rows,
     int first_channel, int channels) {
   const int item = get_local_id(1) * SIDE + get_local_id(0);
   __local float* to = (__local float*)tile;
   for (int i = item; i < SPAN * CHUNK; i += SIDE * SIDE) {
     const int r = i / CHUNK, c = i % CHUNK;
     to[r * (CHUNK + 4) + c] = first + r < rows && first_channel + c < channels
-                                  ? values[(first + r) * row + first_channel + c]
+                                  ? load_element(values, (first + r) * row + first_channel + c, halves)
                                   : 0.0f;
   }
 }
@@ -52,7 +52,7 @@ INLINE float add_product(float4 a, float4 b, float sum) {
 // hold the last channels, which are all where there are no more than CHUNK.
 INLINE void score_tile(
     float scores[PART][PART], __local tile_row* queries, __local tile_row* keys,
-    __global const float* q, __global const float* x, int first_t, int first_s, int time,
+    __global const float* q, __global const stored* x, int first_t, int first_s, int time,
     int channels, int heads) {
   const int column = get_local_id(0), row = get_local_id(1);
 #pragma unroll
@@ -62,8 +62,8 @@ INLINE void score_tile(
   }
   for (int first = 0; first < CHANNELS; first += CHUNK) {
     barrier(CLK_LOCAL_MEM_FENCE);  // what was in the tiles has been used
-    load_tile(queries, q, HEADS * CHANNELS, first_t, TIME, first, CHANNELS);
-    load_tile(keys, x, CHANNELS, first_s, TIME, first, CHANNELS);
+    load_tile(queries, q, false, HEADS * CHANNELS, first_t, TIME, first, CHANNELS);
+    load_tile(keys, x, HALF_STORAGE, CHANNELS, first_s, TIME, first, CHANNELS);
     barrier(CLK_LOCAL_MEM_FENCE);
     const int quads = (min(CHUNK, CHANNELS - first) + 3) / 4;
 #pragma unroll 2

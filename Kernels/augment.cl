@@ -33,7 +33,7 @@ __kernel void gather_windows(__global const struct table_header* header,
                              __global const struct sample_entry* entries,
                              __global const float* samples, __global const int* starts,
                              __global const int* labels, __global const float* class_weights,
-                             OUT(float, batch), OUT(float, targets), OUT(float, weights),
+                             OUT(stored, batch), OUT(float, targets), OUT(float, weights),
                              const int elements, const int channels, const int classes,
                              const int mixes_labels, const float deviation, const uint stream,
                              const uint key0, const uint key1, const int capacity,
@@ -50,7 +50,7 @@ __kernel void gather_windows(__global const struct table_header* header,
   }
   __global const float* window = samples + (ulong)starts[entry.window] * channels;
   __global const float* partner = samples + (ulong)starts[entry.partner] * channels;
-  __global float* sample = AT(batch) + b * elements;
+  __global stored* sample = AT(batch) + b * elements;
   float noise[4] = {0.0f, 0.0f, 0.0f, 0.0f};
   if (entry.view == VIEW_MASKED) {
     const ulong counted = (ulong)header->augmentation_epoch << 32 | (uint)entry.window;
@@ -71,14 +71,14 @@ __kernel void gather_windows(__global const struct table_header* header,
     } else if (entry.view == VIEW_MIXED) {
       value = entry.lambda * value + (1.0f - entry.lambda) * partner[i];
     }
-    sample[i] = value;
+    STORE(sample, i, value);
   }
 }
 
 // y = x + deviation·normal, counted by the element of the live batch. One work item for four
 // elements, a Philox block.
-__kernel void gaussian_noise(__global const struct table_header* header, IN(float, x),
-                             OUT(float, y), const float deviation, const uint stream,
+__kernel void gaussian_noise(__global const struct table_header* header, IN(stored, x),
+                             OUT(stored, y), const float deviation, const uint stream,
                              const uint key0, const uint key1, const int step,
                              const int count) {
   const int block = get_global_id(0);
@@ -90,6 +90,6 @@ __kernel void gaussian_noise(__global const struct table_header* header, IN(floa
   const float normals[4] = {a.x, a.y, b.x, b.y};
   for (int lane = 0; lane < 4; ++lane) {
     const int i = 4 * block + lane;
-    if (i < count) AT(y)[i] = AT(x)[i] + deviation * normals[lane];
+    if (i < count) STORE(AT(y), i, LOAD(AT(x), i) + deviation * normals[lane]);
   }
 }

@@ -7,6 +7,15 @@
 
 #include "reduce.cl"
 
+// Whether a batch's statistics move the moving ones: where halves overflow they are no numbers, and
+// would stay so. Floats are as they are: a training whose loss is no number ends.
+#if HALF_STORAGE
+#define FINITE(x) ((as_uint(x) & 0x7F800000u) != 0x7F800000u)
+#define MOVES(mean, variance) (FINITE(mean) && FINITE(variance))
+#else
+#define MOVES(mean, variance) true
+#endif
+
 inline int chunk_count(const int rows, const int chunk) { return (rows + chunk - 1) / chunk; }
 
 // Sums of both figures, for every item of the column; all items of the group must call it, those

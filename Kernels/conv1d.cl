@@ -42,7 +42,7 @@
 // Depth (k, c), columns o; the bias is added on the way out.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void conv1d_forward(
-    IN(float, input), IN(float, weights), IN(float, bias), OUT(float, output), SIZES) {
+    IN(stored, input), IN(float, weights), IN(float, bias), OUT(stored, output), SIZES) {
   TILES;
   rows_product(AT(input), INPUTS, AT(weights), OUTPUTS, false, AT(bias), 0, 1.0f, AT(output),
                OUTPUTS, rows, OUTPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT, left_tile, right_tile);
@@ -54,8 +54,8 @@ void conv1d_forward(
 // gradient of another reader is added, which may lie in input_gradient itself.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void conv1d_backward_input(
-    IN(float, output_gradient), IN(float, weights), IN(float, addend), const int adds,
-    OUT(float, input_gradient), SIZES) {
+    IN(stored, output_gradient), IN(float, weights), IN(stored, addend), const int adds,
+    OUT(stored, input_gradient), SIZES) {
   TILES;
   rows_product(AT(output_gradient), OUTPUTS, AT(weights), OUTPUTS, true, 0,
                adds ? AT(addend) : 0, 1.0f, AT(input_gradient), INPUTS, rows, INPUTS, TIME, TAPS,
@@ -71,7 +71,7 @@ void conv1d_backward_input(
 // them.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void conv1d_backward_weights(
-    IN(float, input), IN(float, output_gradient), OUT(float, weights_gradient),
+    IN(stored, input), IN(stored, output_gradient), OUT(float, weights_gradient),
     OUT(float, bias_gradient), const int unbiased, const int span, const int part, SIZES) {
   TILES;
   const int first = get_group_id(2) * span;

@@ -17,8 +17,26 @@
 #define PART 0
 #endif
 
-#define MATRIX(type, name) \
-  type(float, name), const int name##_stride, const int name##_sample, const int name##_head
+// Which of the matrices are stored as halves, each by itself: products of activations with a time
+// axis, of others, and of both.
+#if LEFT_HALVES
+#define LEFT half
+#else
+#define LEFT float
+#endif
+#if RIGHT_HALVES
+#define RIGHT half
+#else
+#define RIGHT float
+#endif
+#if RESULT_HALVES
+#define RESULT half
+#else
+#define RESULT float
+#endif
+
+#define MATRIX(type, element, name) \
+  type(element, name), const int name##_stride, const int name##_sample, const int name##_head
 #define BATCH_OFFSET(name) \
   ((size_t)(z / heads) * name##_sample + (size_t)(z % heads) * name##_head)
 
@@ -26,7 +44,8 @@
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[k, n]; bias where has_bias says so.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void matrix_product(
-    MATRIX(IN, a), MATRIX(IN, b), IN(float, bias), const int has_bias, MATRIX(OUT, c),
+    MATRIX(IN, LEFT, a), MATRIX(IN, float, b), IN(float, bias), const int has_bias,
+    MATRIX(OUT, RESULT, c),
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads) {
   TILES;
@@ -42,7 +61,8 @@ void matrix_product(
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[n, k]
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void matrix_product_turned(
-    MATRIX(IN, a), MATRIX(IN, b), IN(float, bias), const int has_bias, MATRIX(OUT, c),
+    MATRIX(IN, LEFT, a), MATRIX(IN, float, b), IN(float, bias), const int has_bias,
+    MATRIX(OUT, RESULT, c),
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads) {
   TILES;
@@ -60,7 +80,8 @@ void matrix_product_turned(
 // then there is one sample and head, and the third dimension counts the spans.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void matrix_columns_product(
-    MATRIX(IN, a), MATRIX(IN, b), OUT(float, sums), const int has_sums, MATRIX(OUT, c),
+    MATRIX(IN, LEFT, a), MATRIX(IN, RIGHT, b), OUT(float, sums), const int has_sums,
+    MATRIX(OUT, float, c),
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads, const int span, const int part) {
   TILES;

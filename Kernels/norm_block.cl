@@ -33,10 +33,10 @@
 // mean, variance and the moving ones. Inference: the normalization is by mean and variance as they
 // are. argmax is written where size > 1. Groups (C / width, any number), which share the tiles.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void norm_block_forward(__global const struct table_header* header, IN(float, x),
+void norm_block_forward(__global const struct table_header* header, IN(stored, x),
                         IN(float, partial), IN(float, gamma), IN(float, beta),
                         INOUT(float, mean), INOUT(float, variance), INOUT(float, moving_mean),
-                        INOUT(float, moving_variance), OUT(float, y), OUT(uchar, argmax),
+                        INOUT(float, moving_variance), OUT(stored, y), OUT(uchar, argmax),
                         const int trains, const float epsilon, const float momentum,
                         const float remainder, const uint threshold, const float keep_scale,
                         const uint stream, const uint key0, const uint key1, const int time,
@@ -58,13 +58,15 @@ void norm_block_forward(__global const struct table_header* header, IN(float, x)
   float mean = 0.0f;
   float variance = 1.0f;
   if (is_channel) {
-    mean = trains ? AT(x)[c] + merged.x : AT(mean)[c];
+    mean = trains ? LOAD(AT(x), c) + merged.x : AT(mean)[c];
     variance = trains ? merged.y : AT(variance)[c];
     if (trains && LANE == 0 && get_group_id(1) == 0) {
       AT(mean)[c] = mean;
       AT(variance)[c] = variance;
-      AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
-      AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
+      if (MOVES(mean, variance)) {
+        AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
+        AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
+      }
     }
   }
   const float factor = is_channel ? AT(gamma)[c] / sqrt(variance + epsilon) : 0.0f;
@@ -91,7 +93,7 @@ void norm_block_forward(__global const struct table_header* header, IN(float, x)
         if (!is_channel || tile + k >= outputs) continue;
         const int start = (WINDOW(tile + k) + p) * CHANNELS + left;
         const int i = start + COLUMN;
-        const float normalized = (AT(x)[i] - mean) * factor + beta;
+        const float normalized = (LOAD(AT(x), i) - mean) * factor + beta;
         // The comparison is such that NaN stays NaN, as in the reference.
         float value = normalized < 0.0f ? 0.0f : normalized * keep_scale;
         if (threshold > 0 && drawn_lane(blocks, k, WIDTH, start, i) < threshold) value = 0.0f;
@@ -104,7 +106,7 @@ void norm_block_forward(__global const struct table_header* header, IN(float, x)
     for (int j = 0; j < ITEM_ROWS; ++j) {
       const int o = tile + LANE + j * LANES;
       if (!is_channel || o >= outputs) continue;
-      AT(y)[o * CHANNELS + c] = largest[j];
+      STORE(AT(y), o * CHANNELS + c, largest[j]);
       if (SIZE > 1) AT(argmax)[o * CHANNELS + c] = (uchar)places[j];
     }
   }
@@ -112,7 +114,7 @@ void norm_block_forward(__global const struct table_header* header, IN(float, x)
 
 // partial[chunk] = (Σ g·x̂ [C], Σ g [C]) over a chunk of output rows; groups (C / width, chunks).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void norm_block_backward_partial(IN(float, x), IN(float, y), IN(float, dy), IN(uchar, argmax),
+void norm_block_backward_partial(IN(stored, x), IN(stored, y), IN(stored, dy), IN(uchar, argmax),
                                  IN(float, mean), IN(float, variance), OUT(float, partial),
                                  const float epsilon, const float keep_scale, const int time,
                                  const int pooled, const int channels, const int size,
@@ -128,9 +130,9 @@ void norm_block_backward_partial(IN(float, x), IN(float, y), IN(float, dy), IN(u
   float plain = 0.0f;
   for (int o = first + LANE; o < last; o += LANES) {
     const int i = o * CHANNELS + c;
-    const float gradient = AT(y)[i] > 0.0f ? AT(dy)[i] * keep_scale : 0.0f;
+    const float gradient = LOAD(AT(y), i) > 0.0f ? LOAD(AT(dy), i) * keep_scale : 0.0f;
     const int row = WINDOW(o) + (SIZE > 1 ? AT(argmax)[i] : 0);
-    weighted += gradient * ((AT(x)[row * CHANNELS + c] - mean) * factor);
+    weighted += gradient * ((LOAD(AT(x), row * CHANNELS + c) - mean) * factor);
     plain += gradient;
   }
   weighted = column_sum(sums, weighted, WIDTH);
@@ -145,10 +147,10 @@ void norm_block_backward_partial(IN(float, x), IN(float, y), IN(float, dy), IN(u
 // d_gamma, d_beta [C] and dx [B, T, C] from the chunks of `norm_block_backward_partial`; groups
 // (C / width, any number), which share the rows.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void norm_block_backward_apply(IN(float, x), IN(float, y), IN(float, dy), IN(uchar, argmax),
+void norm_block_backward_apply(IN(stored, x), IN(stored, y), IN(stored, dy), IN(uchar, argmax),
                                IN(float, gamma), IN(float, mean), IN(float, variance),
                                IN(float, partial), OUT(float, d_gamma), OUT(float, d_beta),
-                               OUT(float, dx), const float epsilon, const float keep_scale,
+                               OUT(stored, dx), const float epsilon, const float keep_scale,
                                const int time, const int pooled, const int channels,
                                const int size, const int width, const int chunk,
                                const int live) {
@@ -173,9 +175,9 @@ void norm_block_backward_apply(IN(float, x), IN(float, y), IN(float, dy), IN(uch
     if (t / SIZE < POOLED) {
       const int o = (r / TIME * POOLED + t / SIZE) * CHANNELS + c;
       const int wins = SIZE > 1 ? AT(argmax)[o] == t % SIZE : 1;
-      if (wins && AT(y)[o] > 0.0f) gradient = AT(dy)[o] * keep_scale;
+      if (wins && LOAD(AT(y), o) > 0.0f) gradient = LOAD(AT(dy), o) * keep_scale;
     }
-    const float normalized = (AT(x)[r * CHANNELS + c] - mean) * factor;
-    AT(dx)[r * CHANNELS + c] = scale * (gradient - offset - normalized * slope);
+    const float normalized = (LOAD(AT(x), r * CHANNELS + c) - mean) * factor;
+    STORE(AT(dx), r * CHANNELS + c, scale * (gradient - offset - normalized * slope));
   }
 }

@@ -17,22 +17,22 @@
 // partial[chunk] = (mean [C], squares about it [C]); groups (C / width, rows / chunk). Means are
 // given less the channel's first value.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void batch_statistics_partial(IN(float, x), OUT(float, partial), const int channels,
+void batch_statistics_partial(IN(stored, x), OUT(float, partial), const int channels,
                               const int width, const int chunk, const int rows) {
   __local float sums[GROUP_ITEMS];
   const int c = get_group_id(0) * WIDTH + COLUMN;
   const int first = get_group_id(1) * chunk;
   const int last = c < CHANNELS ? min(first + chunk, rows) : first;
   const ulong stride = CHANNELS;
-  __global const float* x = AT(x) + c;
+  __global const stored* x = AT(x) + c;
 
-  const float origin = first < last ? x[0] : 0.0f;
+  const float origin = first < last ? LOAD(x, 0) : 0.0f;
   float sum = 0.0f;
-  for (int r = first + LANE; r < last; r += LANES) sum += x[r * stride] - origin;
+  for (int r = first + LANE; r < last; r += LANES) sum += LOAD(x, r * stride) - origin;
   const float mean = column_sum(sums, sum, WIDTH) / (last - first);
   float squares = 0.0f;
   for (int r = first + LANE; r < last; r += LANES) {
-    const float centred = x[r * stride] - origin - mean;
+    const float centred = LOAD(x, r * stride) - origin - mean;
     squares += centred * centred;
   }
   squares = column_sum(sums, squares, WIDTH);
@@ -45,7 +45,7 @@ void batch_statistics_partial(IN(float, x), OUT(float, partial), const int chann
 
 // mean, variance [C] of the chunks, and the moving ones, moved; one group a `width` channels.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void batch_statistics_finish(IN(float, x), IN(float, partial), OUT(float, mean),
+void batch_statistics_finish(IN(stored, x), IN(float, partial), OUT(float, mean),
                              OUT(float, variance), INOUT(float, moving_mean),
                              INOUT(float, moving_variance), const float momentum,
                              const float remainder, const int channels, const int width,
@@ -56,29 +56,31 @@ void batch_statistics_finish(IN(float, x), IN(float, partial), OUT(float, mean),
   const float2 merged = merged_statistics(
       sums, AT(partial) + c, rows, chunk, chunks, CHANNELS, WIDTH);
   if (LANE == 0 && chunks > 0) {
-    const float mean = AT(x)[c] + merged.x;
+    const float mean = LOAD(AT(x), c) + merged.x;
     const float variance = merged.y;
     AT(mean)[c] = mean;
     AT(variance)[c] = variance;
-    AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
-    AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
+    if (MOVES(mean, variance)) {
+      AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
+      AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
+    }
   }
 }
 
 // y = gamma·(x − mean)/√(variance + epsilon) + beta; one work item an element of `[count]`.
-__kernel void batch_norm_apply(IN(float, x), IN(float, mean), IN(float, variance),
-                               IN(float, gamma), IN(float, beta), OUT(float, y),
+__kernel void batch_norm_apply(IN(stored, x), IN(float, mean), IN(float, variance),
+                               IN(float, gamma), IN(float, beta), OUT(stored, y),
                                const float epsilon, const int channels, const int count) {
   const int i = get_global_id(0);
   if (i >= count) return;
   const int c = i % CHANNELS;
   const float factor = AT(gamma)[c] / sqrt(AT(variance)[c] + epsilon);
-  AT(y)[i] = factor * (AT(x)[i] - AT(mean)[c]) + AT(beta)[c];
+  STORE(AT(y), i, factor * (LOAD(AT(x), i) - AT(mean)[c]) + AT(beta)[c]);
 }
 
 // partial[chunk] = (Σ dy·x̂ [C], Σ dy [C]), x̂ the normalized input; groups (C / width, rows / chunk).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void batch_norm_backward_partial(IN(float, x), IN(float, dy), IN(float, mean),
+void batch_norm_backward_partial(IN(stored, x), IN(stored, dy), IN(float, mean),
                                  IN(float, variance), OUT(float, partial), const float epsilon,
                                  const int channels, const int width, const int chunk,
                                  const int rows) {
@@ -87,16 +89,16 @@ void batch_norm_backward_partial(IN(float, x), IN(float, dy), IN(float, mean),
   const int first = get_group_id(1) * chunk;
   const int last = c < CHANNELS ? min(first + chunk, rows) : first;
   const ulong stride = CHANNELS;
-  __global const float* x = AT(x) + c;
-  __global const float* dy = AT(dy) + c;
+  __global const stored* x = AT(x) + c;
+  __global const stored* dy = AT(dy) + c;
 
   const float mean = first < last ? AT(mean)[c] : 0.0f;
   const float factor = first < last ? 1.0f / sqrt(AT(variance)[c] + epsilon) : 0.0f;
   float weighted = 0.0f;
   float plain = 0.0f;
   for (int r = first + LANE; r < last; r += LANES) {
-    const float gradient = dy[r * stride];
-    weighted += gradient * ((x[r * stride] - mean) * factor);
+    const float gradient = LOAD(dy, r * stride);
+    weighted += gradient * ((LOAD(x, r * stride) - mean) * factor);
     plain += gradient;
   }
   weighted = column_sum(sums, weighted, WIDTH);
@@ -126,9 +128,9 @@ void norm_backward_finish(IN(float, partial), OUT(float, d_gamma), OUT(float, d_
 
 // dx = gamma/√(variance + epsilon)·(dy − d_beta/rows − x̂·d_gamma/rows); one work item an element of
 // `[count]`, count = rows·C.
-__kernel void batch_norm_backward_apply(IN(float, x), IN(float, dy), IN(float, gamma),
+__kernel void batch_norm_backward_apply(IN(stored, x), IN(stored, dy), IN(float, gamma),
                                         IN(float, mean), IN(float, variance),
-                                        IN(float, d_gamma), IN(float, d_beta), OUT(float, dx),
+                                        IN(float, d_gamma), IN(float, d_beta), OUT(stored, dx),
                                         const float epsilon, const int channels,
                                         const int count) {
   const int i = get_global_id(0);
@@ -136,9 +138,9 @@ __kernel void batch_norm_backward_apply(IN(float, x), IN(float, dy), IN(float, g
   const int c = i % CHANNELS;
   const float share = 1.0f / (count / CHANNELS);
   const float factor = 1.0f / sqrt(AT(variance)[c] + epsilon);
-  const float normalized = (AT(x)[i] - AT(mean)[c]) * factor;
-  AT(dx)[i] = AT(gamma)[c] * factor
-              * (AT(dy)[i] - (AT(d_beta)[c] + normalized * AT(d_gamma)[c]) * share);
+  const float normalized = (LOAD(AT(x), i) - AT(mean)[c]) * factor;
+  const float rest = (AT(d_beta)[c] + normalized * AT(d_gamma)[c]) * share;
+  STORE(AT(dx), i, AT(gamma)[c] * factor * (LOAD(AT(dy), i) - rest));
 }
 
 // Layer normalization: a row's channels are spread over `width` items, GROUP_ITEMS / width rows a
@@ -146,25 +148,25 @@ __kernel void batch_norm_backward_apply(IN(float, x), IN(float, dy), IN(float, g
 
 // y [rows, C]; mean, variance [rows]
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void layer_norm_forward(IN(float, x), IN(float, gamma), IN(float, beta), OUT(float, y),
+void layer_norm_forward(IN(stored, x), IN(float, gamma), IN(float, beta), OUT(stored, y),
                         OUT(float, mean), OUT(float, variance), const float epsilon,
                         const int channels, const int width, const int rows) {
   __local float sums[GROUP_ITEMS];
   const int r = get_group_id(0) * LANES + LANE;
   const int end = r < rows ? CHANNELS : 0;
-  __global const float* x = AT(x) + r * (ulong)CHANNELS;
-  __global float* y = AT(y) + r * (ulong)CHANNELS;
+  __global const stored* x = AT(x) + r * (ulong)CHANNELS;
+  __global stored* y = AT(y) + r * (ulong)CHANNELS;
 
-  const float origin = end > 0 ? x[0] : 0.0f;
+  const float origin = end > 0 ? LOAD(x, 0) : 0.0f;
   float sum = 0.0f;
-  for (int c = COLUMN; c < end; c += WIDTH) sum += x[c] - origin;
+  for (int c = COLUMN; c < end; c += WIDTH) sum += LOAD(x, c) - origin;
   const float mean = origin + row_sum(sums, sum, WIDTH) / CHANNELS;
   float squares = 0.0f;
-  for (int c = COLUMN; c < end; c += WIDTH) squares += (x[c] - mean) * (x[c] - mean);
+  for (int c = COLUMN; c < end; c += WIDTH) squares += (LOAD(x, c) - mean) * (LOAD(x, c) - mean);
   const float variance = row_sum(sums, squares, WIDTH) / CHANNELS;
   const float factor = 1.0f / sqrt(variance + epsilon);
   for (int c = COLUMN; c < end; c += WIDTH) {
-    y[c] = AT(gamma)[c] * factor * (x[c] - mean) + AT(beta)[c];
+    STORE(y, c, AT(gamma)[c] * factor * (LOAD(x, c) - mean) + AT(beta)[c]);
   }
   if (COLUMN == 0 && end > 0) {
     AT(mean)[r] = mean;
@@ -174,7 +176,7 @@ void layer_norm_forward(IN(float, x), IN(float, gamma), IN(float, beta), OUT(flo
 
 // partial[chunk] = (Σ dy·x̂ [C], Σ dy [C]); groups (C / width, rows / chunk).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void layer_norm_backward_partial(IN(float, x), IN(float, dy), IN(float, mean),
+void layer_norm_backward_partial(IN(stored, x), IN(stored, dy), IN(float, mean),
                                  IN(float, variance), OUT(float, partial), const float epsilon,
                                  const int channels, const int width, const int chunk,
                                  const int rows) {
@@ -183,15 +185,15 @@ void layer_norm_backward_partial(IN(float, x), IN(float, dy), IN(float, mean),
   const int first = get_group_id(1) * chunk;
   const int last = c < CHANNELS ? min(first + chunk, rows) : first;
   const ulong stride = CHANNELS;
-  __global const float* x = AT(x) + c;
-  __global const float* dy = AT(dy) + c;
+  __global const stored* x = AT(x) + c;
+  __global const stored* dy = AT(dy) + c;
 
   float weighted = 0.0f;
   float plain = 0.0f;
   for (int r = first + LANE; r < last; r += LANES) {
     const float factor = 1.0f / sqrt(AT(variance)[r] + epsilon);
-    const float gradient = dy[r * stride];
-    weighted += gradient * ((x[r * stride] - AT(mean)[r]) * factor);
+    const float gradient = LOAD(dy, r * stride);
+    weighted += gradient * ((LOAD(x, r * stride) - AT(mean)[r]) * factor);
     plain += gradient;
   }
   weighted = column_sum(sums, weighted, WIDTH);
@@ -205,29 +207,29 @@ void layer_norm_backward_partial(IN(float, x), IN(float, dy), IN(float, mean),
 
 // With h = dy·gamma: dx = (h − mean of h − x̂·mean of h·x̂)/√(variance + epsilon), [rows, C]
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void layer_norm_backward_apply(IN(float, x), IN(float, dy), IN(float, gamma), IN(float, mean),
-                               IN(float, variance), OUT(float, dx), const float epsilon,
+void layer_norm_backward_apply(IN(stored, x), IN(stored, dy), IN(float, gamma), IN(float, mean),
+                               IN(float, variance), OUT(stored, dx), const float epsilon,
                                const int channels, const int width, const int rows) {
   __local float sums[GROUP_ITEMS];
   const int r = get_group_id(0) * LANES + LANE;
   const int end = r < rows ? CHANNELS : 0;
-  __global const float* x = AT(x) + r * (ulong)CHANNELS;
-  __global const float* dy = AT(dy) + r * (ulong)CHANNELS;
-  __global float* dx = AT(dx) + r * (ulong)CHANNELS;
+  __global const stored* x = AT(x) + r * (ulong)CHANNELS;
+  __global const stored* dy = AT(dy) + r * (ulong)CHANNELS;
+  __global stored* dx = AT(dx) + r * (ulong)CHANNELS;
 
   const float mean = end > 0 ? AT(mean)[r] : 0.0f;
   const float factor = end > 0 ? 1.0f / sqrt(AT(variance)[r] + epsilon) : 0.0f;
   float plain = 0.0f;
   float weighted = 0.0f;
   for (int c = COLUMN; c < end; c += WIDTH) {
-    const float gradient = dy[c] * AT(gamma)[c];
+    const float gradient = LOAD(dy, c) * AT(gamma)[c];
     plain += gradient;
-    weighted += gradient * ((x[c] - mean) * factor);
+    weighted += gradient * ((LOAD(x, c) - mean) * factor);
   }
   plain = row_sum(sums, plain, WIDTH) / CHANNELS;
   weighted = row_sum(sums, weighted, WIDTH) / CHANNELS;
   for (int c = COLUMN; c < end; c += WIDTH) {
-    const float normalized = (x[c] - mean) * factor;
-    dx[c] = factor * (dy[c] * AT(gamma)[c] - plain - normalized * weighted);
+    const float normalized = (LOAD(x, c) - mean) * factor;
+    STORE(dx, c, factor * (LOAD(dy, c) * AT(gamma)[c] - plain - normalized * weighted));
   }
 }

@@ -4,7 +4,7 @@
 
 // The earliest maximum of each window and its place in it, uint8. One work item an output of
 // `[B, pooled, C]`.
-__kernel void max_pool_forward(IN(float, x), OUT(float, y), OUT(uchar, argmax), const int time,
+__kernel void max_pool_forward(IN(stored, x), OUT(stored, y), OUT(uchar, argmax), const int time,
                                const int pooled, const int channels, const int size,
                                const int count) {
   const int i = get_global_id(0);
@@ -13,23 +13,23 @@ __kernel void max_pool_forward(IN(float, x), OUT(float, y), OUT(uchar, argmax), 
   const int c = i - row * channels;
   const int b = row / pooled;
   const int t = (row - b * pooled) * size;
-  __global const float* window = AT(x) + (b * time + t) * channels + c;
-  float largest = window[0];
+  __global const stored* window = AT(x) + (b * time + t) * channels + c;
+  float largest = LOAD(window, 0);
   int place = 0;
   for (int p = 1; p < size; ++p) {
-    const float rival = window[p * channels];
+    const float rival = LOAD(window, p * channels);
     if (rival > largest) {
       largest = rival;
       place = p;
     }
   }
-  AT(y)[i] = largest;
+  STORE(AT(y), i, largest);
   AT(argmax)[i] = (uchar)place;
 }
 
 // The gradient goes to the maximum; all else, the samples after the last window too, gets zero.
 // One work item an input of `[B, T, C]`.
-__kernel void max_pool_backward(IN(uchar, argmax), IN(float, dy), OUT(float, dx), const int time,
+__kernel void max_pool_backward(IN(uchar, argmax), IN(stored, dy), OUT(stored, dx), const int time,
                                 const int pooled, const int channels, const int size,
                                 const int count) {
   const int i = get_global_id(0);
@@ -42,7 +42,7 @@ __kernel void max_pool_backward(IN(uchar, argmax), IN(float, dy), OUT(float, dx)
   float gradient = 0.0f;
   if (window < pooled) {
     const int o = (b * pooled + window) * channels + c;
-    if (AT(argmax)[o] == t - window * size) gradient = AT(dy)[o];
+    if (AT(argmax)[o] == t - window * size) gradient = LOAD(AT(dy), o);
   }
-  AT(dx)[i] = gradient;
+  STORE(AT(dx), i, gradient);
 }

@@ -18,6 +18,8 @@
 //
 // The sums are in ascending order of the depth: the same bits each time.
 
+#include "common.cl"
+
 #ifndef TILE_ROWS
 #define TILE_ROWS 64
 #define TILE_COLUMNS 32
@@ -27,6 +29,15 @@
 #define VECTORS 0
 #endif
 #define TILE_DEPTH 16
+
+// What of a product is stored as halves: the left factor; the right factor of columns_product (that
+// of rows_product are weights, in floats); result and addend of rows_product (columns_product makes
+// gradients of weights, in floats). Local memory and registers hold floats.
+#ifndef LEFT_HALVES
+#define LEFT_HALVES HALF_STORAGE
+#define RIGHT_HALVES HALF_STORAGE
+#define RESULT_HALVES HALF_STORAGE
+#endif
 
 // The kernels are declared with ITEMS as their work-group, and with vec_type_hint(float4): they are
 // written in vectors already, and the vectorizer of Intel's runtime for CPUs (2026.2), where it is
@@ -47,64 +58,75 @@
 #define NO_TIME (-(1 << 30))
 
 // Four elements from p, wherever it is; those from `count` on are zero.
-static inline float4 loose_quad(__global const float* p, int count) {
+static inline float4 loose_quad(__global const void* p, int count, bool halves) {
   float4 v = 0.0f;
-  if (count > 0) v.x = p[0];
-  if (count > 1) v.y = p[1];
-  if (count > 2) v.z = p[2];
-  if (count > 3) v.w = p[3];
+  if (count > 0) v.x = load_element(p, 0, halves);
+  if (count > 1) v.y = load_element(p, 1, halves);
+  if (count > 2) v.z = load_element(p, 2, halves);
+  if (count > 3) v.w = load_element(p, 3, halves);
   return v;
 }
 
-static inline void store_loose_quad(__global float* p, float4 v, int count) {
-  if (count > 0) p[0] = v.x;
-  if (count > 1) p[1] = v.y;
-  if (count > 2) p[2] = v.z;
-  if (count > 3) p[3] = v.w;
+static inline void store_loose_quad(__global void* p, float4 v, int count, bool halves) {
+  if (count > 0) store_element(p, 0, v.x, halves);
+  if (count > 1) store_element(p, 1, v.y, halves);
+  if (count > 2) store_element(p, 2, v.z, halves);
+  if (count > 3) store_element(p, 3, v.w, halves);
 }
 
-// The same of a matrix, whose quads are whole where VECTORS says so.
-static inline float4 quad(__global const float* p, int count) {
+// The same of a matrix, whose quads are whole where VECTORS says so: then they lie at multiples of
+// their size.
+static inline float4 quad(__global const void* p, int count, bool halves) {
 #if VECTORS
   float4 v = 0.0f;
-  if (count > 0) v = *(__global const float4*)p;
+  if (count > 0) {
+    v = halves ? vloada_half4(0, (__global const half*)p) : *(__global const float4*)p;
+  }
   return v;
 #else
-  return loose_quad(p, count);
+  return loose_quad(p, count, halves);
 #endif
 }
 
-static inline void store_quad(__global float* p, float4 v, int count) {
+static inline void store_quad(__global void* p, float4 v, int count, bool halves) {
 #if VECTORS
-  if (count > 0) *(__global float4*)p = v;
+  if (count > 0) {
+    if (halves) {
+      vstorea_half4_rte(v, 0, (__global half*)p);
+    } else {
+      *(__global float4*)p = v;
+    }
+  }
 #else
-  store_loose_quad(p, v, count);
+  store_loose_quad(p, v, count, halves);
 #endif
 }
 
 // One element of a sequence `[T, depth]` seen through taps: that of tap k / depth, channel
 // k % depth, where `row` is the address of time t.
-static inline float seen(__global const float* row, int stride, int t, int k, int time, int taps,
-                         int depth, int step, int origin) {
+static inline float seen(__global const void* row, bool halves, int stride, int t, int k, int time,
+                         int taps, int depth, int step, int origin) {
   const int tap = taps == 1 ? 0 : k / depth;
   const int shift = tap * step + origin;
   const bool inside = k < taps * depth && (uint)(t + shift) < (uint)time;
-  return inside ? row[shift * stride + k - tap * depth] : 0.0f;
+  return inside ? load_element(row, shift * stride + k - tap * depth, halves) : 0.0f;
 }
 
 // Elements k … k + 3.
-static inline float4 seen_quad(__global const float* row, int stride, int t, int k, int time,
-                               int taps, int depth, int step, int origin) {
+static inline float4 seen_quad(__global const void* row, bool halves, int stride, int t, int k,
+                               int time, int taps, int depth, int step, int origin) {
 #if VECTORS
   const int tap = taps == 1 ? 0 : k / depth;
   const int shift = tap * step + origin;
   const bool inside = k < taps * depth && (uint)(t + shift) < (uint)time;
-  return quad(row + shift * stride + k - tap * depth, inside ? 4 : 0);
+  // As wide as an address, and signed: taps before the row's own time are behind it.
+  const long place = shift * stride + k - tap * depth;
+  return quad(element(row, place, halves), inside ? 4 : 0, halves);
 #else
-  return (float4)(seen(row, stride, t, k, time, taps, depth, step, origin),
-                  seen(row, stride, t, k + 1, time, taps, depth, step, origin),
-                  seen(row, stride, t, k + 2, time, taps, depth, step, origin),
-                  seen(row, stride, t, k + 3, time, taps, depth, step, origin));
+  return (float4)(seen(row, halves, stride, t, k, time, taps, depth, step, origin),
+                  seen(row, halves, stride, t, k + 1, time, taps, depth, step, origin),
+                  seen(row, halves, stride, t, k + 2, time, taps, depth, step, origin),
+                  seen(row, halves, stride, t, k + 3, time, taps, depth, step, origin));
 #endif
 }
 
@@ -137,13 +159,13 @@ static inline void multiply_tiles(__local const float4* left_tile,
 
 // A factor whose rows lie depth-last: each item fetches quads of depths of rows `place` of the
 // tile. Row r of tap j is r + j·step + origin, see `seen`.
-static inline void fetch_turned(float4* quads, const int count, __global const float* const* rows,
-                                const int* times, int at, int stride, int time, int taps,
-                                int depth, int step, int origin) {
+static inline void fetch_turned(float4* quads, const int count, __global const void* const* rows,
+                                const bool halves, const int* times, int at, int stride, int time,
+                                int taps, int depth, int step, int origin) {
 #pragma unroll
   for (int i = 0; i < count; ++i) {
     const int k = at + (get_local_id(0) + i * ITEMS) % (TILE_DEPTH / 4) * 4;
-    quads[i] = seen_quad(rows[i], stride, times[i], k, time, taps, depth, step, origin);
+    quads[i] = seen_quad(rows[i], halves, stride, times[i], k, time, taps, depth, step, origin);
   }
 }
 
@@ -157,14 +179,15 @@ static inline void put_all_turned(__local float4* tile, const int pitch, const f
 }
 
 // The right factor where it lies columns-last: rows `at` … of those below `end`.
-static inline void fetch_right(float4* quads, __global const float* b, int at, int end, int stride,
-                               int first_column, int columns) {
+static inline void fetch_right(float4* quads, __global const void* b, const bool halves, int at,
+                               int end, int stride, int first_column, int columns) {
 #pragma unroll
   for (int i = 0; i < RIGHT_QUADS; ++i) {
     const int place = get_local_id(0) + i * ITEMS;
     const int k = at + place / ITEMS_ACROSS;
     const int column = first_column + place % ITEMS_ACROSS * 4;
-    quads[i] = quad(b + (size_t)k * stride + column, k < end ? columns - column : 0);
+    quads[i] = quad(element(b, (size_t)k * stride + column, halves), k < end ? columns - column : 0,
+                    halves);
   }
 }
 
@@ -183,25 +206,25 @@ static inline void put_right(__local float4* tile, const float4* quads) {
 // Work-group (x, y) makes tile row x and tile column y; bias and addend
 // may be 0, and addend may be c.
 static inline void rows_product(
-    __global const float* a, const int a_stride, __global const float* b, const int b_stride,
-    const bool turned, __global const float* bias, __global const float* addend,
-    const float scale, __global float* c, const int c_stride, const int rows, const int columns,
-    const int time, const int taps, const int depth, const int step, const int origin, __local float4* left_tile,
-    __local float4* right_tile) {
+    __global const void* a, const int a_stride, __global const float* b, const int b_stride,
+    const bool turned, __global const float* bias, __global const void* addend,
+    const float scale, __global void* c, const int c_stride, const int rows, const int columns,
+    const int time, const int taps, const int depth, const int step, const int origin,
+    __local float4* left_tile, __local float4* right_tile) {
   const int item = get_local_id(0);
   const int first_row = get_group_id(0) * TILE_ROWS;
   const int first_column = get_group_id(1) * TILE_COLUMNS;
   const int total = taps * depth;
 
-  __global const float* left_rows[LEFT_QUADS];
+  __global const void* left_rows[LEFT_QUADS];
   int left_times[LEFT_QUADS];
 #pragma unroll
   for (int i = 0; i < LEFT_QUADS; ++i) {
     const int row = first_row + (item + i * ITEMS) / (TILE_DEPTH / 4);
-    left_rows[i] = a + (size_t)row * a_stride;
+    left_rows[i] = element(a, (size_t)row * a_stride, LEFT_HALVES);
     left_times[i] = row < rows ? (int)((uint)row % (uint)time) : NO_TIME;
   }
-  __global const float* right_rows[RIGHT_QUADS];
+  __global const void* right_rows[RIGHT_QUADS];
   int right_times[RIGHT_QUADS];
 #pragma unroll
   for (int i = 0; i < RIGHT_QUADS; ++i) {
@@ -217,13 +240,13 @@ static inline void rows_product(
   float4 right[RIGHT_QUADS];
   for (int at = -TILE_DEPTH; at < total; at += TILE_DEPTH) {
     const int next = at + TILE_DEPTH;
-    fetch_turned(left, LEFT_QUADS, left_rows, left_times, next, a_stride, time, taps, depth, step,
-                 origin);
+    fetch_turned(left, LEFT_QUADS, left_rows, LEFT_HALVES, left_times, next, a_stride, time, taps,
+                 depth, step, origin);
     if (turned) {
-      fetch_turned(right, RIGHT_QUADS, right_rows, right_times, next, b_stride, taps * columns,
-                   taps, depth, columns, 0);
+      fetch_turned(right, RIGHT_QUADS, right_rows, false, right_times, next, b_stride,
+                   taps * columns, taps, depth, columns, 0);
     } else {
-      fetch_right(right, b, next, total, b_stride, first_column, columns);
+      fetch_right(right, b, false, next, total, b_stride, first_column, columns);
     }
     if (at >= 0) multiply_tiles(left_tile, right_tile, sums);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -237,15 +260,18 @@ static inline void rows_product(
   }
 
   const int column = first_column + item % ITEMS_ACROSS * 4;
-  const float4 added = bias ? loose_quad(bias + column, columns - column) : (float4)(0.0f);
+  const float4 added = bias ? loose_quad(bias + column, columns - column, false) : (float4)(0.0f);
 #pragma unroll
   for (int i = 0; i < ITEM_ROWS; ++i) {
     const int row = first_row + item / ITEMS_ACROSS * ITEM_ROWS + i;
     if (row < rows) {
       const size_t place = (size_t)row * c_stride + column;
       float4 result = added + scale * sums[i];
-      if (addend) result += quad(addend + place, columns - column);
-      store_quad(c + place, result, columns - column);
+      if (addend) {
+        result += quad(element(addend, place, RESULT_HALVES), columns - column, RESULT_HALVES);
+      }
+      store_quad((__global char*)c + place * (RESULT_HALVES ? 2 : 4), result, columns - column,
+                 RESULT_HALVES);
     }
   }
 }
@@ -257,7 +283,7 @@ static inline void rows_product(
 // by one row of items, and their sums are added in order at the end. Where `sums_vanish`, zeros are
 // left instead.
 static inline void columns_product(
-    __global const float* a, const int a_stride, __global const float* b, const int b_stride,
+    __global const void* a, const int a_stride, __global const void* b, const int b_stride,
     const float scale, __global float* c, const int c_stride, __global float* column_sums,
     const bool sums_vanish, const int first, const int end, const int columns, const int time,
     const int taps, const int depth, const int step, const int origin, __local float4* left_tile,
@@ -282,11 +308,11 @@ static inline void columns_product(
 #pragma unroll
     for (int i = 0; i < LEFT_QUADS; ++i) {
       const int row = next + (item + i * ITEMS) / (TILE_ROWS / 4);
-      left[i] = seen_quad(a + (size_t)row * a_stride, a_stride,
+      left[i] = seen_quad(element(a, (size_t)row * a_stride, LEFT_HALVES), LEFT_HALVES, a_stride,
                           row < end ? (int)((uint)row % (uint)time) : NO_TIME, place, time, taps,
                           depth, step, origin);
     }
-    fetch_right(right, b, next, end, b_stride, first_column, columns);
+    fetch_right(right, b, RIGHT_HALVES, next, end, b_stride, first_column, columns);
     if (at >= first) {
       multiply_tiles(left_tile, right_tile, sums);
       for (int k = down; k < TILE_DEPTH; k += ITEMS / ITEMS_ACROSS) {
@@ -308,7 +334,7 @@ static inline void columns_product(
   for (int i = 0; i < ITEM_ROWS; ++i) {
     const int row = first_row + down * ITEM_ROWS + i;
     if (first < end && row < taps * depth) {
-      store_quad(c + (size_t)row * c_stride + column, scale * sums[i], columns - column);
+      store_quad(c + (size_t)row * c_stride + column, scale * sums[i], columns - column, false);
     }
   }
 
@@ -316,6 +342,7 @@ static inline void columns_product(
   barrier(CLK_LOCAL_MEM_FENCE);
   if (down == 0 && first_row == 0 && first < end && column_sums) {
     for (int i = 1; i < ITEMS / ITEMS_ACROSS; ++i) added += left_tile[i * ITEMS_ACROSS + across];
-    store_loose_quad(column_sums + column, sums_vanish ? (float4)(0.0f) : added, columns - column);
+    store_loose_quad(column_sums + column, sums_vanish ? (float4)(0.0f) : added, columns - column,
+                     false);
   }
 }

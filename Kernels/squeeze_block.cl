@@ -31,9 +31,9 @@
 
 // Element of channel c in a branch's tensors: [C_branch], and [rows, C_branch].
 #define BRANCH(name, c) ((c) < FIRST ? AT(name##0)[c] : AT(name##1)[(c) - FIRST])
-#define BRANCH_ROW(name, row, c)                       \
-  ((c) < FIRST ? AT(name##0)[(row) * FIRST + (c)]      \
-               : AT(name##1)[(row) * (CHANNELS - FIRST) + (c) - FIRST])
+#define BRANCH_ROW(name, row, c)                            \
+  ((c) < FIRST ? LOAD(AT(name##0), (row) * FIRST + (c))     \
+               : LOAD(AT(name##1), (row) * (CHANNELS - FIRST) + (c) - FIRST))
 #define SET_BRANCH(name, c, value)     \
   if ((c) < FIRST) {                   \
     AT(name##0)[c] = (value);          \
@@ -44,7 +44,7 @@
 // partial[chunk] = (mean [C], squares about it [C]), as `batch_statistics_partial` leaves them;
 // groups (C / width, rows / chunk).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void squeeze_block_statistics(IN(float, x0), IN(float, x1), OUT(float, partial), const int first,
+void squeeze_block_statistics(IN(stored, x0), IN(stored, x1), OUT(float, partial), const int first,
                               const int channels, const int width, const int chunk,
                               const int rows) {
   __local float sums[GROUP_ITEMS];
@@ -52,15 +52,15 @@ void squeeze_block_statistics(IN(float, x0), IN(float, x1), OUT(float, partial),
   const int start = get_group_id(1) * chunk;
   const int end = c < CHANNELS ? min(start + chunk, rows) : start;
   const int stride = c < FIRST ? FIRST : CHANNELS - FIRST;
-  __global const float* x = c < FIRST ? AT(x0) + c : AT(x1) + (c - FIRST);
+  __global const stored* x = c < FIRST ? AT(x0) + c : AT(x1) + (c - FIRST);
 
-  const float origin = start < end ? x[0] : 0.0f;
+  const float origin = start < end ? LOAD(x, 0) : 0.0f;
   float sum = 0.0f;
-  for (int r = start + LANE; r < end; r += LANES) sum += x[r * stride] - origin;
+  for (int r = start + LANE; r < end; r += LANES) sum += LOAD(x, r * stride) - origin;
   const float mean = column_sum(sums, sum, WIDTH) / (end - start);
   float squares = 0.0f;
   for (int r = start + LANE; r < end; r += LANES) {
-    const float centred = x[r * stride] - origin - mean;
+    const float centred = LOAD(x, r * stride) - origin - mean;
     squares += centred * centred;
   }
   squares = column_sum(sums, squares, WIDTH);
@@ -75,16 +75,16 @@ void squeeze_block_statistics(IN(float, x0), IN(float, x1), OUT(float, partial),
 // variance and the moving ones; inference: mean and variance are read. w1 [C, U], w2 [U, C]; squeezed
 // [B, C], hidden [B, U], scale [B, C], output = kept·scale + shortcut [B, T, C].
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void squeeze_block_forward(__global const struct table_header* header, IN(float, x0),
-                           IN(float, x1), IN(float, partial), IN(float, gamma0),
+void squeeze_block_forward(__global const struct table_header* header, IN(stored, x0),
+                           IN(stored, x1), IN(float, partial), IN(float, gamma0),
                            IN(float, gamma1), IN(float, beta0), IN(float, beta1),
                            INOUT(float, mean0), INOUT(float, mean1), INOUT(float, variance0),
                            INOUT(float, variance1), INOUT(float, moving_mean0),
                            INOUT(float, moving_mean1), INOUT(float, moving_variance0),
                            INOUT(float, moving_variance1), IN(float, w1), IN(float, b1),
-                           IN(float, w2), IN(float, b2), IN(float, shortcut), OUT(float, kept),
+                           IN(float, w2), IN(float, b2), IN(stored, shortcut), OUT(stored, kept),
                            OUT(float, squeezed), OUT(float, hidden), OUT(float, scale),
-                           OUT(float, output), const int trains, const float epsilon,
+                           OUT(stored, output), const int trains, const float epsilon,
                            const float momentum, const float remainder, const uint threshold,
                            const float keep_scale, const uint stream, const uint key0,
                            const uint key1, const int time, const int first,
@@ -111,16 +111,18 @@ void squeeze_block_forward(__global const struct table_header* header, IN(float,
     float factor = 0.0f;
     float beta = 0.0f;
     if (is_channel) {
-      mean = trains ? BRANCH(x, c) + merged.x : BRANCH(mean, c);
+      mean = trains ? BRANCH_ROW(x, 0, c) + merged.x : BRANCH(mean, c);
       const float variance = trains ? merged.y : BRANCH(variance, c);
       factor = BRANCH(gamma, c) / sqrt(variance + epsilon);
       beta = BRANCH(beta, c);
       if (trains && LANE == 0 && b == 0) {
         SET_BRANCH(mean, c, mean)
         SET_BRANCH(variance, c, variance)
-        SET_BRANCH(moving_mean, c, BRANCH(moving_mean, c) * momentum + mean * remainder)
-        SET_BRANCH(moving_variance, c,
-                   BRANCH(moving_variance, c) * momentum + variance * remainder)
+        if (MOVES(mean, variance)) {
+          SET_BRANCH(moving_mean, c, BRANCH(moving_mean, c) * momentum + mean * remainder)
+          SET_BRANCH(moving_variance, c,
+                     BRANCH(moving_variance, c) * momentum + variance * remainder)
+        }
       }
     }
     float sum = 0.0f;
@@ -145,7 +147,7 @@ void squeeze_block_forward(__global const struct table_header* header, IN(float,
         if (threshold > 0 && drawn_lane(blocks, k, WIDTH, start, start + COLUMN) < threshold) {
           value = 0.0f;
         }
-        AT(kept)[start + COLUMN] = value;
+        STORE(AT(kept), start + COLUMN, value);
         sum += value;
       }
     }
@@ -179,7 +181,7 @@ void squeeze_block_forward(__global const struct table_header* header, IN(float,
     const int last = c < CHANNELS ? end : 0;
     for (int t = LANE; t < last; t += LANES) {
       const int i = (b * TIME + t) * CHANNELS + c;
-      AT(output)[i] = AT(kept)[i] * scales[c] + AT(shortcut)[i];
+      STORE(AT(output), i, LOAD(AT(kept), i) * scales[c] + LOAD(AT(shortcut), i));
     }
   }
 }
@@ -194,11 +196,11 @@ inline float block_gradient(const float kept, const float d_output, const float 
 // and the ReLU; d_mean [B, C], that of each element through the mean over time; and of the
 // normalizations partial[sample] = (Σ g·x̂ [C], Σ g [C]).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void squeeze_block_backward_partial(IN(float, x0), IN(float, x1), IN(float, mean0),
+void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, mean0),
                                     IN(float, mean1), IN(float, variance0),
                                     IN(float, variance1), IN(float, w1), IN(float, w2),
-                                    IN(float, kept), IN(float, hidden), IN(float, scale),
-                                    IN(float, d_output), OUT(float, d_excite),
+                                    IN(stored, kept), IN(float, hidden), IN(float, scale),
+                                    IN(stored, d_output), OUT(float, d_excite),
                                     OUT(float, d_squeeze), OUT(float, d_mean),
                                     OUT(float, partial), const float epsilon,
                                     const float keep_scale, const int time, const int first,
@@ -217,7 +219,7 @@ void squeeze_block_backward_partial(IN(float, x0), IN(float, x1), IN(float, mean
     float sum = 0.0f;
     for (int t = LANE; t < last; t += LANES) {
       const int i = (b * TIME + t) * CHANNELS + c;
-      sum += AT(kept)[i] * AT(d_output)[i];
+      sum += LOAD(AT(kept), i) * LOAD(AT(d_output), i);
     }
     sum = column_sum(sums, sum, WIDTH);
     if (LANE == 0 && last > 0) {
@@ -254,8 +256,8 @@ void squeeze_block_backward_partial(IN(float, x0), IN(float, x1), IN(float, mean
     for (int t = LANE; t < last; t += LANES) {
       const int row = b * TIME + t;
       const int i = row * CHANNELS + c;
-      const float gradient =
-          block_gradient(AT(kept)[i], AT(d_output)[i], scale, through[c], keep_scale);
+      const float gradient = block_gradient(
+          LOAD(AT(kept), i), LOAD(AT(d_output), i), scale, through[c], keep_scale);
       weighted += gradient * ((BRANCH_ROW(x, row, c) - mean) * factor);
       plain += gradient;
     }
@@ -272,13 +274,13 @@ void squeeze_block_backward_partial(IN(float, x0), IN(float, x1), IN(float, mean
 // d_gamma, d_beta and dx of both branches from the chunks; groups (C / width, any number), which
 // share the rows.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void squeeze_block_backward_apply(IN(float, x0), IN(float, x1), IN(float, mean0),
+void squeeze_block_backward_apply(IN(stored, x0), IN(stored, x1), IN(float, mean0),
                                   IN(float, mean1), IN(float, variance0), IN(float, variance1),
-                                  IN(float, gamma0), IN(float, gamma1), IN(float, kept),
-                                  IN(float, scale), IN(float, d_output), IN(float, d_mean),
+                                  IN(float, gamma0), IN(float, gamma1), IN(stored, kept),
+                                  IN(float, scale), IN(stored, d_output), IN(float, d_mean),
                                   IN(float, partial), OUT(float, d_gamma0),
                                   OUT(float, d_gamma1), OUT(float, d_beta0),
-                                  OUT(float, d_beta1), OUT(float, dx0), OUT(float, dx1),
+                                  OUT(float, d_beta1), OUT(stored, dx0), OUT(stored, dx1),
                                   const float epsilon, const float keep_scale, const int time,
                                   const int first, const int channels, const int width,
                                   const int live) {
@@ -300,13 +302,13 @@ void squeeze_block_backward_apply(IN(float, x0), IN(float, x1), IN(float, mean0)
     const int i = r * CHANNELS + c;
     const int sample = r / TIME * CHANNELS + c;
     const float gradient = block_gradient(
-        AT(kept)[i], AT(d_output)[i], AT(scale)[sample], AT(d_mean)[sample], keep_scale);
+        LOAD(AT(kept), i), LOAD(AT(d_output), i), AT(scale)[sample], AT(d_mean)[sample], keep_scale);
     const float normalized = (BRANCH_ROW(x, r, c) - mean) * factor;
     const float result = slope * (gradient - (merged.y + normalized * merged.x) * share);
     if (c < FIRST) {
-      AT(dx0)[r * FIRST + c] = result;
+      STORE(AT(dx0), r * FIRST + c, result);
     } else {
-      AT(dx1)[r * (CHANNELS - FIRST) + c - FIRST] = result;
+      STORE(AT(dx1), r * (CHANNELS - FIRST) + c - FIRST, result);
     }
   }
 }

@@ -14,39 +14,42 @@
 
 // y [B, C] = mean of x [B, T, C]; groups (C / width, B).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void mean_over_time_forward(IN(float, x), OUT(float, y), const int time, const int channels,
+void mean_over_time_forward(IN(stored, x), OUT(float, y), const int time, const int channels,
                             const int width, const int live) {
   __local float sums[GROUP_ITEMS];
   const int c = get_group_id(0) * WIDTH + COLUMN;
   const int b = get_group_id(1);
   const int end = c < CHANNELS && b < live ? TIME : 0;
-  __global const float* x = AT(x) + b * (ulong)(TIME * CHANNELS) + c;
+  __global const stored* x = AT(x) + b * (ulong)(TIME * CHANNELS) + c;
 
   float sum = 0.0f;
-  for (int t = LANE; t < end; t += LANES) sum += x[t * CHANNELS];
+  for (int t = LANE; t < end; t += LANES) sum += LOAD(x, t * CHANNELS);
   sum = column_sum(sums, sum, WIDTH);
   if (LANE == 0 && end > 0) AT(y)[b * CHANNELS + c] = sum / TIME;
 }
 
 // dx [B, T, C] = dy [B, C] / T; one work item an element of `[count]`.
-__kernel void mean_over_time_backward(IN(float, dy), OUT(float, dx), const int time,
+__kernel void mean_over_time_backward(IN(float, dy), OUT(stored, dx), const int time,
                                       const int channels, const int count) {
   const int i = get_global_id(0);
-  if (i < count) AT(dx)[i] = AT(dy)[i / (TIME * CHANNELS) * CHANNELS + i % CHANNELS] / TIME;
+  if (i < count) {
+    STORE(AT(dx), i, AT(dy)[i / (TIME * CHANNELS) * CHANNELS + i % CHANNELS] / TIME);
+  }
 }
 
 // y [B, T, C] = x·scale [B, C]; one work item an element of `[count]`.
-__kernel void scale_channels_forward(IN(float, x), IN(float, scale), OUT(float, y),
+__kernel void scale_channels_forward(IN(stored, x), IN(float, scale), OUT(stored, y),
                                      const int time, const int channels, const int count) {
   const int i = get_global_id(0);
   if (i < count) {
-    AT(y)[i] = AT(x)[i] * AT(scale)[i / (TIME * CHANNELS) * CHANNELS + i % CHANNELS];
+    const int c = i / (TIME * CHANNELS) * CHANNELS + i % CHANNELS;
+    STORE(AT(y), i, LOAD(AT(x), i) * AT(scale)[c]);
   }
 }
 
 // dx [B, T, C] = dy·scale, d_scale [B, C] = Σ_t x·dy; groups (C / width, B).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void scale_channels_backward(IN(float, x), IN(float, scale), IN(float, dy), OUT(float, dx),
+void scale_channels_backward(IN(stored, x), IN(float, scale), IN(stored, dy), OUT(stored, dx),
                              OUT(float, d_scale), const int time, const int channels,
                              const int width, const int live) {
   __local float sums[GROUP_ITEMS];
@@ -54,16 +57,16 @@ void scale_channels_backward(IN(float, x), IN(float, scale), IN(float, dy), OUT(
   const int b = get_group_id(1);
   const int end = c < CHANNELS && b < live ? TIME : 0;
   const ulong start = b * (ulong)(TIME * CHANNELS) + c;
-  __global const float* x = AT(x) + start;
-  __global const float* dy = AT(dy) + start;
-  __global float* dx = AT(dx) + start;
+  __global const stored* x = AT(x) + start;
+  __global const stored* dy = AT(dy) + start;
+  __global stored* dx = AT(dx) + start;
 
   const float scale = end > 0 ? AT(scale)[b * CHANNELS + c] : 0.0f;
   float sum = 0.0f;
   for (int t = LANE; t < end; t += LANES) {
-    const float gradient = dy[t * CHANNELS];
-    sum += x[t * CHANNELS] * gradient;
-    dx[t * CHANNELS] = gradient * scale;
+    const float gradient = LOAD(dy, t * CHANNELS);
+    sum += LOAD(x, t * CHANNELS) * gradient;
+    STORE(dx, t * CHANNELS, gradient * scale);
   }
   sum = column_sum(sums, sum, WIDTH);
   if (LANE == 0 && end > 0) AT(d_scale)[b * CHANNELS + c] = sum;

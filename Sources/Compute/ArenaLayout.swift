@@ -43,16 +43,19 @@ public struct ArenaLayout: Sendable {
   ///   - touched: for programs that a device lowers to launches of its own: the tensors that each
   ///     launch reads or writes, in the order of the launches. Lifetimes are then counted in
   ///     launches, and tensors that none touches have no place.
+  ///   - elementType: how a device stores a tensor, where it is not as the plan says.
   public init(
     plan: Plan, programs: [ProgramID], maximumAllocation: Int? = nil, alignment: Int = 128,
     reusesActivations: Bool = true, elided: Set<TensorID> = [], guardBytes: Int = 0,
-    touched: [ProgramID: [[TensorID]]] = [:]
+    touched: [ProgramID: [[TensorID]]] = [:],
+    elementType: (TensorSpec) -> ElementType = \.elementType
   ) throws(LayoutError) {
+    let sizes = plan.tensors.map { $0.elementCount * elementType($0).byteCount }
     placements = Array(repeating: nil, count: plan.tensors.count)
     let limit = maximumAllocation ?? Int.max
     for (index, spec) in plan.tensors.enumerated()
-    where spec.byteCount > limit && !elided.contains(TensorID(index: index)) {
-      throw .tensorTooLarge(name: spec.name, bytes: spec.byteCount, maximum: limit)
+    where sizes[index] > limit && !elided.contains(TensorID(index: index)) {
+      throw .tensorTooLarge(name: spec.name, bytes: sizes[index], maximum: limit)
     }
     let loaded = programs.compactMap { plan.programs[$0] }
     var used: Set<TensorID> = []
@@ -68,13 +71,14 @@ public struct ArenaLayout: Sendable {
       let isUsed = plan.tensors(role: role).contains { used.contains($0) }
       guard isUsed || role == .parameter || role == .statistic else { continue }
       placeInOrder(
-        plan.tensors(role: role), of: plan, role: role, limit: limit,
+        plan.tensors(role: role), sizes: sizes, role: role, limit: limit,
         alignment: role == .statistic ? alignment : 1, guardBytes: 0)
     }
     for program in loaded {
       placeActivations(
-        of: program, plan: plan, touched: touched[program.id] ?? Self.tensors(of: program),
-        used: used, limit: limit, alignment: alignment,
+        of: program, plan: plan, sizes: sizes,
+        touched: touched[program.id] ?? Self.tensors(of: program), used: used, limit: limit,
+        alignment: alignment,
         reuses: reusesActivations, guardBytes: guardBytes)
     }
   }
@@ -82,13 +86,13 @@ public struct ArenaLayout: Sendable {
   public subscript(id: TensorID) -> Placement? { placements[id.index] }
 
   private mutating func placeInOrder(
-    _ ids: [TensorID], of plan: Plan, role: TensorSpec.Role, limit: Int, alignment: Int,
+    _ ids: [TensorID], sizes byteCounts: [Int], role: TensorSpec.Role, limit: Int, alignment: Int,
     guardBytes: Int
   ) {
     var sizes: [Int] = []
     var end = 0
     for id in ids {
-      let bytes = plan[id].byteCount
+      let bytes = byteCounts[id.index]
       var offset = Self.roundUp(end, to: alignment)
       if sizes.isEmpty || offset + bytes > limit {
         sizes.append(0)
@@ -104,18 +108,18 @@ public struct ArenaLayout: Sendable {
 
   /// Largest first, each at the lowest offset where no tensor alive at the same time lies.
   private mutating func placeActivations(
-    of program: Program, plan: Plan, touched: [[TensorID]], used: Set<TensorID>, limit: Int,
-    alignment: Int,
-    reuses: Bool, guardBytes: Int
+    of program: Program, plan: Plan, sizes byteCounts: [Int], touched: [[TensorID]],
+    used: Set<TensorID>, limit: Int, alignment: Int, reuses: Bool, guardBytes: Int
   ) {
     let lifetimes = Self.lifetimes(of: program, plan: plan, touched: touched)
     let ids = lifetimes.keys.filter { used.contains($0) }
-      .sorted { (plan[$1].byteCount, $0) < (plan[$0].byteCount, $1) }
+      .sorted { (byteCounts[$1.index], $0) < (byteCounts[$0.index], $1) }
     var placed: [(id: TensorID, placement: Placement)] = []
     var sizes = segments[.activation] ?? []
     for id in ids {
       guard let lifetime = lifetimes[id] else { continue }
-      let bytes = Self.roundUp(plan[id].byteCount + guardBytes, to: alignment)
+      let size = byteCounts[id.index]
+      let bytes = Self.roundUp(size + guardBytes, to: alignment)
       var segment = 0
       var offset = 0
       while true {
@@ -125,18 +129,18 @@ public struct ArenaLayout: Sendable {
         }.sorted { $0.placement.offset < $1.placement.offset }
         offset = 0
         for rival in rivals where rival.placement.offset < offset + bytes {
-          let end = rival.placement.offset + plan[rival.id].byteCount + guardBytes
+          let end = rival.placement.offset + rival.placement.byteCount + guardBytes
           offset = max(offset, Self.roundUp(end, to: alignment))
         }
-        if offset == 0 || offset + plan[id].byteCount + guardBytes <= limit { break }
+        if offset == 0 || offset + size + guardBytes <= limit { break }
         segment += 1
       }
       let placement = Placement(
-        role: .activation, segment: segment, offset: offset, byteCount: plan[id].byteCount)
+        role: .activation, segment: segment, offset: offset, byteCount: size)
       placed.append((id, placement))
       placements[id.index] = placement
       while sizes.count <= segment { sizes.append(0) }
-      sizes[segment] = max(sizes[segment], offset + plan[id].byteCount + guardBytes)
+      sizes[segment] = max(sizes[segment], offset + size + guardBytes)
     }
     segments[.activation] = sizes
   }

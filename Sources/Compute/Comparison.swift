@@ -47,6 +47,9 @@ public protocol GuardedPlan: LoadedPlan {
 /// poisoned in the candidate with NaN (0xA5 in bytes): an element left out, a read beyond the live
 /// slots or a write beyond them all show.
 ///
+/// What the candidate stores in half precision, the reference reads as it was rounded; where the
+/// candidate scales the loss, the reference's gradients are scaled alike.
+///
 /// - Parameter reference: one launch an operation.
 /// - Throws: `DeviceError` where either device fails.
 public func compare(
@@ -102,8 +105,17 @@ private struct Comparison {
 
     var before: [TensorID: [Double]] = [:]
     for id in reads { before[id] = try reference.readDoubles(id) }
+    let scale = Double(try candidate.lossScaling()?.scale ?? 1)
+    let updates = operations.contains(where: \.isUpdate)
     for id in reads where !elided.contains(id) {
-      try candidate.write(poisoned(id, keeping: before[id]), to: id)
+      let factor = updates && plan[id].role == .gradient ? scale : 1
+      try candidate.write(poisoned(id, keeping: before[id], times: factor), to: id)
+      if isHalf(id) {
+        let rounded = Array(
+          try candidate.readDoubles(id).prefix(plan[id].elementCount(live: live)))
+        try reference.write(rounded, to: id)
+        before[id]?.replaceSubrange(rounded.indices, with: rounded)
+      }
     }
     for id in written where before[id] == nil {
       try candidate.write(poisoned(id, keeping: nil), to: id)
@@ -116,10 +128,14 @@ private struct Comparison {
       guard let owner = referenceLaunches[operation] else { continue }
       try reference.run(launch: owner, of: program, step: step, live: live)
     }
+    try scaleLoss(of: operations, by: scale)
 
     var after: [TensorID: [Double]] = [:]
     for id in reads + Array(writers.keys) { after[id] = try reference.readDoubles(id) }
-    let bounds = ComparisonBound(plan: plan, live: live, before: before, after: after)
+    let touched = (reads + Array(writers.keys)).filter { !elided.contains($0) }
+    let bounds = ComparisonBound(
+      plan: plan, live: live, isHalf: touched.contains(where: isHalf), before: before,
+      after: after)
     var tensors: [TensorComparison] = []
     for id in written {
       guard let writer = writers[id] else { continue }
@@ -138,6 +154,16 @@ private struct Comparison {
     return LaunchComparison(launch: launch, tensors: tensors)
   }
 
+  private func isHalf(_ id: TensorID) -> Bool { candidate.storage(of: id) == .float16 }
+
+  /// Where the candidate's gradients begin they are multiplied; all others follow in proportion.
+  private func scaleLoss(of operations: [Operation], by scale: Double) throws(DeviceError) {
+    guard scale != 1 else { return }
+    for case .softmaxCrossEntropy(_, _, _, _, _, let gradient?) in operations {
+      try reference.write(reference.readDoubles(gradient).map { $0 * scale }, to: gradient)
+    }
+  }
+
   /// Tensors read before the launch writes them, and the last operation to write each tensor.
   private func dataflow(
     of operations: [Operation]
@@ -152,12 +178,14 @@ private struct Comparison {
   }
 
   /// The live values, if any are kept, and poison for all else.
-  private func poisoned(_ id: TensorID, keeping values: [Double]?) -> [Double] {
+  private func poisoned(
+    _ id: TensorID, keeping values: [Double]?, times factor: Double = 1
+  ) -> [Double] {
     let spec = plan[id]
     var result = Array(repeating: spec.elementType.poison, count: spec.elementCount)
     if let values {
       let count = spec.elementCount(live: live)
-      result.replaceSubrange(0..<count, with: values[0..<count])
+      result.replaceSubrange(0..<count, with: values[0..<count].map { $0 * factor })
     }
     return result
   }

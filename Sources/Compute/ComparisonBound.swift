@@ -6,6 +6,10 @@
 /// what the operation read, so that any device can be the reference. For a product of matrices,
 /// ‖|A|·|B|‖ ≤ ‖A‖·‖B‖ in the Frobenius norm (Cauchy–Schwarz); a convolution of K taps is such a
 /// product with every input in at most K rows. Other cases say beside them what they take.
+///
+/// Where a launch reads or writes tensors that are stored in half precision, whose values carry
+/// eleven bits, r is 4·10⁻⁶ for what is computed forward and 10⁻⁴ for gradients: 2·10⁻³ and 10⁻² in
+/// the norm.
 struct ComparisonBound {
   /// r: 10⁻⁵ in the norm.
   static let relative = 1e-10
@@ -14,21 +18,34 @@ struct ComparisonBound {
   /// Operations with a wider r, never above 10⁻⁸, each with its reason.
   static let wider: [String: (relative: Double, reason: String)] = [:]
 
+  static let halfForward = 4e-6
+  static let halfBackward = 1e-4
+  /// As `wider`, for half precision: by what r is multiplied, never above 9.
+  static let widerHalf: [String: (factor: Double, reason: String)] = [:]
+
   let plan: Plan
   let live: Int
+  /// Whether the launch reads or writes halves.
+  var isHalf = false
   /// Values that the launch read, before it ran.
   let before: [TensorID: [Double]]
   /// Values that it read or wrote, after it ran.
   let after: [TensorID: [Double]]
 
   func bound(of id: TensorID, writtenBy operation: Operation) -> Double {
-    let relative = Self.wider[operation.name]?.relative ?? Self.relative
+    let relative = relative(of: operation)
     var reference = norm(id)
     if case .adam(_, _, let parameters, _, _, _) = operation, parameters.contains(id) {
       reference = change(id)  // a step is small beside the weights: its own size counts
     }
     let rounding = Self.terms * terms(of: id, writtenBy: operation)
     return (relative * reference * reference + rounding * rounding).squareRoot()
+  }
+
+  private func relative(of operation: Operation) -> Double {
+    guard isHalf else { return Self.wider[operation.name]?.relative ?? Self.relative }
+    return (operation.isBackward ? Self.halfBackward : Self.halfForward)
+      * (Self.widerHalf[operation.name]?.factor ?? 1)
   }
 
   // MARK: Figures of tensors

@@ -107,6 +107,31 @@ public protocol LoadedPlan: AnyObject {
   func snapshot() throws(DeviceError) -> Snapshot
   func restore(_ snapshot: Snapshot) throws(DeviceError)
   func discard(_ snapshot: Snapshot)
+
+  /// How the device stores a tensor; where that is narrower than the plan says, values are rounded
+  /// as they are written.
+  func storage(of tensor: TensorID) -> ElementType
+  /// Where a device trains in half precision, by what it multiplies the loss, and what came of it;
+  /// waits for what is queued. Gradients that are read are those of the scaled loss.
+  func lossScaling() throws(DeviceError) -> LossScaling?
+}
+
+extension LoadedPlan {
+  public func storage(of tensor: TensorID) -> ElementType { plan[tensor].elementType }
+  public func lossScaling() throws(DeviceError) -> LossScaling? { nil }
+}
+
+/// Dynamic loss scaling (Micikevicius et al., ICLR 2018): gradients of a loss that is multiplied by
+/// a power of two stay within the range of half precision.
+public struct LossScaling: Sendable, Hashable {
+  public var scale: Float
+  /// Updates since the load that were left out, because a gradient was no number.
+  public var skippedSteps: Int
+
+  public init(scale: Float, skippedSteps: Int) {
+    self.scale = scale
+    self.skippedSteps = skippedSteps
+  }
 }
 
 /// What can go wrong on a device, in the words of whoever has to mend it.

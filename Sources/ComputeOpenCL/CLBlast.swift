@@ -23,8 +23,8 @@ struct CLBlastProduct {
     init?(_ matrix: Matrix) {
       stride = matrix.stride
       switch matrix.memory {
-      case .tensor(let tensor, let start): (buffer, offset) = ({ tensor.handle }, start)
-      case .region(let slot, let start): (buffer, offset) = ({ slot.buffer?.handle }, start)
+      case .tensor(let tensor, let start, false): (buffer, offset) = ({ tensor.handle }, start)
+      case .region(let slot, let start, false): (buffer, offset) = ({ slot.buffer?.handle }, start)
       default: return nil
       }
     }

@@ -4,8 +4,8 @@ import Compute
 /// What a kernel is given. Tensors and regions are two arguments each: the buffer, and the element
 /// at which they begin.
 enum KernelArgument {
-  case tensor(Buffer, offset: Int)
-  case region(BufferSlot, offset: Int)
+  case tensor(Buffer, offset: Int, isHalf: Bool = false)
+  case region(BufferSlot, offset: Int, isHalf: Bool = false)
   /// A whole exchangeable buffer: one argument.
   case slot(BufferSlot)
   case int(Int)
@@ -17,6 +17,14 @@ enum KernelArgument {
   case liveTimes(Int)
   /// Step of the run, `int`.
   case step
+
+  /// Whether its elements are halves.
+  var isHalf: Bool {
+    switch self {
+    case .tensor(_, _, let isHalf), .region(_, _, let isHalf): isHalf
+    default: false
+    }
+  }
 }
 
 /// A kernel with its arguments bound, but for what a run varies.
@@ -56,11 +64,11 @@ final class KernelCall {
 
   private func bind(_ argument: KernelArgument, at index: inout cl_uint) throws(DeviceError) {
     switch argument {
-    case .tensor(let buffer, let offset):
+    case .tensor(let buffer, let offset, _):
       try set(index, buffer.handle)
       try set(index + 1, cl_ulong(offset))
       index += 1
-    case .region(let slot, let offset):
+    case .region(let slot, let offset, _):
       slots.append((index, slot, nil))
       try set(index + 1, cl_ulong(offset))
       index += 1

@@ -91,8 +91,9 @@ extension Lowering {
     let size = program.capacity * shape.time * shape.width
     let contextGradient = shape.headed(regions.floats(size))
     let projected = (0..<3).map { _ in shape.headed(regions.floats(size)) }
-    let part = regions.floats(program.capacity * shape.time * shape.channels)
     let whole = try tensor(inputGradient)
+    let part = regions.floats(
+      program.capacity * shape.time * shape.channels, isHalf: whole.isHalf)
 
     var commands = try projectionBackward(
       DenseShape(

@@ -1,6 +1,6 @@
 import Compute
 
-/// Matrices of floats on the device, row-major: one, or one a sample and head.
+/// Matrices of floats or halves on the device, row-major: one, or one a sample and head.
 struct Matrix {
   /// Where the first begins: a tensor or a region of the scratch.
   var memory: KernelArgument
@@ -14,8 +14,10 @@ struct Matrix {
   func advanced(by elements: Int) -> Matrix {
     var result = self
     switch memory {
-    case .tensor(let buffer, let offset): result.memory = .tensor(buffer, offset: offset + elements)
-    case .region(let slot, let offset): result.memory = .region(slot, offset: offset + elements)
+    case .tensor(let buffer, let offset, let isHalf):
+      result.memory = .tensor(buffer, offset: offset + elements, isHalf: isHalf)
+    case .region(let slot, let offset, let isHalf):
+      result.memory = .region(slot, offset: offset + elements, isHalf: isHalf)
     default: preconditionFailure("a matrix is a tensor or a region")
     }
     return result
@@ -25,7 +27,7 @@ struct Matrix {
   var isAligned: Bool {
     let offset =
       switch memory {
-      case .tensor(_, let offset), .region(_, let offset): offset
+      case .tensor(_, let offset, _), .region(_, let offset, _): offset
       default: 1
       }
     return [offset, stride, sampleStride, headStride].allSatisfy { $0 % 4 == 0 }
@@ -90,6 +92,13 @@ struct MatrixProduct {
   var isBatched: Bool { isPerSample || heads > 1 }
 
   func copies(live: Int) -> Int { heads * (isPerSample ? live : 1) }
+
+  /// What of it is halves, for `Kernels/product.cl`; nothing where all are floats.
+  var storage: [String: Int] {
+    let halves = [a, b, c].map { $0.memory.isHalf ? 1 : 0 }
+    guard halves.contains(1) else { return [:] }
+    return ["LEFT_HALVES": halves[0], "RIGHT_HALVES": halves[1], "RESULT_HALVES": halves[2]]
+  }
 }
 
 extension Lowering {
@@ -103,7 +112,7 @@ extension Lowering {
     _ product: MatrixProduct, regions: ScratchRegions? = nil, library: Bool? = nil
   ) throws(DeviceError) -> [Command] {
     let scratch = regions ?? ScratchRegions(scratch)
-    if library ?? (device.options.usesCLBlast && !product.isBatched) {
+    if library ?? (device.options.usesCLBlast && !product.isBatched && product.storage.isEmpty) {
       return try libraryProduct(product, regions: scratch)
     }
     return product.form == .leftTurned
@@ -169,6 +178,7 @@ extension Lowering {
   }
 
   private func ownRowsProduct(_ product: MatrixProduct) throws(DeviceError) -> Command {
+    precondition(!product.b.memory.isHalf, "weights are floats")
     let turned = product.form == .rightTurned
     let rows = product.rows.value(live: program.capacity)
     let tile = productTile(
@@ -183,6 +193,7 @@ extension Lowering {
       product.a.arguments + product.b.arguments
         + [product.bias ?? product.c.memory, .int(product.bias == nil ? 0 : 1)]
         + product.c.arguments + sizes(product), local: [tile.items, 1, 1],
+      storage: product.storage,
       groups: {
         [
           tile.rowCount(product.rows.value(live: $0)), tile.columnCount(product.columns),
@@ -220,6 +231,7 @@ extension Lowering {
       product.a.arguments + product.b.arguments
         + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments + sizes(product)
         + [.int(span), .int(parts.size)], local: [tile.items, 1, 1],
+      storage: product.storage,
       groups: {
         let live = product.depth.value(live: $0)
         return [

@@ -41,7 +41,8 @@ final class Lowering {
   /// A kernel argument that is a tensor; its element type is the caller's concern.
   func tensor(_ id: TensorID) throws(DeviceError) -> KernelArgument {
     let place = try place(of: id)
-    return .tensor(place.buffer, offset: place.offset)
+    let isHalf = device.storage.type(of: plan[id]) == .float16
+    return .tensor(place.buffer, offset: place.offset, isHalf: isHalf)
   }
 
   /// Buffer of a tensor and the element at which it begins.
@@ -50,7 +51,7 @@ final class Lowering {
       throw .unsupported(
         device: device.name, what: "\(plan[id].name): the layout has no place for it")
     }
-    return (place.buffer, place.offset / plan[id].elementType.byteCount)
+    return (place.buffer, place.offset / device.storage.type(of: plan[id]).byteCount)
   }
 
   /// A work-group of so many items, or of fewer where the device allows no more.
@@ -66,12 +67,16 @@ final class Lowering {
   /// - Parameters:
   ///   - defines: sizes of this shape; left out where one build is to serve all shapes.
   ///   - local: work-group size; a device that allows less refuses the plan with a sentence.
+  ///   - storage: which of the arguments are halves, where they are not all of those that the kernel
+  ///     calls `stored`.
   func kernel(
     _ file: String, _ name: String, defines: [String: Int] = [:], _ arguments: [KernelArgument],
-    local: [Int], groups: @escaping (_ live: Int) -> [Int]
+    local: [Int], storage: [String: Int]? = nil, groups: @escaping (_ live: Int) -> [Int]
   ) throws(DeviceError) -> Command {
+    let halves = storage ?? (arguments.contains(where: \.isHalf) ? ["HALF_STORAGE": 1] : [:])
+    let sizes = device.options.specializes ? defines : [:]
     let handle = try device.context.makeKernel(
-      file: file, name: name, defines: device.options.specializes ? defines : [:])
+      file: file, name: name, defines: sizes.merging(halves) { $1 })
     return .kernel(
       try KernelCall(
         kernel: handle, name: name, arguments: arguments, local: local, groups: groups,

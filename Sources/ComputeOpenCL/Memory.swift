@@ -108,11 +108,12 @@ struct ScratchRegions {
 
   init(_ scratch: SharedScratch) { self.scratch = scratch }
 
-  /// Room for `count` floats.
-  mutating func floats(_ count: Int) -> KernelArgument {
+  /// Room for `count` floats, or halves.
+  mutating func floats(_ count: Int, isHalf: Bool = false) -> KernelArgument {
     let start = end
-    end += (count * 4 + 127) / 128 * 128
+    let size = isHalf ? 2 : 4
+    end += (count * size + 127) / 128 * 128
     scratch.reserve(bytes: end)
-    return .region(scratch.slot, offset: start / 4)
+    return .region(scratch.slot, offset: start / size, isHalf: isHalf)
   }
 }

@@ -1,19 +1,30 @@
 import Compute
 
-/// Runs plans on one OpenCL device in single precision. The same seed gives the same bits on the
-/// same device.
+/// Runs plans on one OpenCL device, in single precision or in half. The same seed gives the same bits
+/// on the same device.
 public struct OpenCLDevice: Device {
-  /// Choices that tests and tuning make.
+  public enum Precision: String, Sendable, CaseIterable {
+    case fp32
+    /// Activations and their gradients are stored as halves, the loss is scaled so that they stay
+    /// within their range, and everything is computed and summed in single precision.
+    case fp16
+  }
+
+  /// How the device computes: what the user asks for, and choices that tests and tuning make.
   public struct Options: Sendable, Hashable {
     /// Dense and attention products by CLBlast; otherwise by our own kernels.
     public var usesCLBlast = true
     /// Builds kernels for the shapes of each layer; otherwise one build serves all shapes, which
     /// is quicker to start where compiling is slow.
     public var specializes: Bool
+    public var precision: Precision
 
-    public init(usesCLBlast: Bool = true, specializes: Bool = true) {
+    public init(
+      usesCLBlast: Bool = true, specializes: Bool = true, precision: Precision = .fp32
+    ) {
       self.usesCLBlast = usesCLBlast
       self.specializes = specializes
+      self.precision = precision
     }
   }
 
@@ -21,19 +32,26 @@ public struct OpenCLDevice: Device {
   public let options: Options
   let context: OpenCLContext
 
-  public var name: String { description.name }
+  public var name: String {
+    options.precision == .fp32 ? description.name : "\(description.name) in half precision"
+  }
 
-  /// - Parameter options: by default kernels are specialized on what is no CPU, and CLBlast is used
-  ///   unless `SEMG_OPENCL_WITHOUT_CLBLAST` is set.
+  var storage: StorageRule { StorageRule(precision: options.precision) }
+
+  /// - Parameters:
+  ///   - options: by default kernels are specialized on what is no CPU, and CLBlast is used unless
+  ///     `SEMG_OPENCL_WITHOUT_CLBLAST` is set.
+  ///   - precision: where no options are given.
   /// - Throws: `DeviceError` where the driver refuses a context.
   public init(
-    _ description: OpenCLDeviceDescription, options: Options? = nil
+    _ description: OpenCLDeviceDescription, options: Options? = nil, precision: Precision = .fp32
   ) throws(DeviceError) {
     self.description = description
     self.options =
       options
       ?? Options(
-        usesCLBlast: !KernelSource.leavesOutCLBlast, specializes: !description.isCPU)
+        usesCLBlast: !KernelSource.leavesOutCLBlast, specializes: !description.isCPU,
+        precision: precision)
     context = try OpenCLContext(
       description, cache: description.cachesPrograms ? nil : .standard)
   }

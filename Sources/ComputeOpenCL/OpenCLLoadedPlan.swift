@@ -103,7 +103,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
         maximumAllocation: device.description.maximumAllocation,
         reusesActivations: !options.keepsActivations,
         guardBytes: options.keepsActivations ? guardBytes : 0,
-        touched: schedules.mapValues(\.touched))
+        touched: schedules.mapValues(\.touched), elementType: device.storage.type)
     } catch {
       throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
     }
@@ -133,11 +133,12 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     precondition(
       values.count <= spec.elementCount, "\(values.count) values for \(spec.name) are too many")
     let (buffer, offset) = try place(tensor)
-    switch spec.elementType {
+    switch storage(of: tensor) {
     case .float32: try memory.write(values, to: buffer, offset: offset)
+    case .float16: try memory.write(values.map { Float16($0) }, to: buffer, offset: offset)
     case .uint8: try memory.write(values.map { UInt8($0) }, to: buffer, offset: offset)
     case .int32: try memory.write(values.map { Int32($0) }, to: buffer, offset: offset)
-    case .float16, .bfloat16: throw unsupportedType(spec)
+    case .bfloat16: throw unsupportedType(spec)
     }
   }
 
@@ -153,11 +154,12 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       try memory.read(buffer, offset: offset, into: &result, count: spec.elementCount)
       return result
     }
-    switch spec.elementType {
+    switch storage(of: tensor) {
     case .float32: return try values(Float(0))
+    case .float16: return try values(Float16(0)).map { Float($0) }
     case .uint8: return try values(UInt8(0)).map { Float($0) }
     case .int32: return try values(Int32(0)).map { Float($0) }
-    case .float16, .bfloat16: throw unsupportedType(spec)
+    case .bfloat16: throw unsupportedType(spec)
     }
   }
 
@@ -165,10 +167,14 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     try read(tensor).map { Double($0) }
   }
 
+  public func storage(of tensor: TensorID) -> ElementType {
+    device.storage.type(of: plan[tensor])
+  }
+
   private func unsupportedType(_ spec: TensorSpec) -> DeviceError {
     .unsupported(
       device: device.name,
-      what: "\(spec.name) in \(spec.elementType.rawValue): it computes in float32")
+      what: "\(spec.name) in \(spec.elementType.rawValue): it computes in float32 and float16")
   }
 
   // MARK: Data
@@ -312,7 +318,9 @@ extension OpenCLLoadedPlan: GuardedPlan {
   private var guardZones: [(tensor: TensorID, buffer: Buffer, offset: Int)] {
     guard options.keepsActivations, options.programs.count == 1 else { return [] }
     return plan.tensors(role: .activation).compactMap { id in
-      arenas.place(of: id).map { (id, $0.buffer, $0.offset + plan[id].byteCount) }
+      arenas.place(of: id).map {
+        (id, $0.buffer, $0.offset + plan[id].elementCount * storage(of: id).byteCount)
+      }
     }
   }
 

@@ -18,6 +18,13 @@ enum TestDevice {
     try OpenCLDevice(opened.get().description, options: OpenCLDevice.Options(specializes: true))
   }
 
+  private static let half: Result<OpenCLDevice, any Error> = Result {
+    try OpenCLDevice(opened.get().description, precision: .fp16)
+  }
+
+  /// In half precision.
+  static func openHalf() throws -> OpenCLDevice { try half.get() }
+
   /// - Parameter specializes: with kernels built for each shape, as on a GPU.
   static func open(specializes: Bool = false) throws -> OpenCLDevice {
     try specializes ? specialized.get() : opened.get()

@@ -31,6 +31,9 @@ import Foundation
   @Option(help: "Stop after so many misses.")
   var stopAfter = Int.max
 
+  @Flag(help: "In half precision.")
+  var fp16 = false
+
   @Flag(help: "Name the device and stop.")
   var device = false
 
@@ -40,7 +43,7 @@ import Foundation
     }
     Self.say("device \(description.name) of \(description.platformName), \(description.driver)")
     if device { return }
-    let opened = try OpenCLDevice(description)
+    let opened = try OpenCLDevice(description, precision: fp16 ? .fp16 : .fp32)
     var misses = 0
     for subject in try selected() where misses < stopAfter {
       for line in Self.verdicts(on: subject, device: opened) {

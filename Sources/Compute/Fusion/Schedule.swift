@@ -148,6 +148,11 @@ struct FusionFinder {
 }
 
 extension Operation {
+  /// Whether it changes the weights.
+  var isUpdate: Bool {
+    if case .adam = self { true } else { false }
+  }
+
   var isBackward: Bool {
     switch self {
     case .conv1DBackwardInput, .conv1DBackwardKernel, .batchNormBackward, .layerNormBackward,
