@@ -35,5 +35,11 @@ public enum Kernels {
     "reduce": PackageResources.reduce_cl,
     "squeeze_block": PackageResources.squeeze_block_cl,
     "squeeze_excitation": PackageResources.squeeze_excitation_cl,
+    "tensor_core": PackageResources.tensor_core_cl,
+    "tensor_core_conv1d": PackageResources.tensor_core_conv1d_cl,
+    "tensor_core_dense": PackageResources.tensor_core_dense_cl,
+    "tensor_core_emulated": PackageResources.tensor_core_emulated_cl,
+    "tensor_core_probe": PackageResources.tensor_core_probe_cl,
+    "tensor_core_product": PackageResources.tensor_core_product_cl,
   ]
 }

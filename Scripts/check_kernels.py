@@ -8,6 +8,13 @@ stands, and with each set of sizes that a comment line of its own declares:
 
     // build: -DTIME=204 -DIN=64
 
+A file for NVIDIA's GPUs alone says which of their instructions each of its kernels is made for:
+
+    // instructions: HMMA LDSM LDGSTS
+
+Its machine code must hold them; the strict pass compiles it with EMULATED, AMD's and Intel's
+compilers not at all.
+
 A register spill on NVIDIA or AMD is a failure; Intel's compiler picks its own SIMD width, and what
 it spills stands in the table. The table goes to standard output and build/reports/kernels.md.
 """
@@ -82,11 +89,13 @@ class Kernel:
 
 @dataclasses.dataclass
 class Source:
-    """A kernel file: `builds` are its sets of defines, the generic one (no defines) first."""
+    """A kernel file: `builds` are its sets of defines, the generic one (no defines) first;
+    `instructions` those of NVIDIA's that it needs, by what their names begin with."""
 
     path: pathlib.Path
     kernels: list[str]
     builds: list[list[str]]
+    instructions: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -96,7 +105,10 @@ class Source:
 def read_source(path: pathlib.Path) -> Source:
     text = path.read_text()
     builds: list[list[str]] = [[]]
+    instructions: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
+        if match := re.fullmatch(r"//\s*instructions:((?: +[A-Z0-9]+)+)", line):
+            instructions += match[1].split()
         match = re.fullmatch(r"//\s*build:\s*(.*)", line)
         if not match:
             continue
@@ -107,7 +119,7 @@ def read_source(path: pathlib.Path) -> Source:
                 f"{path.name}:{number}: expected `// build: -DNAME=VALUE …`, found"
                 f" `{' '.join(wrong) or line}`")
         builds.append(defines)
-    return Source(path, kernel_names(text), builds)
+    return Source(path, kernel_names(text), builds, instructions)
 
 
 def kernel_names(text: str) -> list[str]:
@@ -145,15 +157,22 @@ def strict(source: Source, defines: list[str], folder: pathlib.Path) -> list[Ker
         file.write_text(f'#include "{source.name}"\n')
     # A build for one shape leaves the arguments for its sizes alone.
     unused = ["-Wno-unused-parameter"] if defines else []
+    if source.instructions:
+        defines = [*defines, "-DEMULATED=1"]
     run(clang(source, defines, "--target=spir64", "-Xclang", "-cl-ext=-all", "-fsyntax-only",
               "-Wall", "-Wextra", *unused, "-Werror", file), folder)
     return []
 
 
-def ptxas() -> pathlib.Path | None:
-    found = sorted(VENV.glob("lib/python*/site-packages/nvidia/*/bin/ptxas"))
-    named = os.environ.get("SEMG_PTXAS") or shutil.which("ptxas")
-    return found[-1] if found else pathlib.Path(named) if named else None
+def nvidia_tool(name: str) -> pathlib.Path | None:
+    """ptxas or nvdisasm: of the environment, of SEMG_PTXAS's folder, or on the path."""
+    found = sorted(VENV.glob(f"lib/python*/site-packages/nvidia/*/bin/{name}"))
+    if found:
+        return found[-1]
+    if named := os.environ.get("SEMG_PTXAS"):
+        return pathlib.Path(named).with_name(name)
+    on_path = shutil.which(name)
+    return pathlib.Path(on_path) if on_path else None
 
 
 def nvidia(architecture: str) -> Callable[[Source, list[str], pathlib.Path], list[Kernel]]:
@@ -166,12 +185,25 @@ def nvidia(architecture: str) -> Callable[[Source, list[str], pathlib.Path], lis
                   "-cl-mad-enable", "-D__NV_CL_C_VERSION=120", "-include", native,
                   *[word for feature in features for word in ("-Xclang", feature)],
                   "-S", "-o", folder / "k.ptx", source.path), folder)
-        assembler = ptxas()
-        assert assembler is not None, "checked by missing_tool"
+        assembler, disassembler = nvidia_tool("ptxas"), nvidia_tool("nvdisasm")
+        assert assembler is not None and disassembler is not None, "checked by missing_tool"
         log = run([assembler, "-v", f"-arch={architecture}", "k.ptx", "-o", "k.cubin"], folder)
+        if source.instructions:
+            require_instructions(run([disassembler, "k.cubin"], folder), source.instructions)
         return parse_ptxas(log)
 
     return compile_for
+
+
+def require_instructions(code: str, wanted: list[str]) -> None:
+    """Each kernel of a disassembly holds each instruction."""
+    kernels = re.split(r"^\s*\.section\s+\.text\.(\w+)", code, flags=re.M)[1:]
+    if not kernels:
+        raise Problem(f"nvdisasm names no kernels:\n{code[:500]}")
+    for name, text in zip(kernels[::2], kernels[1::2], strict=True):
+        for instruction in wanted:
+            if not re.search(rf"^\s*/\*\w+\*/\s+(?:@\S+ +)?{instruction}\b", text, flags=re.M):
+                raise Problem(f"the machine code of {name} holds no {instruction}")
 
 
 def parse_ptxas(log: str) -> list[Kernel]:
@@ -257,11 +289,14 @@ class Target:
     spills_fail: bool = True
     makes_kernels: bool = True
 
+    def takes(self, source: Source) -> bool:
+        return not source.instructions or not self.makes_kernels or "nvdisasm" in self.tools
+
     def missing_tool(self) -> str | None:
         for tool in self.tools:
-            if tool == "ptxas":
-                if ptxas() is None:
-                    return f"no ptxas below {VENV} (`make test` installs it)"
+            if tool in ("ptxas", "nvdisasm"):
+                if nvidia_tool(tool) is None:
+                    return f"no {tool} below {VENV} (`make test` installs it)"
             elif tool == "libclc":
                 if not LIBCLC.exists():
                     return "libclc-19 is not installed"
@@ -272,8 +307,8 @@ class Target:
 
 TARGETS = [
     Target("strict", strict, ["clang-19"], makes_kernels=False),
-    Target("sm_80", nvidia("sm_80"), ["clang-19", "libclc", "ptxas"]),
-    Target("sm_90", nvidia("sm_90"), ["clang-19", "libclc", "ptxas"]),
+    Target("sm_80", nvidia("sm_80"), ["clang-19", "libclc", "ptxas", "nvdisasm"]),
+    Target("sm_90", nvidia("sm_90"), ["clang-19", "libclc", "ptxas", "nvdisasm"]),
     Target("gfx1100", amd("gfx1100"), ["clang-19", "libclc"]),
     Target("gfx90a", amd("gfx90a"), ["clang-19", "libclc"]),
     Target("tgllp", intel("tgllp"), ["ocloc"], spills_fail=False),
@@ -305,14 +340,20 @@ def check(source: Source, target: Target) -> Outcome:
                 verify(source, defines, target, made)
         except Problem as problem:
             problems.append(f"{source.name} for {target.name}, {label}: {problem}")
+    made_ones = {kernel.name for made in outcome.kernels.values() for kernel in made}
+    if target.makes_kernels and not problems and not set(source.kernels) <= made_ones:
+        missing = sorted(set(source.kernels) - made_ones)
+        problems.append(f"{source.name} for {target.name}: no build makes {', '.join(missing)}")
     outcome.problem = "\n".join(problems) or None
     return outcome
 
 
 def verify(source: Source, defines: list[str], target: Target, made: list[Kernel]) -> None:
-    """A build for one shape may be of some of the file's kernels; the generic one has them all."""
+    """A build for one shape may be of some of the file's kernels; the generic one has them all,
+    but in files for one kind of GPU, whose builds are never for all shapes."""
     names = {kernel.name for kernel in made}
-    if not set(source.kernels) <= names and not (defines and names):
+    is_partial = bool(defines or source.instructions)
+    if not set(source.kernels) <= names and not (is_partial and names):
         missing = sorted(set(source.kernels) - names)
         raise Problem(f"the compiler made no {', '.join(missing)}")
     spilled = [f"{kernel.name} ({kernel.spills})" for kernel in made if kernel.spills]
@@ -358,7 +399,7 @@ def check_all(paths: list[pathlib.Path]) -> list[Outcome]:
     jobs = []
     for source in map(read_source, paths):
         jobs += [(source, target) for target in targets
-                 if source.kernels or not target.makes_kernels]
+                 if target.takes(source) and (source.kernels or not target.makes_kernels)]
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         return list(pool.map(lambda job: check(*job), jobs))
 

@@ -55,6 +55,18 @@ kernels_misc_info:
 """
 INTEL_LOG = "\nwarning: kernel spills  compiled SIMD8 allocated 128 regs and spilled around 683\n"
 
+# Of nvdisasm 13.5, cut short.
+SASS = """\t.section\t.text.forward,"ax",@progbits
+forward:
+        /*0000*/                   LDC R1, c[0x0][0x28] ;
+        /*0010*/              @!P0 LDGSTS.E.BYPASS.128 [R2], [R4.64] ;
+        /*0020*/                   HMMA.16816.F32 R4, R8, R12, R4 ;
+\t.section\t.text.plain,"ax",@progbits
+plain:
+        /*0000*/                   FFMA R4, R8, R12, R4 ;
+        /*0010*/                   EXIT ; // no HMMA
+"""
+
 SPILLING = """
 __kernel __attribute__((reqd_work_group_size(1024, 1, 1)))
 void spills(__global const float* x, __global float* y, const int count) {
@@ -85,6 +97,13 @@ class Parsing(unittest.TestCase):
             check_kernels.parse_intel(INTEL, INTEL_LOG),
             [check_kernels.Kernel("spills", "SIMD8", 1024, 0, 683),
              check_kernels.Kernel("relu", "SIMD32")])
+
+    def test_an_instruction_that_a_kernel_lacks_is_a_problem(self):
+        forward = SASS[:SASS.index("\t.section\t.text.plain")]
+        check_kernels.require_instructions(forward, ["HMMA", "LDGSTS"])
+        for code, wanted in [(forward, "LDSM"), (SASS, "HMMA"), ("", "HMMA")]:
+            with self.assertRaises(check_kernels.Problem):
+                check_kernels.require_instructions(code, [wanted])
 
     def test_words_that_are_not_understood_are_no_success(self):
         with self.assertRaises(check_kernels.Problem):
@@ -124,6 +143,21 @@ class Files(unittest.TestCase):
         for line in ["// build: TIME=204", "// build: -cl-fast-relaxed-math", "// build:"]:
             with self.assertRaises(check_kernels.Problem, msg=line):
                 self.source(line + "\n")
+
+    def test_a_file_that_names_instructions_is_for_nvidia(self):
+        source = self.source("// instructions: HMMA LDSM\n__kernel void k() {}")
+        self.assertEqual(source.instructions, ["HMMA", "LDSM"])
+        takers = [target.name for target in check_kernels.TARGETS if target.takes(source)]
+        self.assertEqual(
+            [name for name in takers if name.startswith(("sm_", "gfx", "tgl", "acm", "pvc"))],
+            ["sm_80", "sm_90"])
+
+    @unittest.skipUnless(shutil.which("clang-19"), "clang-19 is not installed")
+    def test_the_strict_pass_sees_the_emulation_of_instructions(self):
+        text = ("#ifndef EMULATED\n#error \"not here\"\n#endif\n"
+                "__kernel void k(__global int* y) { *y = 1; }")
+        self.assertIsNotNone(self.outcome(text, "strict"))
+        self.assertIsNone(self.outcome("// instructions: HMMA\n" + text, "strict"))
 
     def outcome(self, text: str, target: str) -> str | None:
         chosen = next(each for each in check_kernels.TARGETS if each.name == target)

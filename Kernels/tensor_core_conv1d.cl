@@ -1,0 +1,67 @@
+// The convolutions of conv1d.cl on tensor cores: input, weights, outputs and their gradients are
+// halves, biases and the gradients of weights and biases floats. All channels are multiples of
+// eight (see tensor_core_product.cl).
+//
+// instructions: HMMA LDSM LDGSTS
+// build: -DPART=2
+// build: -DPART=3
+// build: -DPART=1 -DTIME=204 -DINPUTS=8 -DOUTPUTS=32 -DTAPS=7 -DDILATION=8 -DLEFT=48 -DTILE_ROWS=128 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1 -DRESULT_CHUNKS=1
+// build: -DPART=1 -DTIME=204 -DINPUTS=64 -DOUTPUTS=32 -DTAPS=7 -DDILATION=4 -DLEFT=24 -DTILE_ROWS=128 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1 -DRESULT_CHUNKS=1
+// build: -DPART=1 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
+// build: -DPART=2 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
+// build: -DPART=2 -DTIME=204 -DINPUTS=64 -DOUTPUTS=32 -DTAPS=7 -DDILATION=4 -DLEFT=12 -DTILE_ROWS=128 -DTILE_COLUMNS=64 -DWARPS_DOWN=2 -DWARPS_ACROSS=2 -DRESULT_CHUNKS=1
+// build: -DPART=3 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
+// build: -DPART=3 -DTIME=204 -DINPUTS=64 -DOUTPUTS=32 -DTAPS=7 -DDILATION=4 -DLEFT=24 -DTILE_ROWS=64 -DTILE_COLUMNS=32 -DWARPS_DOWN=2 -DWARPS_ACROSS=2 -DRESULT_CHUNKS=1
+
+#include "common.cl"
+#include "tensor_core_product.cl"
+
+#ifndef TIME
+#define TIME time_
+#define INPUTS inputs_
+#define OUTPUTS outputs_
+#define TAPS taps_
+#define DILATION dilation_
+#define LEFT left_
+#endif
+
+#define SIZES                                                                         \
+  const int rows, const int time_, const int inputs_, const int outputs_, const int taps_, \
+      const int dilation_, const int left_
+
+#if PART == 1
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(
+    IN(ushort, input), IN(ushort, weights), IN(float, bias), OUT(RESULT, output), SIZES) {
+  TILES;
+  const Sequences a = {AT(input), INPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT};
+  const Factor b = {AT(weights), OUTPUTS, OUTPUTS};
+  rows_product(&warp, tiles, a, b, AT(bias), 0, 1.0f, AT(output), OUTPUTS, rows);
+}
+#endif
+
+#if PART == 2
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_input(
+    IN(ushort, output_gradient), IN(ushort, weights), IN(ushort, addend), const int adds,
+    OUT(RESULT, input_gradient), SIZES) {
+  TILES;
+  const Sequences a = {AT(output_gradient), OUTPUTS, TIME, TAPS, OUTPUTS, -DILATION, LEFT};
+  const Factor b = {AT(weights), OUTPUTS, INPUTS};
+  rows_product(&warp, tiles, a, b, 0, adds ? AT(addend) : 0, 1.0f, AT(input_gradient), INPUTS,
+               rows);
+}
+#endif
+
+#if PART == 3
+// Cut into spans as in conv1d.cl; `span` is a multiple of TILE_DEPTH.
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_weights(
+    IN(ushort, input), IN(ushort, output_gradient), OUT(float, weights_gradient),
+    OUT(float, bias_gradient), const int unbiased, const int span, const int part, SIZES) {
+  TILES;
+  const int first = get_group_id(2) * span;
+  const size_t place = get_group_id(2) * (size_t)part;
+  const Sequences a = {AT(input), INPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT};
+  const Factor b = {AT(output_gradient), OUTPUTS, OUTPUTS};
+  columns_product(&warp, tiles, a, b, 1.0f, AT(weights_gradient) + place, OUTPUTS,
+                  AT(bias_gradient) + place, unbiased, first, min(rows, first + span));
+}
+#endif

@@ -1,0 +1,100 @@
+import Compute
+
+/// How `Kernels/tensor_core_product.cl` cuts a product: the tile of the result that a work-group
+/// makes, and the warps that share it.
+struct TensorCoreTile: Hashable {
+  var rows: Int
+  var columns: Int
+  var warpsDown: Int
+  var warpsAcross: Int
+
+  /// Steps of the depth that lie in local memory at a time.
+  static let depth = 32
+  /// Halves that are read at once.
+  static let chunk = 8
+
+  /// Work items of a group.
+  var items: Int { 32 * warpsDown * warpsAcross }
+
+  /// Each with the share of a device's products that it can keep busy while there are groups enough.
+  /// None takes more registers than leave room for two groups on a multiprocessor; 128 columns
+  /// would.
+  static let choices: [(tile: TensorCoreTile, share: Double)] = [
+    (TensorCoreTile(rows: 128, columns: 64, warpsDown: 2, warpsAcross: 2), 1),
+    (TensorCoreTile(rows: 128, columns: 32, warpsDown: 4, warpsAcross: 1), 0.8),
+    (TensorCoreTile(rows: 64, columns: 64, warpsDown: 2, warpsAcross: 2), 0.8),
+    (TensorCoreTile(rows: 64, columns: 32, warpsDown: 2, warpsAcross: 2), 0.6),
+  ]
+
+  /// The tile that wastes least: by its share, by what of it lies beyond the edges, and by how many
+  /// groups there are.
+  ///
+  /// - Parameters:
+  ///   - copies: products of this size in one launch.
+  ///   - splitsDepth: the depth can be cut to have more groups.
+  static func best(
+    rows: Int, columns: Int, copies: Int = 1, splitsDepth: Bool = false
+  ) -> TensorCoreTile {
+    func cost(_ tile: TensorCoreTile, _ share: Double) -> Double {
+      let groups = tile.rowCount(rows) * tile.columnCount(columns) * copies
+      let waiting =
+        splitsDepth ? 1 : max(1, Double(ProductTile.wantedGroups) / Double(groups))
+      return Double(groups * tile.rows * tile.columns) * waiting / share
+    }
+    let first = choices[0]
+    return choices.dropFirst().reduce(first) {
+      cost($1.tile, $1.share) < cost($0.tile, $0.share) ? $1 : $0
+    }.tile
+  }
+
+  func rowCount(_ rows: Int) -> Int { (rows + self.rows - 1) / self.rows }
+  func columnCount(_ columns: Int) -> Int { (columns + self.columns - 1) / self.columns }
+
+  /// Steps of the depth a group takes where it is cut so that there are groups enough, a multiple
+  /// of the tile's depth.
+  func span(rows: Int, columns: Int, depth: Int) -> Int {
+    let groups = rowCount(rows) * columnCount(columns)
+    let parts = max(1, 2 * ProductTile.wantedGroups / groups)
+    let steps = (depth + parts - 1) / parts
+    return (steps + Self.depth - 1) / Self.depth * Self.depth
+  }
+
+  /// - Parameters:
+  ///   - writesChunks: every row of the result begins at a multiple of a chunk, and its columns are
+  ///     one.
+  ///   - hasHalfResult: otherwise floats; sums over steps always are.
+  func defines(
+    part: ProductPart, writesChunks: Bool, hasHalfResult: Bool = true
+  ) -> [String: Int] {
+    [
+      "PART": part.rawValue, "TILE_ROWS": rows, "TILE_COLUMNS": columns, "WARPS_DOWN": warpsDown,
+      "WARPS_ACROSS": warpsAcross, "RESULT_CHUNKS": writesChunks ? 1 : 0,
+      "HALF_RESULT": hasHalfResult ? 1 : 0,
+    ]
+  }
+}
+
+/// What the tensor-core kernels take; everything else is the ordinary kernels'. They read global
+/// memory in chunks of eight halves: every row of a factor begins at a multiple of eight elements,
+/// and the width along which a factor lies is one, so that no chunk holds two taps or two rows.
+extension TensorCoreTile {
+  /// - Parameter offsets: elements at which the tensors of halves begin.
+  static func fits(_ shape: Conv1DShape, offsets: [Int]) -> Bool {
+    (offsets + [shape.inputChannels, shape.outputChannels]).allSatisfy { $0 % chunk == 0 }
+  }
+
+  /// - Parameters:
+  ///   - a: offset and strides of the left factor, in elements; `b` those of the right one.
+  ///   - rows, columns, depth: of the product; only the two along which the factors lie matter.
+  static func fits(
+    _ form: MatrixProduct.Form, a: [Int], b: [Int], rows: Int, columns: Int, depth: Int
+  ) -> Bool {
+    let widths =
+      switch form {
+      case .plain: [depth, columns]
+      case .rightTurned: [depth]
+      case .leftTurned: [rows, columns]
+      }
+    return (a + b + widths).allSatisfy { $0 % chunk == 0 }
+  }
+}

@@ -1,0 +1,135 @@
+import Compute
+import TestSupport
+import Testing
+
+@testable import ComputeOpenCL
+
+/// The tensor-core kernels on any device, with their instructions emulated: fragments, addresses,
+/// taps and edges against plain products. What the hardware would refuse, or do slowly, comes out
+/// as NaN.
+@Suite(.needsOpenCL) struct TensorCoreTests {
+  struct Build: CustomStringConvertible {
+    var tile: TensorCoreTile
+    var emulation: TensorCores.Emulation
+    var specializes = false
+
+    var description: String {
+      "\(tile.rows)×\(tile.columns), \(emulation)\(specializes ? ", one shape" : "")"
+    }
+  }
+
+  private static let tiles = TensorCoreTile.choices.map(\.tile)
+
+  /// Each tile once, the largest in each way; without `SEMG_ALL_TESTS` one small build.
+  static let builds: [Build] =
+    runsSlowTests
+    ? tiles.map { Build(tile: $0, emulation: .copiesLate) }
+      + [
+        Build(tile: tiles[0], emulation: .copiesEarly),
+        Build(tile: tiles[1], emulation: .copiesLate, specializes: true),
+      ]
+    : [Build(tile: tiles[3], emulation: .copiesLate)]
+
+  static let parts: [ProductPart] = [.forward, .backwardInput, .backwardKernel]
+
+  // MARK: The probe
+
+  @Test func theEmulationPassesTheProbe() throws {
+    let description = try #require(TestDevice.all.first)
+    #expect(TensorCores.areUsable(on: description, emulation: .copiesLate))
+    #expect(TensorCores.areUsable(on: description, emulation: .copiesEarly))
+  }
+
+  /// A CPU has none, and asking it does no harm.
+  @Test func theProbeRefusesADeviceWithoutTensorCores() throws {
+    let description = try #require(TestDevice.all.first { $0.isCPU })
+    #expect(!TensorCores.areUsable(on: description))
+  }
+
+  // MARK: Convolutions
+
+  struct Convolution {
+    var shape: Conv1DShape
+    var capacity: Int
+    var live: Int
+
+    init(
+      _ time: Int, _ inputs: Int, _ outputs: Int, _ taps: Int, _ dilation: Int,
+      _ padding: Padding, _ capacity: Int, _ live: Int
+    ) {
+      shape = Conv1DShape(
+        time: time, inputChannels: inputs, outputChannels: outputs, taps: taps,
+        dilation: dilation, padding: padding)
+      (self.capacity, self.live) = (capacity, live)
+    }
+  }
+
+  /// One step; tiles that hold several samples and samples that hold several tiles; taps beyond the
+  /// sample; depths that end within a tile's, and within half of one; more columns than a tile.
+  static let convolutions = [
+    Convolution(1, 8, 8, 1, 1, .same, 2, 1), Convolution(5, 8, 16, 3, 2, .causal, 3, 2),
+    Convolution(31, 16, 8, 3, 1, .same, 4, 3), Convolution(33, 24, 40, 7, 4, .same, 2, 2),
+    Convolution(204, 8, 32, 7, 8, .causal, 2, 1), Convolution(25, 40, 136, 5, 1, .same, 2, 2),
+    Convolution(7, 16, 24, 3, 8, .causal, 2, 1),
+  ]
+
+  @Test(arguments: builds, parts)
+  func convolutionsAgreeWithPlainLoops(_ build: Build, _ part: ProductPart) throws {
+    for convolution in build.specializes ? [Self.convolutions[3]] : Self.convolutions {
+      let bench = try TensorCoreBench()
+      try bench.check(convolution, part, build)
+    }
+  }
+
+  /// The sums over steps in spans, before a normalization, and a gradient that is added to.
+  @Test(.enabled(if: runsSlowTests)) func convolutionsCutAddAndLeaveOut() throws {
+    let build = Build(tile: Self.tiles[3], emulation: .copiesLate)
+    let convolution = Convolution(51, 24, 40, 3, 4, .causal, 3, 2)
+    let bench = try TensorCoreBench()
+    try bench.check(convolution, .backwardKernel, build, span: 32)
+    try bench.check(convolution, .backwardKernel, build, span: 64)
+    try bench.check(convolution, .backwardKernel, build, isUnbiased: true)
+    try bench.check(convolution, .backwardInput, build, adds: true)
+  }
+
+  // MARK: Plain products
+
+  /// Attention's scores have columns that are no multiple of a chunk; heads lie beside one another.
+  static let products = [
+    TensorCoreProduct(form: .plain, rows: 40, columns: 24, depth: 48, bias: true),
+    TensorCoreProduct(form: .plain, rows: 129, columns: 72, depth: 40, scale: 0.5),
+    TensorCoreProduct(
+      form: .plain, rows: 33, columns: 40, depth: 64, samples: 3, heads: 2, halves: false),
+    TensorCoreProduct(
+      form: .rightTurned, rows: 51, columns: 51, depth: 64, samples: 2, heads: 2, scale: 0.125),
+    TensorCoreProduct(
+      form: .rightTurned, rows: 33, columns: 7, depth: 16, samples: 2, halves: false),
+    TensorCoreProduct(form: .leftTurned, rows: 40, columns: 72, depth: 201, bias: true),
+    TensorCoreProduct(form: .leftTurned, rows: 8, columns: 16, depth: 7, samples: 3),
+  ]
+
+  @Test(arguments: products) func productsAgreeWithPlainLoops(_ product: TensorCoreProduct) throws {
+    guard runsSlowTests || product.rows == 40 else { return }
+    try TensorCoreBench().check(
+      product, Build(tile: Self.tiles[product.rows > 64 ? 0 : 3], emulation: .copiesLate))
+  }
+
+  // MARK: The choice
+
+  @Test func rowsThatAreNotWholeChunksAreLeftToTheOrdinaryKernels() {
+    func fits(_ inputs: Int, _ outputs: Int, _ offset: Int = 0) -> Bool {
+      TensorCoreTile.fits(
+        Conv1DShape(
+          time: 204, inputChannels: inputs, outputChannels: outputs, taps: 3, dilation: 1,
+          padding: .same), offsets: [0, offset])
+    }
+    #expect(fits(8, 32) && fits(64, 512, 16))
+    #expect(!fits(1, 32) && !fits(8, 33) && !fits(7, 7) && !fits(8, 32, 4))
+  }
+
+  @Test func tilesAreNoWiderThanTheResultNeeds() {
+    #expect(TensorCoreTile.best(rows: 26_112, columns: 32).columns == 32)
+    #expect(TensorCoreTile.best(rows: 208_896, columns: 64) == Self.tiles[0])
+    #expect(TensorCoreTile.best(rows: 64, columns: 64, splitsDepth: true).rows == 64)
+  }
+}
