@@ -21,7 +21,7 @@ let kernelSources = [
   "lanes.cl", "loss.cl", "norm_block.cl", "normalization.cl", "pooling.cl", "product.cl",
   "squeeze_block.cl", "squeeze_excitation.cl", "tensor_core.cl", "tensor_core_conv1d.cl",
   "tensor_core_dense.cl", "tensor_core_emulated.cl", "tensor_core_probe.cl",
-  "tensor_core_product.cl",
+  "tensor_core_product.cl", "weight_copies.cl",
 ]
 
 func tests(

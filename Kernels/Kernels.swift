@@ -41,5 +41,6 @@ public enum Kernels {
     "tensor_core_emulated": PackageResources.tensor_core_emulated_cl,
     "tensor_core_probe": PackageResources.tensor_core_probe_cl,
     "tensor_core_product": PackageResources.tensor_core_product_cl,
+    "weight_copies": PackageResources.weight_copies_cl,
   ]
 }

@@ -37,7 +37,12 @@ extension Lowering {
     _ shape: Conv1DShape, input: TensorID, kernel weights: TensorID, bias: TensorID,
     output: TensorID
   ) throws(DeviceError) -> [Command] {
-    [
+    if try usesTensorCores(shape, [input, output]) {
+      return [
+        try tensorCoreForward(shape, input: input, kernel: weights, bias: bias, output: output)
+      ]
+    }
+    return [
       try convolution(
         "conv1d_forward", .forward, shape, matrices: [input, weights, output],
         [try tensor(input), try tensor(weights), try tensor(bias), try tensor(output)],
@@ -51,7 +56,14 @@ extension Lowering {
     _ shape: Conv1DShape, outputGradient: TensorID, kernel weights: TensorID,
     inputGradient: TensorID, addend: TensorID? = nil
   ) throws(DeviceError) -> [Command] {
-    [
+    if try usesTensorCores(shape, [outputGradient, inputGradient, addend ?? inputGradient]) {
+      return [
+        try tensorCoreBackwardInput(
+          shape, outputGradient: outputGradient, kernel: weights, inputGradient: inputGradient,
+          addend: addend)
+      ]
+    }
+    return [
       try convolution(
         "conv1d_backward_input", .backwardInput, shape,
         matrices: [outputGradient, weights, inputGradient, addend ?? inputGradient],
@@ -97,6 +109,11 @@ extension Lowering {
     _ shape: Conv1DShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
     biasGradient: TensorID, isUnbiased: Bool = false
   ) throws(DeviceError) -> [Command] {
+    if try usesTensorCores(shape, [input, outputGradient]) {
+      return try tensorCoreBackwardKernel(
+        shape, input: input, outputGradient: outputGradient, kernelGradient: kernelGradient,
+        biasGradient: biasGradient, isUnbiased: isUnbiased)
+    }
     let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
     let depth = program.capacity * shape.time
     let tile = productTile(rows: rows, columns: columns, splitsDepth: true)
@@ -127,7 +144,7 @@ extension Lowering {
     ]
   }
 
-  private func sizes(_ shape: Conv1DShape) -> [KernelArgument] {
+  func sizes(_ shape: Conv1DShape) -> [KernelArgument] {
     [
       .liveTimes(shape.time), .int(shape.time), .int(shape.inputChannels),
       .int(shape.outputChannels), .int(shape.taps), .int(shape.dilation),
@@ -141,10 +158,13 @@ extension Lowering {
     var vectors = shape.inputChannels % 4 == 0 && shape.outputChannels % 4 == 0
     // Weights and their gradients lie without gaps.
     for id in matrices where try place(of: id).offset % 4 != 0 { vectors = false }
-    let sizes = [
+    return sizeDefines(shape).merging(tile.defines(part: part.rawValue, vectors: vectors)) { $1 }
+  }
+
+  func sizeDefines(_ shape: Conv1DShape) -> [String: Int] {
+    [
       "TIME": shape.time, "INPUTS": shape.inputChannels, "OUTPUTS": shape.outputChannels,
       "TAPS": shape.taps, "DILATION": shape.dilation, "LEFT": shape.leftPadding,
     ]
-    return sizes.merging(tile.defines(part: part.rawValue, vectors: vectors)) { $1 }
   }
 }

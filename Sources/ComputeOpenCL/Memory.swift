@@ -85,10 +85,11 @@ final class SharedScratch {
   /// What CLBlast's products work in: it takes a whole buffer, none of which a launch may use
   /// besides.
   let library = BufferSlot()
+  let weightCopies = WeightCopies()
   private var sharedByteCount = 0
   private var libraryByteCount = 0
 
-  var byteCount: Int { sharedByteCount + libraryByteCount }
+  var byteCount: Int { sharedByteCount + libraryByteCount + weightCopies.byteCount }
 
   func reserve(bytes: Int) { sharedByteCount = max(sharedByteCount, bytes) }
   func reserveForLibrary(bytes: Int) { libraryByteCount = max(libraryByteCount, bytes) }
@@ -96,6 +97,7 @@ final class SharedScratch {
   /// Makes the buffers.
   func allocate(context: OpenCLContext) throws(DeviceError) {
     slot.buffer = try Buffer(byteCount: sharedByteCount, context: context)
+    try weightCopies.allocate(context: context)
     guard libraryByteCount > 0 else { return }
     library.buffer = try Buffer(byteCount: libraryByteCount, context: context)
   }

@@ -10,6 +10,15 @@ public struct OpenCLDevice: Device {
     case fp16
   }
 
+  /// Which convolutions in half precision run on tensor cores.
+  public enum TensorCoreUse: Sendable, Hashable {
+    /// Those that fit, where the device has them: found out by running one product.
+    case probed
+    case never
+    /// Those that fit, on any device, with the instructions emulated: slow, for tests.
+    case emulated
+  }
+
   /// How the device computes: what the user asks for, and choices that tests and tuning make.
   public struct Options: Sendable, Hashable {
     /// Dense and attention products by CLBlast; otherwise by our own kernels.
@@ -18,6 +27,7 @@ public struct OpenCLDevice: Device {
     /// is quicker to start where compiling is slow.
     public var specializes: Bool
     public var precision: Precision
+    public var tensorCores = TensorCoreUse.probed
 
     public init(
       usesCLBlast: Bool = true, specializes: Bool = true, precision: Precision = .fp32
@@ -31,6 +41,8 @@ public struct OpenCLDevice: Device {
   public let description: OpenCLDeviceDescription
   public let options: Options
   let context: OpenCLContext
+  /// With what the kernels for tensor cores are built; nil where they are not used.
+  let tensorCoreDefines: [String: Int]?
 
   public var name: String {
     options.precision == .fp32 ? description.name : "\(description.name) in half precision"
@@ -54,6 +66,20 @@ public struct OpenCLDevice: Device {
         precision: precision)
     context = try OpenCLContext(
       description, cache: description.cachesPrograms ? nil : .standard)
+    tensorCoreDefines = Self.tensorCoreDefines(description, self.options)
+  }
+
+  /// A CPU is not asked: it has none.
+  private static func tensorCoreDefines(
+    _ description: OpenCLDeviceDescription, _ options: Options
+  ) -> [String: Int]? {
+    guard options.precision == .fp16 else { return nil }
+    switch options.tensorCores {
+    case .never: return nil
+    case .emulated: return TensorCores.Emulation.copiesLate.defines
+    case .probed:
+      return !description.isCPU && TensorCores.areUsable(on: description) ? [:] : nil
+    }
   }
 
   public func load(

@@ -65,6 +65,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   /// can fail is to fail here.
   private func compileAll() throws(DeviceError) {
     for (id, list) in launches {
+      try scratch.weightCopies.enqueue(for: id, on: memory.queue)
       let sizes = Set([plan.programs[id]?.capacity ?? 1] + (options.liveBatches[id] ?? []))
       for command in list.lazy.flatMap(\.commands) {
         switch command {
@@ -209,6 +210,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   public func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
     let list = try prepare(program, step: step, live: live)
+    try scratch.weightCopies.enqueue(for: program, on: memory.queue)
     if let profile {
       let stopwatch: CommandStopwatch
       if let known = self.stopwatch {
@@ -234,6 +236,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     launch: Int, of program: ProgramID, step: Int, live: Int
   ) throws(DeviceError) {
     let list = try prepare(program, step: step, live: live)
+    try scratch.weightCopies.enqueue(for: program, on: memory.queue)
     precondition(list.indices.contains(launch), "\(program.rawValue) has \(list.count) launches")
     try enqueue(list[launch], step: step, live: live)
   }

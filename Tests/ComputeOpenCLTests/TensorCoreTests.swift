@@ -1,4 +1,6 @@
 import Compute
+import ComputeCases
+import ComputeReference
 import TestSupport
 import Testing
 
@@ -112,6 +114,27 @@ import Testing
     guard runsSlowTests || product.rows == 40 else { return }
     try TensorCoreBench().check(
       product, Build(tile: Self.tiles[product.rows > 64 ? 0 : 3], emulation: .copiesLate))
+  }
+
+  // MARK: In the whole lowering
+
+  static let cases = convolutions.map {
+    OperationCase.conv1D($0.shape, capacity: $0.capacity, live: $0.live)
+  }
+  static let emulating: Result<OpenCLDevice, any Error> = Result {
+    var options = OpenCLDevice.Options(usesCLBlast: false, specializes: false, precision: .fp16)
+    options.tensorCores = .emulated
+    return try TestDevice.open(options: options)
+  }
+
+  /// With halves of the weights, and spans of the device's own choice.
+  @Test(.enabled(if: runsSlowTests), arguments: cases)
+  func operationsAgreeWithTheReference(on subject: OperationCase) throws {
+    let report = try compare(
+      reference: subject.load(on: ReferenceDevice()),
+      candidate: subject.load(on: Self.emulating.get()),
+      program: subject.program, step: subject.step, live: subject.live)
+    for launch in report { #expect(launch.passes, "\(launch)") }
   }
 
   // MARK: The choice
