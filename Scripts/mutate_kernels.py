@@ -3,124 +3,87 @@
 usage: mutate_kernels.py KERNEL_CHECK LAYER [--sample N] [FILE.cl ...]   (or `make test-long`)
 
 A mutant is a kernel file with one index, comparison, sign, constant, barrier or statement changed.
-Those that compile run the cases that use their file, by semg-kernel-check on PoCL; what survives
-runs under both of Oclgrind's passes. `--sample` takes N mutants of each file, always the same ones. Finished mutants are kept in build/mutants, so a stopped run
-goes on where it was; a changed file is done anew. At the end: caught of those that compiled, and
-the survivors with their lines. A survivor is either explained or a case that is missing.
+Those that clang turns into the very code of the original, in the build for all shapes and in the
+builds that the files declare, are counted apart: nothing can tell them from it. All run the cases
+that use their file, by semg-kernel-check on PoCL, those first that caught most so far: most of them
+in one program with a switch for each (mutant_switches.py). What survives there runs once more by
+itself, then under Oclgrind's passes. Where only builds for one shape differ, those are run.
+
+`--sample` takes N mutants of each file, always the same ones. Finished mutants are kept in
+build/mutants, so a stopped run goes on where it was; a changed file is done anew. At the end:
+caught of those that compiled to other code, and the survivors with their lines. A survivor is
+either explained or a case that is missing.
 """
 
 import argparse
-import dataclasses
+import collections
 import hashlib
 import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
+import check_kernels
+import mutant_switches
 import opencl
+from kernel_mutants import Mutant, mutants
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "Kernels"
 RESULTS = ROOT / "build" / "mutants"
-SECONDS = 120  # for one mutant on PoCL; one that hangs is caught
-SIMULATOR_SECONDS = 600
-
-# (name, pattern, replacement), applied at each place of the code where the pattern is found.
-CHANGES = [
-    ("index plus one", r"\[(?=[^\]\n]*\w)([^\[\]\n]+)\]", r"[(\1) + 1]"),
-    ("index minus one", r"\[(?=[^\]\n]*\w)([^\[\]\n]+)\]", r"[(\1) - 1]"),
-    ("< to <=", r"(?<=[\w)\]] )<(?= [\w(-])", "<="),
-    ("<= to <", r"(?<=[\w)\]] )<=(?= [\w(-])", "<"),
-    ("> to >=", r"(?<=[\w)\]] )>(?= [\w(-])", ">="),
-    (">= to >", r"(?<=[\w)\]] )>=(?= [\w(-])", ">"),
-    ("== to !=", r"(?<= )==(?= )", "!="),
-    ("+ to -", r"(?<=[\w)\]] )\+(?= [\w(*&])", "-"),
-    ("- to +", r"(?<=[\w)\]] )-(?= [\w(*&])", "+"),
-    ("+= to -=", r"(?<= )\+=(?= )", "-="),
-    ("+= to =", r"(?<= )\+=(?= )", "="),
-    ("* to +", r"(?<=[\w)\]] )\*(?= [\w(])", "+"),
-    ("/ to *", r"(?<=[\w)\]] )/(?= [\w(])", "*"),
-    ("&& to ||", r"(?<= )&&(?= )", "||"),
-    ("constant plus one", r"(?<![\w.\"])(\d+)(?![\w.\"])", lambda match: str(int(match[1]) + 1)),
-    ("constant changed", r"(?<![\w.])(\d+\.\d+(?:e-?\d+)?)f\b",
-     lambda match: f"({match[1]}f * 2.0f + 1.0f)"),
-    ("dropped barrier", r"\bbarrier\([^;]*;", ";"),
-    ("other dimension", r"(get_(?:global|local|group)_(?:id|size))\(0\)", r"\1(1)"),
-]
-STATEMENT = re.compile(r"^(\s+)((?!const |return\b|float|int |uint|ulong|__|for |if |else|#|\})"
-                       r"[\w(*][^;{}]*(?:=|\+=|\*=|-=)[^;{}]*;)\s*$")
+# Of processor time, so that a busy machine makes nobody look caught: a mutant that takes longer
+# hangs. What is still running when so many times as much has gone by on the clock is not judged.
+SECONDS = 60
+SIMULATOR_SECONDS = 60
+PATIENCE = 20
+# Compiling is most of the work, and what is judged is the source.
+BUILD_OPTIONS = "-cl-opt-disable"
 
 
-@dataclasses.dataclass
-class Mutant:
-    file: str
-    line: int  # from one
-    change: str
-    before: str
-    after: str
-    text: str  # of the whole file
-
-    @property
-    def key(self) -> str:
-        return hashlib.sha256(f"{self.file}\n{self.text}".encode()).hexdigest()[:24]
-
-
-def code_of(line: str) -> str:
-    """The line without its comment; preprocessor lines that hold no code are left out."""
-    if re.match(r"\s*#(?!define)|\s*#define \w+ \w+\s*$", line):
-        return ""
-    return line.split("//")[0].rstrip()
-
-
-def mutants(path: pathlib.Path) -> list[Mutant]:
-    lines = path.read_text().split("\n")
-    found: list[Mutant] = []
-    for index, line in enumerate(lines):
-        code = code_of(line)
-        changed: list[tuple[str, str]] = []
-        for name, pattern, replacement in CHANGES:
-            for match in re.finditer(pattern, code):
-                # In place, so that what the pattern looks at around it is seen.
-                new = match.expand(replacement) if isinstance(replacement, str) \
-                    else replacement(match)
-                changed.append((name, code[:match.start()] + new + code[match.end():]))
-        if STATEMENT.match(code):
-            changed.append(("dropped statement", re.match(r"\s*", code)[0] + ";"))
-        for name, after in changed:
-            text = "\n".join(lines[:index] + [after] + lines[index + 1:])
-            if any(text == each.text for each in found):
-                continue
-            found.append(Mutant(path.name, index + 1, name, code.strip(), after.strip(), text))
-    return found
+class NotJudged(Exception):
+    """The machine was too busy to tell."""
 
 
 class Judge:
     """Runs semg-kernel-check over mutated copies of the kernels."""
 
-    def __init__(self, kernel_check: pathlib.Path, layer: pathlib.Path) -> None:
-        self.kernel_check, self.layer = kernel_check, layer
-        opencl.prepare()
+    def __init__(
+        self, kernel_check: pathlib.Path, layer: pathlib.Path, folder: pathlib.Path
+    ) -> None:
+        self.kernel_check, self.layer, self.cache = kernel_check, layer, folder / "cache"
+        self.cache.mkdir()
+        self.kept: set[pathlib.Path] = set()
+        self.switched = folder / "switched"
+        self.numbers: dict[str, int] = {}
+        self.library = mutant_switches.library(folder)
+        self.all_cases: list[str] = []
+        self.cases: dict[str, list[str]] = {}  # of each file that was asked for
 
     def run(
-        self, kernels: pathlib.Path, arguments: list[str], seconds: float = SECONDS
+        self, kernels: pathlib.Path, arguments: list[str], seconds: float = SECONDS,
+        **settings: str,
     ) -> tuple[opencl.Verdicts, str]:
-        """Verdicts, and why the run ended early, if it did. PoCL's cache is left alone: mutants
-        would fill it."""
+        """Verdicts, and why the run ended early, if it did."""
         environment = {
             **os.environ, **opencl.POCL.environment(), "SEMG_KERNELS": str(kernels),
-            "SEMG_OPENCL_WITHOUT_CLBLAST": "1", "POCL_KERNEL_CACHE": "0",
+            "SEMG_OPENCL_WITHOUT_CLBLAST": "1", "SEMG_OPENCL_BUILD_OPTIONS": BUILD_OPTIONS,
+            "POCL_CACHE_DIR": str(self.cache), **settings,
         }
+        limit = int(seconds)
         try:
             result = subprocess.run(
                 [str(self.kernel_check), *arguments], env=environment, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds,
-                errors="replace")
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE * seconds,
+                errors="replace",
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5)))
         except subprocess.TimeoutExpired:
-            return opencl.Verdicts([], {}, False), "hangs"
+            raise NotJudged from None
         verdicts = opencl.read_verdicts(result.stdout)
         ended = "" if verdicts.is_complete else f"ends with {result.returncode}"
         return verdicts, ended
@@ -134,9 +97,54 @@ class Judge:
                 "before any mutation, semg-kernel-check "
                 + (ended or ("misses " + ", ".join(missed[:3]) if missed else "runs no case"))
                 + ": build it from the sources beside these kernels")
+        self.all_cases = [name for name, _ in verdicts.cases]
+        self.keep()
+
+    def keep(self) -> None:
+        """What is in PoCL's cache now stays there when `forget` empties it of mutants."""
+        self.kept = set(self.cache.glob("*/*"))
+
+    def forget(self) -> None:
+        for program in set(self.cache.glob("*/*")) - self.kept:
+            shutil.rmtree(program, ignore_errors=True)
+
+    # MARK: Switches
+
+    def write_switches(self, found: list[Mutant]) -> None:
+        self.numbers = mutant_switches.write(found, KERNELS, self.switched)
+
+    def picked(
+        self, number: int, names: list[str], folder: pathlib.Path
+    ) -> tuple[opencl.Verdicts, str]:
+        """The cases with the mutant of this number; 0 is none."""
+        listed = folder / "picked"
+        listed.write_text("\n".join(names) + "\n")
+        return self.run(
+            self.switched, ["--cases", str(listed), "--stop-after", "1"],
+            SECONDS if number else 600, LD_PRELOAD=str(self.library), SEMG_MUTANT=str(number))
+
+    def demand_switches(self, file: str, names: list[str]) -> None:
+        """Compiles the cases' kernels with their switches, once. Where one fails with none picked,
+        the mutants of this file are judged alone."""
+        with tempfile.TemporaryDirectory(prefix="semg-mutant-") as folder:
+            verdicts, ended = self.picked(0, names, pathlib.Path(folder))
+        if not ended and all(problem is None for _, problem in verdicts.cases):
+            self.keep()
+            return
+        print(f"{file}: fails with switches: its mutants are judged alone", flush=True)
+        for mutant in mutants(KERNELS / file):
+            self.numbers.pop(mutant.key, None)
 
     def cases_of(self, file: str) -> list[str]:
-        """The cases that cannot run where the file is broken: those that use it."""
+        """The cases that use a file with kernels, itself or by what it includes."""
+        users = [user for user in users_of(file) if user not in self.cases]
+        for user in users:
+            self.cases[user] = self.cases_without(user)
+        wanted = {name for user in users_of(file) for name in self.cases[user]}
+        return [name for name in self.all_cases if name in wanted]
+
+    def cases_without(self, file: str) -> list[str]:
+        """The cases that cannot run where the file is broken."""
         with tempfile.TemporaryDirectory(prefix="semg-mutant-") as folder:
             kernels = pathlib.Path(folder)
             shutil.copytree(KERNELS, kernels, dirs_exist_ok=True)
@@ -144,47 +152,122 @@ class Judge:
             verdicts, ended = self.run(kernels, [], 600)
         if ended:
             raise RuntimeError(f"semg-kernel-check {ended} where {file} is broken")
-        return sorted({name for name, problem in verdicts.cases if problem})
+        return [name for name, problem in verdicts.cases if problem]
 
     def verdict(self, mutant: Mutant, cases: list[str]) -> str:
-        """"does not compile", "caught: …" or "survives"."""
-        with tempfile.TemporaryDirectory(prefix="semg-mutant-") as folder:
-            kernels = pathlib.Path(folder) / "kernels"
+        """"does not compile", "same code", "caught: …" or "survives"."""
+        with tempfile.TemporaryDirectory(prefix="semg-mutant-") as name:
+            folder = pathlib.Path(name)
+            number = self.numbers.get(mutant.key)
+            if number is not None:
+                caught = first_miss(*self.picked(number, cases, folder))
+                if caught:
+                    return f"caught: {caught[0]}"
+            kernels = folder / "kernels"
             shutil.copytree(KERNELS, kernels)
             (kernels / mutant.file).write_text(mutant.text)
-            if not compiles(kernels, mutant.file):
-                return "does not compile"
-            names = pathlib.Path(folder) / "cases"
-            names.write_text("\n".join(cases) + "\n")
-            arguments = ["--cases", str(names)]
-            verdicts, ended = self.run(kernels, [*arguments, "--stop-after", "1"])
-            missed = [name for name, problem in verdicts.cases if problem]
-            if missed or ended:
-                return f"caught: {missed[0] if missed else ended}"
-            # Nothing is said of races and of what was never written: that is Oclgrind's part.
-            simulators = [
-                (name, opencl.Simulator(self.kernel_check, self.layer, name, arguments, kernels))
-                for name in opencl.OCLGRIND_PASSES
-            ]
-            for name, simulator in simulators:
-                run = simulator.result(SIMULATOR_SECONDS)
-                if run.log or run.problem or any(problem for _, problem in run.verdicts.cases):
-                    for _, other in simulators:
-                        other.process.kill()
-                    return f"caught: Oclgrind, {name}"
-        return "survives"
+            return self.verdict_alone(mutant, cases, kernels, folder)
+
+    def verdict_alone(
+        self, mutant: Mutant, cases: list[str], kernels: pathlib.Path, folder: pathlib.Path
+    ) -> str:
+        difference = differs(mutant.file, kernels)
+        if difference not in ("generic", "specialized"):
+            return difference
+        names = folder / "cases"
+        names.write_text("\n".join(cases) + "\n")
+        arguments = ["--cases", str(names), "--stop-after", "1"]
+        if difference == "specialized":
+            arguments.append("--specialize")
+        caught = first_miss(*self.run(kernels, arguments))
+        self.forget()
+        if caught:
+            # Clang took it for no device in particular.
+            is_refused = "clBuildProgram" in caught[1]
+            return "does not compile" if is_refused else f"caught: {caught[0]}"
+        # Nothing is said of races and of what was never written: that is Oclgrind's part.
+        for name in opencl.OCLGRIND_PASSES:
+            if self.simulated(name, arguments, kernels):
+                return f"caught: Oclgrind, {name}"
+        return "survives" if difference == "generic" else "survives where specialized"
+
+    def simulated(self, name: str, arguments: list[str], kernels: pathlib.Path) -> bool:
+        """Whether one of Oclgrind's passes finds anything; it is stopped at the first finding."""
+        simulator = opencl.Simulator(self.kernel_check, self.layer, name, arguments, kernels)
+        pid = simulator.process.pid
+        resource.prlimit(pid, resource.RLIMIT_CPU, (SIMULATOR_SECONDS, SIMULATOR_SECONDS + 5))
+        found = False
+        deadline = time.monotonic() + PATIENCE * SIMULATOR_SECONDS
+        while simulator.process.poll() is None and not found:
+            time.sleep(1)
+            found = simulator.log.exists() and simulator.log.stat().st_size > 0
+            if time.monotonic() > deadline:
+                simulator.process.kill()
+                simulator.result(1)
+                raise NotJudged
+        if found:
+            simulator.process.kill()
+        run = simulator.result(30)
+        # A pass that ran out of time has found nothing.
+        return found or bool(run.log) or any(problem for _, problem in run.verdicts.cases)
 
 
-def compiles(kernels: pathlib.Path, file: str) -> bool:
-    """By clang, which is quicker than a device; files without kernels are judged by others."""
-    sources = [path for path in sorted(kernels.glob("*.cl"))
-               if path.name == file or f'#include "{file}"' in path.read_text()]
-    return all(
-        subprocess.run(
-            ["clang-19", "-x", "cl", "-cl-std=CL1.2", "--target=spir64", "-fsyntax-only", "-w",
-             "-Xclang", "-finclude-default-header", "-I", str(kernels), str(source)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-        for source in sources)
+def first_miss(verdicts: opencl.Verdicts, ended: str) -> tuple[str, str] | None:
+    """The case that noticed, and what it said; or how the run ended early."""
+    missed = [(name, problem) for name, problem in verdicts.cases if problem]
+    return missed[0] if missed else (ended, ended) if ended else None
+
+
+# MARK: Code
+
+
+def included(file: str, folder: pathlib.Path) -> set[str]:
+    """The file with all that it includes."""
+    found = {file}
+    for name in re.findall(r'^#include "(\w+\.cl)"', (folder / file).read_text(), re.M):
+        found |= included(name, folder)
+    return found
+
+
+def code(file: str, defines: list[str], folder: pathlib.Path) -> str | None:
+    """What clang makes of a file with kernels, for no device in particular; None where it fails."""
+    result = subprocess.run(
+        ["clang-19", "-x", "cl", "-cl-std=CL1.2", "--target=spir64", "-O1", "-S", "-emit-llvm",
+         "-w", "-Xclang", "-fdeclare-opencl-builtins", "-Xclang", "-finclude-default-header",
+         *defines, file, "-o", "-"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return result.stdout if result.returncode == 0 else None
+
+
+def sources() -> list[check_kernels.Source]:
+    """The files with kernels."""
+    found = [check_kernels.read_source(path) for path in sorted(KERNELS.glob("*.cl"))]
+    return [source for source in found if source.kernels]
+
+
+def users_of(file: str) -> list[str]:
+    return [each.name for each in sources() if file in included(each.name, KERNELS)]
+
+
+ORIGINAL: dict[tuple[str, ...], str | None] = {}
+
+
+def differs(file: str, kernels: pathlib.Path) -> str:
+    """Where a mutant's code is another than the original's: "generic" in the builds for all shapes,
+    "specialized" in those for one shape alone, or "same code", or "does not compile"."""
+    users = [each for each in sources() if file in included(each.name, KERNELS)]
+    builds = [(each.name, []) for each in users]
+    builds += [(each.name, defines) for each in users for defines in each.builds if defines]
+    for name, defines in builds:
+        key = (name, *defines)
+        if key not in ORIGINAL:
+            ORIGINAL[key] = code(name, defines, KERNELS)
+        mutated = code(name, defines, kernels)
+        if mutated is None:
+            return "does not compile"
+        if mutated != ORIGINAL[key]:
+            return "specialized" if defines else "generic"
+    return "same code"
 
 
 def digest_of_kernels(judge: Judge) -> str:
@@ -195,25 +278,33 @@ def digest_of_kernels(judge: Judge) -> str:
     return digest.hexdigest()[:24]
 
 
+def ordered(cases: list[str], verdicts: dict[str, str]) -> list[str]:
+    """Those first that caught most."""
+    caught = collections.Counter(
+        verdict.removeprefix("caught: ") for verdict in verdicts.values())
+    return sorted(cases, key=lambda case: -caught[case])
+
+
 def report(results: list[tuple[Mutant, str]]) -> str:
-    lines = ["| file | mutants | compile | caught | survive |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| file | mutants | compile | same code | caught | survive |",
+             "| --- | --- | --- | --- | --- | --- |"]
     survivors: list[str] = []
-    total = {"compiled": 0, "caught": 0}
+    total: collections.Counter[str] = collections.Counter()
     for file in sorted({mutant.file for mutant, _ in results}):
         own = [(mutant, verdict) for mutant, verdict in results if mutant.file == file]
-        compiled = [each for each in own if each[1] != "does not compile"]
-        caught = [each for each in compiled if each[1].startswith("caught")]
-        total["compiled"] += len(compiled)
-        total["caught"] += len(caught)
-        lines.append(f"| {file} | {len(own)} | {len(compiled)} | {len(caught)} |"
-                     f" {len(compiled) - len(caught)} |")
+        kinds = collections.Counter(
+            re.sub(r"^(caught|survives).*", r"\1", verdict) for _, verdict in own)
+        total += kinds
+        lines.append(
+            f"| {file} | {len(own)} | {len(own) - kinds['does not compile']} |"
+            f" {kinds['same code']} | {kinds['caught']} | {kinds['survives']} |")
         survivors += [
-            f"{mutant.file}:{mutant.line}: {mutant.change}\n  - {mutant.before}\n"
-            f"  + {mutant.after}" for mutant, verdict in compiled if verdict == "survives"]
-    share = 100 * total["caught"] / max(1, total["compiled"])
+            f"{mutant.file}:{mutant.line}: {mutant.change}: {verdict}\n  - {mutant.before}\n"
+            f"  + {mutant.after}" for mutant, verdict in own if verdict.startswith("survives")]
+    judged = total["caught"] + total["survives"]
+    share = 100 * total["caught"] / max(1, judged)
     return "\n".join([
-        *lines, "", f"{total['caught']} of {total['compiled']} caught ({share:.1f} %)", "",
-        *survivors, ""])
+        *lines, "", f"{total['caught']} of {judged} caught ({share:.1f} %)", "", *survivors, ""])
 
 
 def sampled(found: list[Mutant], most: int | None) -> list[Mutant]:
@@ -222,31 +313,47 @@ def sampled(found: list[Mutant], most: int | None) -> list[Mutant]:
     return sorted(sorted(found, key=lambda each: each.key)[:most], key=lambda each: each.line)
 
 
+def judge_file(
+    judge: Judge, path: pathlib.Path, state: str, sample: int | None
+) -> list[tuple[Mutant, str]]:
+    known_file = RESULTS / f"{path.stem}.json"
+    known = json.loads(known_file.read_text()) if known_file.exists() else {}
+    if known.get("state") != state:
+        known = {"state": state, "cases": judge.cases_of(path.name), "verdicts": {}}
+    judge.demand_switches(path.name, known["cases"])
+    wanted = sampled(mutants(path), sample)
+    print(f"{path.name}: {len(wanted)} mutants, {len(known['cases'])} cases", flush=True)
+    results: list[tuple[Mutant, str]] = []
+    for mutant in wanted:
+        if mutant.key not in known["verdicts"]:
+            cases = ordered(known["cases"], known["verdicts"])
+            try:
+                known["verdicts"][mutant.key] = judge.verdict(mutant, cases)
+            except NotJudged:
+                print(f"  {mutant.file}:{mutant.line}: {mutant.change}: not judged", flush=True)
+                continue
+            beside = known_file.with_suffix(".new")
+            beside.write_text(json.dumps(known, indent=1))
+            beside.replace(known_file)
+        verdict = known["verdicts"][mutant.key]
+        results.append((mutant, verdict))
+        print(f"  {mutant.file}:{mutant.line}: {mutant.change}: {verdict}", flush=True)
+    return results
+
+
 def main(
     kernel_check: pathlib.Path, layer: pathlib.Path, files: list[str], sample: int | None
 ) -> int:
-    judge = Judge(kernel_check, layer)
-    judge.demand_whole()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    state = digest_of_kernels(judge)
     paths = [KERNELS / file for file in files] or sorted(KERNELS.glob("*.cl"))
     results: list[tuple[Mutant, str]] = []
-    for path in paths:
-        known_file = RESULTS / f"{path.stem}.json"
-        known = json.loads(known_file.read_text()) if known_file.exists() else {}
-        if known.get("state") != state:
-            known = {"state": state, "cases": judge.cases_of(path.name), "verdicts": {}}
-        wanted = sampled(mutants(path), sample)
-        print(f"{path.name}: {len(wanted)} mutants, {len(known['cases'])} cases", flush=True)
-        for mutant in wanted:
-            if mutant.key not in known["verdicts"]:
-                known["verdicts"][mutant.key] = judge.verdict(mutant, known["cases"])
-                beside = known_file.with_suffix(".new")
-                beside.write_text(json.dumps(known, indent=1))
-                beside.replace(known_file)
-            verdict = known["verdicts"][mutant.key]
-            results.append((mutant, verdict))
-            print(f"  {mutant.file}:{mutant.line}: {mutant.change}: {verdict}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="semg-mutants-") as folder:
+        judge = Judge(kernel_check, layer, pathlib.Path(folder))
+        judge.demand_whole()
+        judge.write_switches([mutant for path in paths for mutant in mutants(path)])
+        state = digest_of_kernels(judge)
+        for path in paths:
+            results += judge_file(judge, path, state, sample)
     text = report(results)
     (RESULTS / "report.md").write_text(text)
     print(text)

@@ -5,7 +5,7 @@ extension OperationCase {
   /// all of them run in plain loops within a second or two.
   public static let awkward: [OperationCase] =
     awkwardConvolutions + awkwardDense + awkwardNormalizations + awkwardElementwise
-    + awkwardStructures + awkwardAttention + awkwardTraining
+    + awkwardStructures + awkwardAttention + awkwardTraining + awkwardFusions
 
   /// Every operation, forward and backward, at the shapes of the two published networks.
   public static func models(batch: Int) -> [OperationCase] {

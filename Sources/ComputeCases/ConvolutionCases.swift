@@ -69,6 +69,7 @@ extension OperationCase {
       add(8, 7, 33, 2, 1, 1, 1)
       add(17, 33, 1, 9, 1, 3, 1)
       add(15, 33, 17, 5, 2, 2, 2)
+      add(7, 4, 8, 3, 2, 3, 2)  // all rows begin at multiples of four elements
     }
     return cases
   }
@@ -100,7 +101,10 @@ extension OperationCase {
   }
 
   static var awkwardDense: [OperationCase] {
-    [(1, 1, 1, 1, 1), (1, 7, 33, 3, 2), (5, 33, 7, 2, 2), (1, 64, 5, 3, 3), (3, 1, 7, 2, 1)].map {
+    [
+      (1, 1, 1, 1, 1), (1, 7, 33, 3, 2), (5, 33, 7, 2, 2), (1, 64, 5, 3, 3), (3, 1, 7, 2, 1),
+      (3, 8, 4, 3, 2),
+    ].map {
       dense(
         DenseShape(rowsPerSample: $0.0, inputs: $0.1, outputs: $0.2), capacity: $0.3, live: $0.4)
     }

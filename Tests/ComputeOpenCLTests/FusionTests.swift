@@ -107,6 +107,20 @@ import Testing
     }
   }
 
+  /// Small enough for simulators and for a search of faults in the kernels.
+  @Test(
+    arguments: OperationCase.awkward.filter { subject in
+      ["norm block", "squeeze block", "gradient sum"].contains { subject.name.hasPrefix($0) }
+    })
+  func operationsInARowAgreeWithTheReferenceAsTheyAreFused(subject: OperationCase) throws {
+    let candidate = try subject.load(on: TestDevice.open(), fuses: true)
+    let report = try compare(
+      reference: subject.load(on: ReferenceDevice()), candidate: candidate,
+      program: subject.program, step: subject.step, live: subject.live)
+    #expect(report.contains { $0.launch.operations.count > 1 })
+    for launch in report { #expect(launch.passes, "\(launch)") }
+  }
+
   @Test(arguments: [Subject.semgNet, .squeezed])
   func fusedLaunchesGiveTheSameBitsAgain(subject: Subject) throws {
     let made = try TestPlan(subject.network(), capacity: 4)

@@ -13,7 +13,7 @@ import Testing
     "relu", "sigmoid", "add", "concatenate", "dropout", "gaussian", "max", "softmax",
     "cross-entropy", "adam", "gather",
     "batch norm", "layer norm", "scale channels", "mean over time", "conv1d", "dense",
-    "attention",
+    "attention", "norm block", "squeeze block", "gradient sum",
   ]
 
   @Test(arguments: cases)

@@ -19,8 +19,11 @@ import Foundation
   @Option(help: "Only cases whose names contain this; may be given several times.")
   var match: [String] = []
 
-  @Option(help: "Only the cases that this file names, one a line.")
+  @Option(help: "Only what this file names, one a line, in its order; fused where it says so.")
   var cases: String?
+
+  @Flag(help: "Build kernels for the shapes of each case, as on a GPU, in place of one for all.")
+  var specialize = false
 
   @Flag(help: "The shapes of the published networks, two samples, in place of the awkward ones.")
   var models = false
@@ -43,10 +46,14 @@ import Foundation
     }
     Self.say("device \(description.name) of \(description.platformName), \(description.driver)")
     if device { return }
-    let opened = try OpenCLDevice(description, precision: fp16 ? .fp16 : .fp32)
+    let precision: Precision = fp16 ? .fp16 : .fp32
+    let specialized = OpenCLDevice.Options(
+      usesCLBlast: false, specializes: true, precision: precision)
+    let opened = try OpenCLDevice(
+      description, options: specialize ? specialized : nil, precision: precision)
     var misses = 0
-    for subject in try selected() where misses < stopAfter {
-      for line in Self.verdicts(on: subject, device: opened) {
+    for run in try selected() where misses < stopAfter {
+      for line in Self.verdicts(on: run, device: opened) {
         misses += line.hasPrefix("miss ") ? 1 : 0
         Self.say(line)
       }
@@ -55,21 +62,34 @@ import Foundation
     if misses > 0 { throw ExitCode(1) }
   }
 
-  private func selected() throws -> [OperationCase] {
-    let named = try cases.map {
-      Set(try String(contentsOfFile: $0, encoding: .utf8).split(separator: "\n").map(String.init))
-    }
-    return (models ? OperationCase.models(batch: 2) : OperationCase.awkward).filter { subject in
+  /// A case, one launch an operation, or as the device fuses them, or both.
+  private struct Run {
+    var subject: OperationCase
+    var fuses: [Bool]
+  }
+
+  private static let fused = ", fused"
+
+  private func selected() throws -> [Run] {
+    let all = (models ? OperationCase.models(batch: 2) : OperationCase.awkward).filter { subject in
       let elements = subject.plan.tensors.reduce(0) { $0 + $1.elementCount }
-      return elements <= mostElements && (named?.contains(subject.name) ?? true)
+      return elements <= mostElements
         && (match.isEmpty || match.contains { subject.name.contains($0) })
+    }
+    guard let cases else { return all.map { Run(subject: $0, fuses: [false, true]) } }
+    let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+    return try String(contentsOfFile: cases, encoding: .utf8).split(separator: "\n").compactMap {
+      let fuses = $0.hasSuffix(Self.fused)
+      let name = String(fuses ? $0.dropLast(Self.fused.count) : $0)
+      return byName[name].map { Run(subject: $0, fuses: [fuses]) }
     }
   }
 
-  /// One launch an operation; and as the device fuses them, where it does.
-  private static func verdicts(on subject: OperationCase, device: OpenCLDevice) -> [String] {
+  private static func verdicts(on run: Run, device: OpenCLDevice) -> [String] {
+    let subject = run.subject
     var lines: [String] = []
-    for fuses in [false, true] {
+    for fuses in run.fuses {
+      let name = subject.name + (fuses ? fused : "")
       do throws(DeviceError) {
         let candidate = try subject.load(on: device, fuses: fuses)
         let isFused = candidate.launches(of: subject.program).contains { $0.operations.count > 1 }
@@ -81,14 +101,13 @@ import Foundation
           "\(launch.launch.name): "
             + launch.failures.map(\.description).joined(separator: ", ")
         }
-        let name = subject.name + (fuses ? ", fused" : "")
         lines.append(
           misses.isEmpty ? "pass \(name)" : "miss \(name): \(misses.joined(separator: "; "))")
       } catch {
         let kind = if case .unsupported = error { "none" } else { "miss" }
         let reason = error.description.replacingOccurrences(of: "\n", with: " | ")
-        lines.append("\(kind) \(subject.name): \(reason)")
-        break
+        lines.append("\(kind) \(name): \(reason)")
+        if kind == "none" { break }
       }
     }
     return lines

@@ -1,0 +1,79 @@
+"""The small ways in which `mutate_kernels.py` breaks an OpenCL kernel."""
+
+import dataclasses
+import hashlib
+import pathlib
+import re
+
+# (name, pattern, replacement), applied at each place of the code where the pattern is found.
+CHANGES = [
+    ("index plus one", r"\[(?=[^\]\n]*\w)([^\[\]\n]+)\]", r"[(\1) + 1]"),
+    ("index minus one", r"\[(?=[^\]\n]*\w)([^\[\]\n]+)\]", r"[(\1) - 1]"),
+    ("< to <=", r"(?<=[\w)\]] )<(?= [\w(-])", "<="),
+    ("<= to <", r"(?<=[\w)\]] )<=(?= [\w(-])", "<"),
+    ("> to >=", r"(?<=[\w)\]] )>(?= [\w(-])", ">="),
+    (">= to >", r"(?<=[\w)\]] )>=(?= [\w(-])", ">"),
+    ("== to !=", r"(?<= )==(?= )", "!="),
+    ("+ to -", r"(?<=[\w)\]] )\+(?= [\w(*&])", "-"),
+    ("- to +", r"(?<=[\w)\]] )-(?= [\w(*&])", "+"),
+    ("+= to -=", r"(?<= )\+=(?= )", "-="),
+    ("+= to =", r"(?<= )\+=(?= )", "="),
+    ("* to +", r"(?<=[\w)\]] )\*(?= [\w(])", "+"),
+    ("/ to *", r"(?<=[\w)\]] )/(?= [\w(])", "*"),
+    ("&& to ||", r"(?<= )&&(?= )", "||"),
+    ("constant plus one", r"(?<![\w.\"])(\d+)(?![\w.\"])", lambda match: str(int(match[1]) + 1)),
+    ("constant changed", r"(?<![\w.])(\d+\.\d+(?:e-?\d+)?)f\b",
+     lambda match: f"({match[1]}f * 2.0f + 1.0f)"),
+    ("dropped barrier", r"\bbarrier\([^;]*;", ";"),
+    ("other dimension", r"(get_(?:global|local|group)_(?:id|size))\(0\)", r"\1(1)"),
+]
+STATEMENT = re.compile(r"^(\s+)((?!const |return\b|float|int |uint|ulong|__|for |if |else|#|\})"
+                       r"[\w(*][^;{}]*(?:=|\+=|\*=|-=)[^;{}]*;)\s*$")
+
+
+@dataclasses.dataclass
+class Mutant:
+    file: str
+    line: int  # from one
+    change: str
+    start: int  # of what is changed, in the line's code, and its end
+    end: int
+    before: str
+    after: str
+    text: str  # of the whole file
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(f"{self.file}\n{self.text}".encode()).hexdigest()[:24]
+
+
+def code_of(line: str) -> str:
+    """The line without its comment; preprocessor lines that hold no code are left out."""
+    if re.match(r"\s*#(?!define)|\s*#define \w+ \w+\s*$", line):
+        return ""
+    return line.split("//")[0].rstrip()
+
+
+def mutants(path: pathlib.Path) -> list[Mutant]:
+    lines = path.read_text().split("\n")
+    found: list[Mutant] = []
+    for index, line in enumerate(lines):
+        code = code_of(line)
+        changed: list[tuple[str, int, int, str]] = []
+        for name, pattern, replacement in CHANGES:
+            for match in re.finditer(pattern, code):
+                # In place, so that what the pattern looks at around it is seen.
+                new = match.expand(replacement) if isinstance(replacement, str) \
+                    else replacement(match)
+                start, end = match.span()
+                changed.append((name, start, end, code[:start] + new + code[end:]))
+        if STATEMENT.match(code):
+            indent = len(code) - len(code.lstrip())
+            changed.append(("dropped statement", indent, len(code), code[:indent] + ";"))
+        for name, start, end, after in changed:
+            text = "\n".join(lines[:index] + [after] + lines[index + 1:])
+            if any(text == each.text for each in found):
+                continue
+            found.append(Mutant(
+                path.name, index + 1, name, start, end, code.strip(), after.strip(), text))
+    return found

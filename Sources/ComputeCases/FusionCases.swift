@@ -1,0 +1,289 @@
+import Compute
+
+/// Operations in a row that devices run as one launch: alone they are checked elsewhere, here they
+/// are there to be fused.
+extension OperationCase {
+  /// Batch normalization, ReLU, dropout and max pooling, forward and backward, and the gradient of
+  /// a convolution before them, whose bias's share vanishes.
+  ///
+  /// - Parameters:
+  ///   - rate: of dropout; nil leaves it out.
+  ///   - pool: size of the windows; nil leaves pooling out.
+  public static func normBlock(
+    time: Int, channels: Int, rate: Float?, pool: Int?, capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let pooling = pool.map { PoolShape(time: time, channels: channels, size: $0) }
+    let norm = NormTensors(&build, "", time: time, channels: channels)
+    var operations = norm.forward
+    var backward: [Operation] = []
+    var (last, size) = (norm.positive, [time, channels])
+    // The gradient of what the next backward operation, towards the beginning, is to read.
+    var gradient = build.activation("positive_gradient", size)
+    backward += norm.backward(gradient)
+    if let rate {
+      let shape = DropoutShape(
+        elementsPerSample: time * channels, rate: rate, stream: RandomStream.firstLayer + 2)
+      let kept = build.activation("kept", size)
+      let before = build.activation("kept_gradient", size)
+      operations.append(.dropoutForward(shape, input: last, output: kept))
+      backward.insert(
+        .dropoutBackward(shape, outputGradient: before, inputGradient: gradient), at: 0)
+      (last, gradient) = (kept, before)
+    }
+    if let pooling {
+      size = [pooling.outputTime, channels]
+      let pooled = build.activation("pooled", size)
+      let before = build.activation("pooled_gradient", size)
+      let argmax = build.activation("argmax", size, type: .uint8)
+      operations.append(.maxPoolForward(pooling, input: last, output: pooled, argmax: argmax))
+      backward.insert(
+        .maxPoolBackward(
+          pooling, argmax: argmax, outputGradient: before, inputGradient: gradient), at: 0)
+      (last, gradient) = (pooled, before)
+    }
+    // What comes after passes both on, so that the block may choose where it leaves them.
+    let output = build.output("output", size)
+    let count = size.reduce(1, *)
+    operations.append(.sigmoidForward(elementsPerSample: count, input: last, output: output.value))
+    backward.insert(
+      .sigmoidBackward(
+        elementsPerSample: count, output: output.value, outputGradient: output.gradient,
+        inputGradient: gradient), at: 0)
+    backward.append(norm.unbiasedKernel(&build))
+    build.operations = operations + backward
+    build.useIteration(11, step: 1)
+    build.isDifferentiable = false
+    let parts = [
+      "norm block", rate.map { "dropout \($0)" }, pool.map { "pool \($0)" },
+      "T \(time)", "C \(channels)", "\(live)/\(capacity)",
+    ]
+    return build.build(parts.compactMap(\.self).joined(separator: ", "), live: live)
+  }
+
+  /// A squeeze-excitation block of two branches, forward and backward.
+  public static func squeezeBlock(
+    time: Int, channels: [Int], units: Int, rate: Float?, capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let total = channels.reduce(0, +)
+    let count = time * total
+    let sequence = SequenceShape(time: time, channels: total)
+    let branches = channels.enumerated().map {
+      NormTensors(&build, "_\($0)", time: time, channels: $1)
+    }
+    let shortcut = build.given("shortcut", [time, total], .uniform(1))
+    let gates = GateTensors(&build, channels: total, units: units)
+    let joined = build.activation("joined", [time, total])
+    let joinedGradient = build.activation("joined_gradient", [time, total])
+    let scaled = build.activation("scaled", [time, total])
+    let scaledGradient = build.activation("scaled_gradient", [time, total])
+    let spread = build.activation("spread", [time, total])
+    let branchGradients = branches.indices.map {
+      build.activation("branch_gradient_\($0)", [time, channels[$0]])
+    }
+    let output = build.output("output", [time, total])
+    var (kept, keptGradient) = (joined, joinedGradient)
+    var dropout: (forward: [Operation], backward: [Operation]) = ([], [])
+    if let rate {
+      let shape = DropoutShape(
+        elementsPerSample: count, rate: rate, stream: RandomStream.firstLayer + 5)
+      kept = build.activation("kept", [time, total])
+      keptGradient = build.activation("kept_gradient", [time, total])
+      dropout = (
+        [.dropoutForward(shape, input: joined, output: kept)],
+        [.dropoutBackward(shape, outputGradient: keptGradient, inputGradient: joinedGradient)]
+      )
+    }
+    build.operations =
+      branches.flatMap(\.forward)
+      + [
+        .concatenateForward(
+          time: time, channels: channels, inputs: branches.map(\.positive), output: joined)
+      ] + dropout.forward
+      + [.meanOverTimeForward(sequence, input: kept, output: gates.mean)] + gates.forward
+      + [
+        .scaleChannelsForward(sequence, input: kept, scale: gates.scale, output: scaled),
+        .add(elementsPerSample: count, inputs: [shortcut, scaled], output: output.value),
+        .scaleChannelsBackward(
+          sequence, input: kept, scale: gates.scale, outputGradient: output.gradient,
+          inputGradient: scaledGradient, scaleGradient: gates.scaleGradient),
+      ] + gates.backward
+      + [
+        .meanOverTimeBackward(sequence, outputGradient: gates.meanGradient, inputGradient: spread),
+        .add(elementsPerSample: count, inputs: [scaledGradient, spread], output: keptGradient),
+      ] + dropout.backward
+      + [
+        .concatenateBackward(
+          time: time, channels: channels, outputGradient: joinedGradient,
+          inputGradients: branchGradients)
+      ] + zip(branches, branchGradients).flatMap { $0.backward($1) }
+    build.useIteration(40, step: 1)
+    build.isDifferentiable = false
+    return build.build(
+      "squeeze block \(channels), \(units) units, T \(time), dropout \(rate ?? 0), "
+        + "\(live)/\(capacity)", live: live)
+  }
+
+  /// Two convolutions' gradients of one input, and their sum with a third.
+  static func gradientSum(
+    time: Int, inputs: Int, outputs: Int, capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let other = build.given("other_gradient", [time, inputs], .uniform(1))
+    var terms = [other]
+    for (index, taps) in [3, 2].enumerated() {
+      let shape = Conv1DShape(
+        time: time, inputChannels: inputs, outputChannels: outputs, taps: taps, dilation: 2,
+        padding: .causal)
+      let dOutput = build.given("output_gradient_\(index)", [time, outputs], .uniform(1))
+      let kernel = build.lasting(
+        "kernel_\(index)", [taps, inputs, outputs], .parameter, .uniform(fanScale(taps * outputs)))
+      let dInput = build.activation("share_\(index)", [time, inputs])
+      build.operations.append(
+        .conv1DBackwardInput(
+          shape, outputGradient: dOutput, kernel: kernel, inputGradient: dInput))
+      terms.append(dInput)
+    }
+    let sum = build.plainOutput("sum", [time, inputs])
+    build.operations.append(.add(elementsPerSample: time * inputs, inputs: terms, output: sum))
+    build.isDifferentiable = false
+    return build.build(
+      "gradient sum \(inputs) ← \(outputs), T \(time), \(live)/\(capacity)", live: live)
+  }
+
+  static var awkwardFusions: [OperationCase] {
+    [
+      normBlock(time: 13, channels: 7, rate: 0.25, pool: 2, capacity: 3, live: 2),
+      normBlock(time: 9, channels: 33, rate: 0.3, pool: nil, capacity: 2, live: 2),
+      normBlock(time: 17, channels: 1, rate: nil, pool: 3, capacity: 2, live: 1),
+      squeezeBlock(time: 11, channels: [5, 3], units: 2, rate: 0.3, capacity: 3, live: 2),
+      squeezeBlock(time: 7, channels: [2, 33], units: 7, rate: nil, capacity: 2, live: 2),
+      gradientSum(time: 9, inputs: 3, outputs: 5, capacity: 3, live: 2),
+    ]
+  }
+}
+
+/// Tensors of a batch normalization with ReLU behind it.
+private struct NormTensors {
+  let shape: NormalizationShape
+  let x, gamma, beta: OperationCase.Pair
+  let mean, variance, movingMean, movingVariance, normalized, positive, gradient: TensorID
+
+  init(_ build: inout CaseBuilder, _ suffix: String, time: Int, channels: Int) {
+    shape = NormalizationShape(time: time, channels: channels, epsilon: 1e-3)
+    let size = [time, channels]
+    x = build.input("input\(suffix)", size, .between(-1, 1.5))
+    gamma = build.parameter("gamma\(suffix)", [channels], .between(0.5, 1.5))
+    beta = build.parameter("beta\(suffix)", [channels], .uniform(0.5))
+    movingMean = build.lasting("moving_mean\(suffix)", [channels], .statistic, .uniform(0.5))
+    movingVariance = build.lasting(
+      "moving_variance\(suffix)", [channels], .statistic, .between(0.5, 1.5))
+    mean = build.activation("mean\(suffix)", [channels], batched: false)
+    variance = build.activation("variance\(suffix)", [channels], batched: false)
+    normalized = build.activation("normalized\(suffix)", size)
+    positive = build.activation("positive\(suffix)", size)
+    gradient = build.activation("normalized_gradient\(suffix)", size)
+  }
+
+  private var count: Int { shape.time * shape.channels }
+
+  var forward: [Operation] {
+    [
+      .batchNormForward(
+        shape, input: x.value, gamma: gamma.value, beta: beta.value, output: normalized,
+        mean: mean, variance: variance, movingMean: movingMean, movingVariance: movingVariance),
+      .reluForward(elementsPerSample: count, input: normalized, output: positive),
+    ]
+  }
+
+  /// - Parameter outputGradient: the gradient of `positive`.
+  func backward(_ outputGradient: TensorID) -> [Operation] {
+    [
+      .reluBackward(
+        elementsPerSample: count, output: positive, outputGradient: outputGradient,
+        inputGradient: gradient),
+      .batchNormBackward(
+        shape, input: x.value, outputGradient: gradient, gamma: gamma.value, mean: mean,
+        variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
+        betaGradient: beta.gradient),
+    ]
+  }
+
+  /// Of a convolution of three taps that made the input of the normalization.
+  func unbiasedKernel(_ build: inout CaseBuilder) -> Operation {
+    let convolution = Conv1DShape(
+      time: shape.time, inputChannels: 3, outputChannels: shape.channels, taps: 3, dilation: 1,
+      padding: .same)
+    let source = build.given("source", [shape.time, 3], .uniform(1))
+    let kernel = build.parameter("kernel", [3, 3, shape.channels], .uniform(1))
+    let bias = build.parameter("bias", [shape.channels], .uniform(0.5))
+    return .conv1DBackwardKernel(
+      convolution, input: source, outputGradient: x.gradient, kernelGradient: kernel.gradient,
+      biasGradient: bias.gradient)
+  }
+}
+
+/// The two dense layers between a mean over time and the scale of each channel.
+private struct GateTensors {
+  let channels, units: Int
+  let w1, b1, w2, b2: OperationCase.Pair
+  let mean, squeezed, hidden, excited, scale: TensorID
+  let meanGradient, squeezedGradient, hiddenGradient, excitedGradient, scaleGradient: TensorID
+
+  init(_ build: inout CaseBuilder, channels: Int, units: Int) {
+    (self.channels, self.units) = (channels, units)
+    w1 = build.parameter(
+      "squeeze_kernel", [channels, units], .uniform(OperationCase.fanScale(channels)))
+    b1 = build.parameter("squeeze_bias", [units], .uniform(0.5))
+    w2 = build.parameter(
+      "excite_kernel", [units, channels], .uniform(OperationCase.fanScale(units)))
+    b2 = build.parameter("excite_bias", [channels], .uniform(0.5))
+    mean = build.activation("squeeze_mean", [channels])
+    squeezed = build.activation("squeezed", [units])
+    hidden = build.activation("hidden", [units])
+    excited = build.activation("excited", [channels])
+    scale = build.activation("scale", [channels])
+    meanGradient = build.activation("squeeze_mean_gradient", [channels])
+    squeezedGradient = build.activation("squeezed_gradient", [units])
+    hiddenGradient = build.activation("hidden_gradient", [units])
+    excitedGradient = build.activation("excited_gradient", [channels])
+    scaleGradient = build.activation("scale_gradient", [channels])
+  }
+
+  private var squeeze: DenseShape { DenseShape(inputs: channels, outputs: units) }
+  private var excite: DenseShape { DenseShape(inputs: units, outputs: channels) }
+
+  var forward: [Operation] {
+    [
+      .denseForward(
+        squeeze, input: mean, kernel: w1.value, bias: b1.value, output: squeezed),
+      .reluForward(elementsPerSample: units, input: squeezed, output: hidden),
+      .denseForward(excite, input: hidden, kernel: w2.value, bias: b2.value, output: excited),
+      .sigmoidForward(elementsPerSample: channels, input: excited, output: scale),
+    ]
+  }
+
+  var backward: [Operation] {
+    [
+      .sigmoidBackward(
+        elementsPerSample: channels, output: scale, outputGradient: scaleGradient,
+        inputGradient: excitedGradient),
+      .denseBackwardKernel(
+        excite, input: hidden, outputGradient: excitedGradient, kernelGradient: w2.gradient,
+        biasGradient: b2.gradient),
+      .denseBackwardInput(
+        excite, outputGradient: excitedGradient, kernel: w2.value,
+        inputGradient: hiddenGradient),
+      .reluBackward(
+        elementsPerSample: units, output: hidden, outputGradient: hiddenGradient,
+        inputGradient: squeezedGradient),
+      .denseBackwardKernel(
+        squeeze, input: mean, outputGradient: squeezedGradient, kernelGradient: w1.gradient,
+        biasGradient: b1.gradient),
+      .denseBackwardInput(
+        squeeze, outputGradient: squeezedGradient, kernel: w1.value,
+        inputGradient: meanGradient),
+    ]
+  }
+}
