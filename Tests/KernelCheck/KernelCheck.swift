@@ -46,7 +46,7 @@ import Foundation
     }
     Self.say("device \(description.name) of \(description.platformName), \(description.driver)")
     if device { return }
-    let precision: Precision = fp16 ? .fp16 : .fp32
+    let precision: OpenCLDevice.Precision = fp16 ? .fp16 : .fp32
     let specialized = OpenCLDevice.Options(
       usesCLBlast: false, specializes: true, precision: precision)
     let opened = try OpenCLDevice(
