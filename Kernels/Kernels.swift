@@ -23,6 +23,7 @@ public enum Kernels {
     "column_sums": PackageResources.column_sums_cl,
     "conv1d": PackageResources.conv1d_cl,
     "dense": PackageResources.dense_cl,
+    "dense_block": PackageResources.dense_block_cl,
     "dropout": PackageResources.dropout_cl,
     "elementwise": PackageResources.elementwise_cl,
     "loss": PackageResources.loss_cl,

@@ -28,7 +28,9 @@ inline void gather_target(const struct sample_entry entry, __global const int* l
 // Sample b of step s is entry s·capacity + b of the table. `samples` is `[rows, channels]`, of
 // which a window is `elements` = T·C values in a row. The masked view's noise is counted by the
 // element of the window, the window and the epoch, so that a window has the same noise wherever in
-// the epoch it is drawn. One work item for four elements, a Philox block.
+// the epoch it is drawn. Where `noise_deviation` is above zero, the network's own noise is added, as
+// `gaussian_noise` does; `elements` is a multiple of four then. One work item for four elements, a
+// Philox block.
 __kernel void gather_windows(__global const struct table_header* header,
                              __global const struct sample_entry* entries,
                              __global const float* samples, __global const int* starts,
@@ -36,8 +38,9 @@ __kernel void gather_windows(__global const struct table_header* header,
                              OUT(stored, batch), OUT(float, targets), OUT(float, weights),
                              const int elements, const int channels, const int classes,
                              const int mixes_labels, const float deviation, const uint stream,
-                             const uint key0, const uint key1, const int capacity,
-                             const int step, const int live) {
+                             const uint key0, const uint key1, const float noise_deviation,
+                             const uint noise_stream, const int capacity, const int step,
+                             const int live) {
   const int blocks = (elements + 3) / 4;
   const int item = get_global_id(0);
   const int b = item / blocks;
@@ -62,6 +65,18 @@ __kernel void gather_windows(__global const struct table_header* header,
     noise[2] = deviation * c.x;
     noise[3] = deviation * c.y;
   }
+  float network_noise[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  if (noise_deviation > 0.0f) {
+    const uint4 words = philox_block(
+        b * (elements / 4) + block, noise_stream, header->first_iteration + step,
+        (uint2)(key0, key1));
+    const float2 a = philox_normals(words.x, words.y);
+    const float2 c = philox_normals(words.z, words.w);
+    network_noise[0] = noise_deviation * a.x;
+    network_noise[1] = noise_deviation * a.y;
+    network_noise[2] = noise_deviation * c.x;
+    network_noise[3] = noise_deviation * c.y;
+  }
   for (int lane = 0; lane < 4; ++lane) {
     const int i = 4 * block + lane;
     if (i >= elements) break;
@@ -71,7 +86,7 @@ __kernel void gather_windows(__global const struct table_header* header,
     } else if (entry.view == VIEW_MIXED) {
       value = entry.lambda * value + (1.0f - entry.lambda) * partner[i];
     }
-    STORE(sample, i, value);
+    STORE(sample, i, value + network_noise[lane]);
   }
 }
 

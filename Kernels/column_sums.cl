@@ -34,3 +34,29 @@ __kernel __attribute__((reqd_work_group_size(ACROSS, DOWN, 1))) void column_sums
     AT(rest)[column - split] = sum;
   }
 }
+
+// The last stage of many such sums, from one buffer into another: entry e of the table is
+// (first group, place in x, place in y, that of the rest, columns, split, stride, span, time), its
+// rows R = ⌈live·time / span⌉; otherwise as above, and the same bits.
+#define FIELDS 9
+__kernel __attribute__((reqd_work_group_size(ACROSS, DOWN, 1))) void column_sums_of_table(
+    IN(float, x), OUT(float, y), __global const int* table, const int entries, const int live) {
+  __local float sums[DOWN * ACROSS];
+  const int across = get_local_id(0);
+  const int down = get_local_id(1);
+  const int group = get_group_id(0);
+  int place = 0;
+  for (int e = 1; e < entries; ++e) place += group >= table[e * FIELDS];
+  __global const int* entry = table + place * FIELDS;
+  const int column = (group - entry[0]) * ACROSS + across;
+  const int rows = column < entry[4] ? (live * entry[8] + entry[7] - 1) / entry[7] : 0;
+  __global const float* from = AT(x) + entry[1] + column;
+  float sum = 0.0f;
+  for (int row = down; row < rows; row += DOWN) sum += from[(size_t)row * entry[6]];
+  sums[down * ACROSS + across] = sum;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (down > 0 || rows == 0) return;
+  for (int i = 1; i < DOWN; ++i) sum += sums[i * ACROSS + across];
+  const int split = entry[5];
+  AT(y)[column < split ? entry[2] + column : entry[3] + column - split] = sum;
+}

@@ -33,15 +33,19 @@ inline int first_maximum(__global const float* row, const int classes) {
 }
 
 // The whole loss in one work-group: probabilities `[B, classes]`, the step's result, and, where
-// asked for, the logits' gradient weight/live·(p − target). Targets are smoothed here.
+// asked for, the logits' gradient weight/live·(p − target). Targets are smoothed here. The penalty is
+// coefficient·Σ squares `[partials]`.
 __kernel void softmax_cross_entropy(__global struct step_result* results, IN(float, logits),
                                     IN(float, targets), IN(float, weights),
                                     OUT(float, probabilities), OUT(float, gradient),
-                                    const int classes, const float smoothing,
+                                    IN(float, squares), const int partials,
+                                    const float coefficient, const int classes,
+                                    const float smoothing,
                                     const int writes_gradient, const int step,
                                     const int live) {
   __local float losses[GROUP];
   __local int hits[GROUP];
+  __local float penalties[GROUP];
   const int item = get_local_id(0);
   const float scale = 1.0f / live;
   float loss = 0.0f;
@@ -59,19 +63,23 @@ __kernel void softmax_cross_entropy(__global struct step_result* results, IN(flo
     }
     hit += first_maximum(p, classes) == first_maximum(y, classes) ? 1 : 0;
   }
+  float penalty = 0.0f;
+  for (int i = item; i < partials; i += GROUP) penalty += AT(squares)[i];
   losses[item] = loss;
   hits[item] = hit;
+  penalties[item] = penalty;
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int half_group = GROUP / 2; half_group > 0; half_group /= 2) {
     if (item < half_group) {
       losses[item] += losses[item + half_group];
       hits[item] += hits[item + half_group];
+      penalties[item] += penalties[item + half_group];
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   if (item == 0) {
     results[step].loss = losses[0] * scale;
-    results[step].penalty = 0.0f;
+    results[step].penalty = coefficient * penalties[0];
     results[step].hits = hits[0];
   }
 }

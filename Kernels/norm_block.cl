@@ -26,6 +26,12 @@
 #define SIZE size
 #endif
 
+// The gradient of output element i in row o, but for the gain: that of its mean over time, d_mean
+// [B, C], where that is what is given, and dy is not read.
+#define OUTPUT_GRADIENT(o, i) \
+  (of_mean ? AT(d_mean)[(o) / POOLED * CHANNELS + c] : LOAD(AT(dy), i))
+#define GAIN (of_mean ? keep_scale / POOLED : keep_scale)
+
 // The first row of the window of output row o.
 #define WINDOW(o) ((o) / POOLED * TIME + (o) % POOLED * SIZE)
 
@@ -114,11 +120,13 @@ void norm_block_forward(__global const struct table_header* header, IN(stored, x
 
 // partial[chunk] = (Σ g·x̂ [C], Σ g [C]) over a chunk of output rows; groups (C / width, chunks).
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void norm_block_backward_partial(IN(stored, x), IN(stored, y), IN(stored, dy), IN(uchar, argmax),
-                                 IN(float, mean), IN(float, variance), OUT(float, partial),
-                                 const float epsilon, const float keep_scale, const int time,
-                                 const int pooled, const int channels, const int size,
-                                 const int width, const int chunk, const int live) {
+void norm_block_backward_partial(IN(stored, x), IN(stored, y), IN(stored, dy),
+                                 IN(float, d_mean), IN(uchar, argmax), IN(float, mean),
+                                 IN(float, variance), OUT(float, partial),
+                                 const float epsilon, const float keep_scale, const int of_mean,
+                                 const int time, const int pooled, const int channels,
+                                 const int size, const int width, const int chunk,
+                                 const int live) {
   __local float sums[GROUP_ITEMS];
   const int c = get_group_id(0) * WIDTH + COLUMN;
   const int first = get_group_id(1) * chunk;
@@ -130,7 +138,7 @@ void norm_block_backward_partial(IN(stored, x), IN(stored, y), IN(stored, dy), I
   float plain = 0.0f;
   for (int o = first + LANE; o < last; o += LANES) {
     const int i = o * CHANNELS + c;
-    const float gradient = LOAD(AT(y), i) > 0.0f ? LOAD(AT(dy), i) * keep_scale : 0.0f;
+    const float gradient = LOAD(AT(y), i) > 0.0f ? OUTPUT_GRADIENT(o, i) * GAIN : 0.0f;
     const int row = WINDOW(o) + (SIZE > 1 ? AT(argmax)[i] : 0);
     weighted += gradient * ((LOAD(AT(x), row * CHANNELS + c) - mean) * factor);
     plain += gradient;
@@ -147,11 +155,12 @@ void norm_block_backward_partial(IN(stored, x), IN(stored, y), IN(stored, dy), I
 // d_gamma, d_beta [C] and dx [B, T, C] from the chunks of `norm_block_backward_partial`; groups
 // (C / width, any number), which share the rows.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void norm_block_backward_apply(IN(stored, x), IN(stored, y), IN(stored, dy), IN(uchar, argmax),
-                               IN(float, gamma), IN(float, mean), IN(float, variance),
+void norm_block_backward_apply(IN(stored, x), IN(stored, y), IN(stored, dy),
+                               IN(float, d_mean), IN(uchar, argmax), IN(float, gamma), IN(float, mean), IN(float, variance),
                                IN(float, partial), OUT(float, d_gamma), OUT(float, d_beta),
                                OUT(stored, dx), const float epsilon, const float keep_scale,
-                               const int time, const int pooled, const int channels,
+                               const int of_mean, const int time, const int pooled,
+                               const int channels,
                                const int size, const int width, const int chunk,
                                const int live) {
   __local float sums[GROUP_ITEMS];
@@ -173,9 +182,10 @@ void norm_block_backward_apply(IN(stored, x), IN(stored, y), IN(stored, dy), IN(
     const int t = r % TIME;
     float gradient = 0.0f;
     if (t / SIZE < POOLED) {
-      const int o = (r / TIME * POOLED + t / SIZE) * CHANNELS + c;
-      const int wins = SIZE > 1 ? AT(argmax)[o] == t % SIZE : 1;
-      if (wins && LOAD(AT(y), o) > 0.0f) gradient = LOAD(AT(dy), o) * keep_scale;
+      const int o = r / TIME * POOLED + t / SIZE;
+      const int i = o * CHANNELS + c;
+      const int wins = SIZE > 1 ? AT(argmax)[i] == t % SIZE : 1;
+      if (wins && LOAD(AT(y), i) > 0.0f) gradient = OUTPUT_GRADIENT(o, i) * GAIN;
     }
     const float normalized = (LOAD(AT(x), r * CHANNELS + c) - mean) * factor;
     STORE(AT(dx), r * CHANNELS + c, scale * (gradient - offset - normalized * slope));

@@ -46,7 +46,7 @@ public final class CPULoadedPlan: ProfiledPlan {
     var schedules: [ProgramID: Schedule] = [:]
     for id in options.programs {
       guard let program = plan.programs[id] else { continue }
-      schedules[id] = Schedule(program, plan: plan) { _ in options.fuses }
+      schedules[id] = Schedule(program, plan: plan) { options.fuses && Lowering.fuses($0) }
     }
     return schedules
   }

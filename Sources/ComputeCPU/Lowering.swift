@@ -89,6 +89,20 @@ final class Lowering {
     return CPULaunch(launch: item.launch, execute: execute)
   }
 
+  /// Patterns that have launches here; `body(_:)` answers for the same. The others save launches,
+  /// which cost nothing here.
+  static func fuses(_ pattern: FusedPattern) -> Bool {
+    switch pattern.kind {
+    case .attentionMean, .attentionMeanGradient, .squeezeBlock, .squeezeBlockGradient, .normBlock,
+      .gradientSum, .unbiasedKernel:
+      true
+    case .normBlockGradient(let gradient): !gradient.isOfMean
+    case .kernelGradients, .noisyWindows, .denseBlock, .denseBlockGradient, .denseGradient,
+      .denseLoss:
+      false
+    }
+  }
+
   private func body(_ pattern: FusedPattern) throws(DeviceError) -> LaunchBody {
     switch pattern.kind {
     case .attentionMean(let short): try shortAttentionForward(short)
@@ -99,6 +113,9 @@ final class Lowering {
     case .normBlockGradient(let gradient): try normBlockBackward(gradient)
     case .gradientSum(let sum): try gradientSum(sum)
     case .unbiasedKernel(let gradient): try unbiasedKernel(gradient)
+    case .kernelGradients, .noisyWindows, .denseBlock, .denseBlockGradient, .denseGradient,
+      .denseLoss:
+      throw .unsupported(device: device.name, what: pattern.name)
     }
   }
 

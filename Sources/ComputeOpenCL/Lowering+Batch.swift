@@ -47,8 +47,21 @@ extension Lowering {
       ] + keyArguments + [.step], perSample: shape.elementsPerSample, perItem: 8)
   }
 
+  /// Whether the blocks of random numbers that windows and the network's noise are made of agree.
+  static func fits(_ windows: NoisyWindows) -> Bool {
+    windows.shape.time * windows.shape.channels % 4 == 0
+  }
+
+  func noisyWindows(_ windows: NoisyWindows) throws(DeviceError) -> Command {
+    try gather(
+      windows.shape, windows.batch, windows.targets, windows.sampleWeights,
+      noise: (windows.deviation, windows.stream))
+  }
+
+  /// - Parameter noise: of the network, on top.
   private func gather(
-    _ shape: GatherShape, _ batch: TensorID, _ targets: TensorID, _ sampleWeights: TensorID
+    _ shape: GatherShape, _ batch: TensorID, _ targets: TensorID, _ sampleWeights: TensorID,
+    noise: (deviation: Float, stream: UInt32) = (0, 0)
   ) throws(DeviceError) -> Command {
     let ones = Array(repeating: Float(1), count: shape.classes)
     let weights = try constants(shape.classWeights.isEmpty ? ones : shape.classWeights)
@@ -63,7 +76,9 @@ extension Lowering {
         try tensor(targets), try tensor(sampleWeights), .int(elements), .int(shape.channels),
         .int(shape.classes), .int(shape.mixesLabels ? 1 : 0), .float(shape.noiseDeviation),
         .uint(RandomStream.augmentationNoise),
-      ] + keyArguments + [.int(program.capacity), .step, .live],
+      ] + keyArguments + [
+        .float(noise.deviation), .uint(noise.stream), .int(program.capacity), .step, .live,
+      ],
       local: [local], groups: { [($0 * blocks + local - 1) / local] })
   }
 }

@@ -114,27 +114,11 @@ extension Lowering {
         shape, input: input, outputGradient: outputGradient, kernelGradient: kernelGradient,
         biasGradient: biasGradient, isUnbiased: isUnbiased)
     }
-    let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
-    let depth = program.capacity * shape.time
-    let tile = productTile(rows: rows, columns: columns, splitsDepth: true)
-    let span = tile.span(rows: rows, columns: columns, depth: depth)
-    let parts = SplitSums(
-      gradient: try tensor(kernelGradient), sums: try tensor(biasGradient), rows: rows,
-      columns: columns, parts: (depth + span - 1) / span, scratch: ScratchRegions(scratch))
-    let product = try kernel(
-      "conv1d", "conv1d_backward_weights",
-      defines: try defines(
-        shape, .backwardKernel, tile, [input, outputGradient, kernelGradient]),
-      [
-        try tensor(input), try tensor(outputGradient), parts.gradient, parts.sums,
-        .int(isUnbiased ? 1 : 0), .int(span),
-        .int(parts.size),
-      ] + sizes(shape), local: [tile.items, 1, 1],
-      groups: {
-        [
-          tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
-        ]
-      })
+    let gradient = KernelGradient(
+      shape: shape, input: input, outputGradient: outputGradient, kernelGradient: kernelGradient,
+      biasGradient: biasGradient)
+    var regions = ScratchRegions(scratch)
+    let (product, parts, span) = try kernelProduct(gradient, isUnbiased, &regions)
     guard parts.isSplit else { return [product] }
     return [
       product,
@@ -142,6 +126,69 @@ extension Lowering {
         parts, into: try tensor(kernelGradient), sums: try tensor(biasGradient),
         count: .liveTimes(shape.time), span: span),
     ]
+  }
+
+  /// The products of all, each with parts of its own, and then all parts' sums by one kernel.
+  func kernelGradients(_ gradients: KernelGradients) throws(DeviceError) -> [Command] {
+    var commands: [Command] = []
+    // Those on tensor cores take their scratch from its beginning: one after the other.
+    var isOnTensorCores = false
+    for gradient in gradients.terms.map(\.gradient) {
+      if try usesTensorCores(gradient.shape, [gradient.input, gradient.outputGradient]) {
+        isOnTensorCores = true
+      }
+    }
+    if isOnTensorCores {
+      for term in gradients.terms {
+        let gradient = term.gradient
+        commands += try conv1DBackwardKernel(
+          gradient.shape, input: gradient.input, outputGradient: gradient.outputGradient,
+          kernelGradient: gradient.kernelGradient, biasGradient: gradient.biasGradient,
+          isUnbiased: term.isUnbiased)
+      }
+      return commands
+    }
+    var regions = ScratchRegions(scratch)
+    var sums = PartSums()
+    for term in gradients.terms {
+      let gradient = term.gradient
+      let (product, parts, span) = try kernelProduct(gradient, term.isUnbiased, &regions)
+      commands.append(product)
+      guard parts.isSplit else { continue }
+      sums.append(
+        parts, into: try place(of: gradient.kernelGradient),
+        rest: try place(of: gradient.biasGradient), time: gradient.shape.time, span: span)
+    }
+    return try commands + partSums(sums)
+  }
+
+  /// The product of one kernel's gradient, where it leaves its parts, and the steps of each.
+  private func kernelProduct(
+    _ gradient: KernelGradient, _ isUnbiased: Bool, _ regions: inout ScratchRegions
+  ) throws(DeviceError) -> (Command, SplitSums, span: Int) {
+    let shape = gradient.shape
+    let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
+    let depth = program.capacity * shape.time
+    let tile = productTile(rows: rows, columns: columns, splitsDepth: true)
+    let span = tile.span(rows: rows, columns: columns, depth: depth)
+    let parts = SplitSums(
+      gradient: try tensor(gradient.kernelGradient), sums: try tensor(gradient.biasGradient),
+      rows: rows, columns: columns, parts: (depth + span - 1) / span, regions: &regions)
+    let product = try kernel(
+      "conv1d", "conv1d_backward_weights",
+      defines: try defines(
+        shape, .backwardKernel, tile,
+        [gradient.input, gradient.outputGradient, gradient.kernelGradient]),
+      [
+        try tensor(gradient.input), try tensor(gradient.outputGradient), parts.gradient,
+        parts.sums, .int(isUnbiased ? 1 : 0), .int(span), .int(parts.size),
+      ] + sizes(shape), local: [tile.items, 1, 1],
+      groups: {
+        [
+          tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
+        ]
+      })
+    return (product, parts, span)
   }
 
   func sizes(_ shape: Conv1DShape) -> [KernelArgument] {

@@ -86,13 +86,18 @@ extension Lowering {
     let partial = regions.floats(
       2 * block.shape.channels * ((program.capacity * pooled + chunk - 1) / chunk))
     let values = [
-      try tensor(block.input), try tensor(block.output), try tensor(gradient.outputGradient),
+      try tensor(block.input), try tensor(block.output),
+      // What a kernel stores is all floats or all halves; the mean's gradient is floats.
+      try tensor(gradient.isOfMean ? block.output : gradient.outputGradient),
+      try tensor(gradient.isOfMean ? gradient.outputGradient : block.mean),
       try tensor(block.argmax ?? block.output),
     ]
     let statistics = [try tensor(block.mean), try tensor(block.variance)]
     let rest: [KernelArgument] =
-      [.float(block.shape.epsilon), .float(keepScale(block.dropout))] + sizes(block, groups)
-      + [.int(chunk), .live]
+      [
+        .float(block.shape.epsilon), .float(keepScale(block.dropout)),
+        .int(gradient.isOfMean ? 1 : 0),
+      ] + sizes(block, groups) + [.int(chunk), .live]
     let sums = try kernel(
       "norm_block", "norm_block_backward_partial", defines: defines(block, groups),
       values + statistics + [partial] + rest, local: [ColumnGroups.items, 1],

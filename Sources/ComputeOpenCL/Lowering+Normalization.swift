@@ -12,9 +12,9 @@ struct ColumnGroups {
   /// Channels side by side, a power of two.
   let width: Int
 
-  init(channels: Int, widest: Int = 32) {
+  init(channels: Int, widest: Int = 32, narrowest: Int = 1) {
     self.channels = channels
-    var width = 1
+    var width = narrowest
     while width < channels && width < widest { width *= 2 }
     self.width = width
   }

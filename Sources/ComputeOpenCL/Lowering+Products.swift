@@ -211,6 +211,7 @@ extension Lowering {
     let tile = productTile(
       rows: rows, columns: product.columns, copies: product.copies(live: program.capacity),
       splitsDepth: !product.isBatched)
+    var regions = regions
     // Parts lie without gaps; a result that has them is made at once.
     let splits = !product.isBatched && product.c.stride == product.columns
     let span =
@@ -219,7 +220,7 @@ extension Lowering {
       : max(depth, ProductTile.depth)
     let parts = SplitSums(
       gradient: product.c.memory, sums: product.columnSums ?? product.c.memory, rows: rows,
-      columns: product.columns, parts: (depth + span - 1) / span, scratch: regions)
+      columns: product.columns, parts: (depth + span - 1) / span, regions: &regions)
     var c = product.c
     c.memory = parts.gradient
     let vectors =
@@ -246,95 +247,5 @@ extension Lowering {
         parts, into: product.c.memory, sums: product.columnSums, count: product.depth.argument,
         span: span),
     ]
-  }
-
-  // MARK: Sums
-
-  /// Adds the parts in their order.
-  ///
-  /// - Parameter count: of the depth that was cut into spans.
-  func addParts(
-    _ parts: SplitSums, into gradient: KernelArgument, sums: KernelArgument?,
-    count: KernelArgument, span: Int
-  ) throws(DeviceError) -> Command {
-    let split = parts.rows * parts.columns
-    let columns = sums == nil ? split : parts.size
-    return try kernel(
-      "column_sums", "column_sums",
-      [
-        parts.gradient, gradient, sums ?? gradient, count, .int(span), .int(parts.count),
-        .int(parts.size), .int(columns), .int(split),
-      ], local: [ColumnSums.across, ColumnSums.down],
-      groups: { _ in [(columns + ColumnSums.across - 1) / ColumnSums.across, 1] })
-  }
-
-  /// Sums of the columns of one matrix, `[rows, columns]`, into `[columns]`; in two steps where the
-  /// columns are long.
-  func columnSums(
-    of matrix: Matrix, rows: Extent, columns: Int, into sums: KernelArgument,
-    regions: ScratchRegions? = nil
-  ) throws(DeviceError) -> [Command] {
-    let most = rows.value(live: program.capacity)
-    let across = (columns + ColumnSums.across - 1) / ColumnSums.across
-    func step(
-      _ input: Matrix, _ output: KernelArgument, _ per: Int, _ span: Int
-    ) throws(DeviceError) -> Command {
-      try kernel(
-        "column_sums", "column_sums",
-        [
-          input.memory, output, output, rows.argument, .int(per), .int(span),
-          .int(input.stride), .int(columns), .int(columns),
-        ], local: [ColumnSums.across, ColumnSums.down],
-        groups: { live in
-          let count = (rows.value(live: live) + per - 1) / per
-          return [across, (count + span - 1) / span]
-        })
-    }
-    let span = ColumnSums.span
-    guard most > 2 * span else { return [try step(matrix, sums, 1, most)] }
-    var regions = regions ?? ScratchRegions(scratch)
-    let parts = (most + span - 1) / span
-    let region = regions.floats(parts * columns)
-    let partial = Matrix(memory: region, stride: columns)
-    return [try step(matrix, region, 1, span), try step(partial, sums, span, parts)]
-  }
-}
-
-/// Sizes of `column_sums.cl`.
-enum ColumnSums {
-  static let across = 32
-  static let down = 8
-  /// Rows of a group where there are many.
-  static let span = 256
-}
-
-/// Where the parts of a product whose depth is cut leave their sums: beside one another in the
-/// scratch, the column sums of each after its product, or at once in the result where it is not cut.
-struct SplitSums {
-  let gradient: KernelArgument
-  let sums: KernelArgument
-  let rows: Int
-  let columns: Int
-  let count: Int
-
-  var isSplit: Bool { count > 1 }
-  /// Elements of a part.
-  var size: Int { (rows + 1) * columns }
-
-  init(
-    gradient: KernelArgument, sums: KernelArgument, rows: Int, columns: Int, parts: Int,
-    scratch: ScratchRegions
-  ) {
-    self.rows = rows
-    self.columns = columns
-    count = parts
-    guard parts > 1 else {
-      (self.gradient, self.sums) = (gradient, sums)
-      return
-    }
-    var regions = scratch
-    let part = Matrix(memory: regions.floats(parts * (rows + 1) * columns), stride: columns)
-    self.gradient = part.memory
-    self.sums = part.advanced(by: rows * columns).memory
   }
 }

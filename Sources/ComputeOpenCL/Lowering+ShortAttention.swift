@@ -1,7 +1,7 @@
 import Compute
 
 /// Attention of which only the mean over time is used: the kernels of `attention_short.cl`, between
-/// them the products of `attention.cl`.
+/// them our own products, a launch each: CLBlast takes several for matrices that begin anywhere.
 extension Lowering {
   func shortAttention(_ attention: AttentionMean) throws(DeviceError) -> [Command] {
     let shape = attention.shape
@@ -70,7 +70,8 @@ extension Lowering {
       MatrixProduct(
         form: .plain, rows: .live(times: shape.time), columns: width,
         depth: .fixed(shape.channels), a: Matrix(memory: input, stride: shape.channels),
-        b: parts.weights, c: parts.queries, bias: parts.offsets), regions: regions)
+        b: parts.weights, c: parts.queries, bias: parts.offsets), regions: regions,
+      library: false)
     return [weights] + queries
   }
 
@@ -146,12 +147,12 @@ extension Lowering {
     return try product(
       MatrixProduct(
         form: .rightTurned, rows: .live(times: T), columns: C, depth: .fixed(width),
-        a: gradients.ofQueries, b: parts.weights, c: whole), regions: regions)
+        a: gradients.ofQueries, b: parts.weights, c: whole), regions: regions, library: false)
       + product(
         MatrixProduct(
           form: .leftTurned, rows: .fixed(C), columns: width, depth: .live(times: T),
           a: Matrix(memory: input, stride: C), b: gradients.ofQueries, c: gradients.ofWeights,
-          columnSums: gradients.ofOffsets), regions: regions)
+          columnSums: gradients.ofOffsets), regions: regions, library: false)
   }
 
   /// Adds X's gradient as the keys that the scores are made with, and as what p averages; leaves p.

@@ -46,9 +46,10 @@ extension Lowering {
     let depth = program.capacity * shape.time
     let tile = TensorCoreTile.best(rows: rows, columns: columns, splitsDepth: true)
     let span = tile.span(rows: rows, columns: columns, depth: depth)
+    var regions = ScratchRegions(scratch)
     let parts = SplitSums(
       gradient: try tensor(kernelGradient), sums: try tensor(biasGradient), rows: rows,
-      columns: columns, parts: (depth + span - 1) / span, scratch: ScratchRegions(scratch))
+      columns: columns, parts: (depth + span - 1) / span, regions: &regions)
     let start = try place(of: kernelGradient).offset
     let product = try tensorCoreKernel(
       "conv1d_backward_weights", shape,

@@ -20,33 +20,44 @@ extension Lowering {
       let shape, let logits, let targets, let sampleWeights, let probabilities,
       let logitsGradient):
       return [
-        try kernel(
-          "loss", "softmax_cross_entropy",
-          [
-            .slot(table.results), try tensor(logits), try tensor(targets),
-            try tensor(sampleWeights), try tensor(probabilities),
-            try tensor(logitsGradient ?? probabilities), .int(shape.classes),
-            .float(shape.smoothing), .int(logitsGradient == nil ? 0 : 1), .step, .live,
-          ], local: [Self.lossGroup], groups: { _ in [1] })
+        try crossEntropy(
+          shape, logits: logits, targets: targets, sampleWeights: sampleWeights,
+          probabilities: probabilities, logitsGradient: logitsGradient)
       ]
     case .l2Penalty(let coefficient, let kernels):
       return try penalty(coefficient, kernels)
     case .adam(
       let settings, let decayed, let parameters, let gradients, let firstMoments,
       let secondMoments):
-      var commands: [Command] = []
-      let arenas = [parameters, gradients, firstMoments, secondMoments]
-      for (range, decay) in [
-        (0..<decayed, 2 * settings.l2), (decayed..<parameters.count, Float(0)),
-      ] {
-        for run in try runs(of: arenas.map { Array($0[range]) }) {
-          commands.append(try adam(settings, run, decay: decay))
-        }
+      let elements = parameters.prefix(decayed).reduce(0) { $0 + plan[$1].elementCount }
+      var (commands, first): ([Command], Int) = ([], 0)
+      for run in try runs(of: [parameters, gradients, firstMoments, secondMoments]) {
+        commands.append(
+          try adam(settings, run, decayed: min(max(elements - first, 0), run.count)))
+        first += run.count
       }
       return commands
     default:
       throw unsupported(operation)
     }
+  }
+
+  /// - Parameter penalty: from partial sums of squares; without one it is zero.
+  func crossEntropy(
+    _ shape: LossShape, logits: TensorID, targets: TensorID, sampleWeights: TensorID,
+    probabilities: TensorID, logitsGradient: TensorID?,
+    penalty: (squares: KernelArgument, count: Int, coefficient: Float)? = nil
+  ) throws(DeviceError) -> Command {
+    let x = try tensor(logits)
+    return try kernel(
+      "loss", "softmax_cross_entropy",
+      [
+        .slot(table.results), x, try tensor(targets),
+        try tensor(sampleWeights), try tensor(probabilities),
+        try tensor(logitsGradient ?? probabilities), penalty?.squares ?? x,
+        .int(penalty?.count ?? 0), .float(penalty?.coefficient ?? 0), .int(shape.classes),
+        .float(shape.smoothing), .int(logitsGradient == nil ? 0 : 1), .step, .live,
+      ], local: [Self.lossGroup], groups: { _ in [1] })
   }
 
   private func penalty(
@@ -74,7 +85,7 @@ extension Lowering {
   }
 
   private func adam(
-    _ settings: AdamSettings, _ run: Run, decay: Float
+    _ settings: AdamSettings, _ run: Run, decayed: Int
   ) throws(DeviceError) -> Command {
     let local = groupSize(256)
     let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
@@ -82,21 +93,21 @@ extension Lowering {
       "adam", "adam",
       [.slot(table.rates)] + run.places + [
         .float(Float(1 - beta1)), .float(Float(1 - beta2)), .float(settings.epsilon),
-        .float(decay), .int(run.count), .step, .live,
+        .float(2 * settings.l2), .int(decayed), .int(run.count), .step, .live,
       ], local: [local], groups: { _ in [(run.count + local - 1) / local] })
   }
 
   // MARK: Runs of tensors
 
   /// Tensors that lie side by side in their arenas, as one.
-  private struct Run {
+  struct Run {
     /// Where it begins in each arena.
     var places: [KernelArgument]
     var count: Int
   }
 
   /// Cuts parallel lists of tensors of equal sizes into runs without gaps in any of the arenas.
-  private func runs(of lists: [[TensorID]]) throws(DeviceError) -> [Run] {
+  func runs(of lists: [[TensorID]]) throws(DeviceError) -> [Run] {
     var result: [Run] = []
     var ends: [(buffer: Buffer, offset: Int)] = []
     for index in lists[0].indices {

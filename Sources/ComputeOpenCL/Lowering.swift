@@ -58,7 +58,9 @@ final class Lowering {
   func groupSize(_ wanted: Int) -> Int { min(wanted, device.description.maximumWorkGroup) }
 
   /// Values that a kernel reads and nobody writes.
-  func constants(_ values: [Float]) throws(DeviceError) -> KernelArgument {
+  func constants<Element: BitwiseCopyable>(
+    _ values: [Element]
+  ) throws(DeviceError) -> KernelArgument {
     let slot = BufferSlot()
     slot.buffer = try Buffer(copying: values, context: device.context)
     return .slot(slot)
@@ -113,7 +115,12 @@ final class Lowering {
     case .attentionMean, .attentionMeanGradient: true
     case .squeezeBlock(let block): fits(block)
     case .squeezeBlockGradient(let gradient): fits(gradient.block)
-    case .normBlock, .normBlockGradient, .gradientSum, .unbiasedKernel: true
+    case .normBlock, .normBlockGradient, .gradientSum, .unbiasedKernel, .kernelGradients: true
+    case .noisyWindows(let windows): fits(windows)
+    case .denseBlock(let block): isSmall(block.shape)
+    case .denseBlockGradient(let gradient): isSmall(gradient.shape)
+    case .denseGradient(let gradient): isSmall(gradient.shape)
+    case .denseLoss(let loss): isSmall(loss.shape)
     }
   }
 
@@ -131,6 +138,12 @@ final class Lowering {
         gradient.shape, input: gradient.input, outputGradient: gradient.outputGradient,
         kernelGradient: gradient.kernelGradient, biasGradient: gradient.biasGradient,
         isUnbiased: true)
+    case .kernelGradients(let gradients): return try kernelGradients(gradients)
+    case .noisyWindows(let windows): return [try noisyWindows(windows)]
+    case .denseBlock(let block): return [try denseBlock(block)]
+    case .denseBlockGradient(let gradient): return [try denseBlockBackward(gradient)]
+    case .denseGradient(let gradient): return [try denseBackward(gradient)]
+    case .denseLoss(let loss): return try denseLoss(loss)
     }
   }
 

@@ -26,12 +26,16 @@ final class Buffer {
   }
 
   /// A buffer that holds these values from the start.
-  init(copying values: [Float], context: OpenCLContext) throws(DeviceError) {
-    byteCount = values.count * MemoryLayout<Float>.stride
+  init<Element: BitwiseCopyable>(
+    copying values: [Element], context: OpenCLContext
+  ) throws(DeviceError) {
+    byteCount = values.count * MemoryLayout<Element>.stride
     var status: cl_int = 0
     var copy = values
-    let created = clCreateBuffer(
-      context.handle, semg_CL_MEM_COPY_HOST_PTR, byteCount, &copy, &status)
+    let created = copy.withUnsafeMutableBytes {
+      clCreateBuffer(
+        context.handle, semg_CL_MEM_COPY_HOST_PTR, $0.count, $0.baseAddress, &status)
+    }
     try check(status, "clCreateBuffer", on: context.name)
     guard let created else {
       throw .callFailed(device: context.name, call: "clCreateBuffer", code: "no buffer")

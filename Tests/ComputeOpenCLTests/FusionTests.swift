@@ -17,17 +17,31 @@ import Testing
       switch (self, program) {
       case (.squeezed, .validate), (.squeezedWide, .validate): ["squeeze_block_inference"]
       case (.squeezed, _):
-        ["squeeze_block_forward", "squeeze_block_backward", "conv1d_backward_input_sum"]
+        [
+          "squeeze_block_forward", "squeeze_block_backward", "conv1d_backward_input_sum",
+          "conv1d_backward_kernels",
+        ]
       case (.squeezedWide, _): ["squeeze_block_forward", "squeeze_block_backward"]
       case (_, .validate): ["batch_norm_relu_max_pool_inference"]
+      case (.semgNet, _):
+        [
+          "gather_noisy_windows", "batch_norm_relu_dropout_max_pool_forward",
+          "dense_relu_dropout_forward", "dense_softmax_cross_entropy",
+          "dense_relu_dropout_backward", "dense_backward",
+          "batch_norm_relu_dropout_max_pool_backward",
+          "batch_norm_relu_dropout_max_pool_mean_backward", "conv1d_backward_kernels",
+        ]
       default:
-        ["batch_norm_relu_dropout_max_pool_forward", "batch_norm_relu_dropout_max_pool_backward"]
+        [
+          "batch_norm_relu_dropout_max_pool_forward",
+          "batch_norm_relu_dropout_max_pool_mean_backward", "dense_backward",
+        ]
       }
     }
 
     func network() throws -> Network {
       switch self {
-      case .semgNet: try .semgNet(time: 45, channels: 3, classes: 4, width: 5)
+      case .semgNet: try .semgNet(time: 44, channels: 3, classes: 4, width: 5)
       case .pooledByThree: try Self.block(filters: 6, pool: 3, time: 29)
       case .oneChannel: try Self.block(filters: 1, pool: 2, time: 13)
       case .squeezed: try Self.squeezed(blocks: 2, [5, 5], units: 1, time: 29, dropout: 0.2)

@@ -1,5 +1,6 @@
 import Compute
 import ComputeOpenCL
+import Networks
 import TestSupport
 import Testing
 
@@ -49,6 +50,29 @@ import Testing
     #expect(layer.count("wide arguments") == 0)
     #expect(layer.count("clSetKernelArg") > steps, "the live samples are arguments, too")
     #expect(layer.count("clCreateBuffer") == 0)
+  }
+
+  /// Every enqueue, CLBlast's, copies and fills among them, of the published networks, laid out for
+  /// whole batches: a launch costs a few microseconds, whatever it does.
+  @Test(.enabled(if: runsSlowTests, "long without optimization"), arguments: [true, false])
+  func aTrainingStepIsShort(usesCLBlast: Bool) throws {
+    let layer = try #require(CallLayer.present)
+    let device = try OpenCLDevice(
+      TestDevice.open().description,
+      options: .init(usesCLBlast: usesCLBlast, specializes: false))
+    for (network, bound) in [
+      (try Network.semgNet(time: 204, channels: 8, classes: 5), 40),
+      (try .inceptionSE(time: 204, channels: 8, classes: 5, padding: .causal), 80),
+    ] {
+      let made = TestPlan(network, capacity: 128)
+      let loaded = try made.load(
+        device, programs: [.forwardBackward, .update], fuses: true, keepsActivations: false)
+      layer.reset()
+      try loaded.run(.forwardBackward, step: 0, live: 2)
+      try loaded.run(.update, step: 0, live: 2)
+      let enqueues = layer.count("enqueues")
+      #expect(enqueues < bound, "\(network.name), CLBlast: \(usesCLBlast)")
+    }
   }
 
   /// CLBlast makes kernels and events of its own at each call; memory it is given.

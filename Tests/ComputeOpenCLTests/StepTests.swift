@@ -81,11 +81,11 @@ import Testing
     try loaded.run(.forwardBackward, step: 0, live: 5)
     let operations = try #require(made.plan.plan.programs[.forwardBackward]).operations
     var found = 0
-    for launch in loaded.launches(of: .forwardBackward)
-    where launch.name == "conv1d_backward_kernel_unbiased" {
-      guard
-        case .conv1DBackwardKernel(_, _, _, let kernel, let bias) =
-          operations[launch.operations[0]]
+    for (index, operation) in operations.enumerated() {
+      guard case .conv1DBackwardKernel(_, _, let gradient, let kernel, let bias) = operation,
+        operations[..<index].contains(where: {
+          if case .batchNormBackward = $0 { $0.writes.contains(gradient) } else { false }
+        })
       else { continue }
       #expect(try loaded.read(bias).allSatisfy { $0 == 0 })
       #expect(try loaded.read(kernel).contains { $0 != 0 })

@@ -21,6 +21,7 @@ enum function {
   FUNCTIONS,
   // What is counted beside them.
   ANY = FUNCTIONS,
+  ENQUEUES,
   EVENTS,
   WAITS,
   WIDE_ARGUMENTS,
@@ -37,7 +38,7 @@ static const char* const names[COUNTS] = {
 #undef ENQUEUE
 #undef RELEASE
 #undef HANDLE
-    "*", "events", "waits", "wide arguments"};
+    "*", "enqueues", "events", "waits", "wide arguments"};
 
 // A failure that is waited for: the occurrence counts from the moment it was asked for.
 struct fault {
@@ -220,6 +221,7 @@ static cl_int CL_API_CALL fill_buffer(
 #define ENQUEUE(name, parameters, arguments)       \
   static cl_int CL_API_CALL own_##name parameters { \
     if (event != NULL) tally(EVENTS);              \
+    tally(ENQUEUES);                               \
     const cl_int fault = enter(F_##name);          \
     return fault != CL_SUCCESS ? fault : middle.name arguments; \
   }

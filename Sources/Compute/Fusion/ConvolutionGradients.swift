@@ -13,11 +13,30 @@ public struct GradientSum: Sendable {
   public var output: TensorID
 }
 
-/// The kernel's gradient of a convolution before a batch normalization, whose input's gradient sums
-/// to zero over each channel: so does the bias's gradient, exactly.
-public struct UnbiasedKernel: Sendable {
+/// Gradients of a convolution's kernel and bias. Before a batch normalization, whose input's gradient
+/// sums to zero over each channel, the bias's is zero, exactly: such a kernel is called unbiased.
+public struct KernelGradient: Sendable {
   public var shape: Conv1DShape
   public var input, outputGradient, kernelGradient, biasGradient: TensorID
+
+  public init(
+    shape: Conv1DShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
+    biasGradient: TensorID
+  ) {
+    (self.shape, self.input, self.outputGradient) = (shape, input, outputGradient)
+    (self.kernelGradient, self.biasGradient) = (kernelGradient, biasGradient)
+  }
+}
+
+/// The gradients of all convolutions' kernels, which nothing reads before the program ends.
+public struct KernelGradients: Sendable {
+  public struct Term: Sendable {
+    public var gradient: KernelGradient
+    /// Whether the bias's gradient is zero, as before a batch normalization.
+    public var isUnbiased: Bool
+  }
+
+  public var terms: [Term]
 }
 
 extension FusionFinder {
@@ -50,19 +69,45 @@ extension FusionFinder {
 
   func unbiasedKernels() -> [FusedPattern] {
     program.operations.indices.compactMap { index in
-      guard
-        case .conv1DBackwardKernel(
-          let shape, let input, let outputGradient, let kernelGradient, let biasGradient) =
-          self[index], let before = writer[outputGradient],
-        case .batchNormBackward = self[before]
-      else { return nil }
+      guard let term = kernelGradient(at: index), term.isUnbiased else { return nil }
+      let gradient = term.gradient
       return FusedPattern(
-        kind: .unbiasedKernel(
-          UnbiasedKernel(
-            shape: shape, input: input, outputGradient: outputGradient,
-            kernelGradient: kernelGradient, biasGradient: biasGradient)),
-        name: "conv1d_backward_kernel_unbiased", operations: [index], place: index,
-        needs: [input, outputGradient], produces: [kernelGradient, biasGradient])
+        kind: .unbiasedKernel(gradient), name: "conv1d_backward_kernel_unbiased",
+        operations: [index], place: index, needs: [gradient.input, gradient.outputGradient],
+        produces: [gradient.kernelGradient, gradient.biasGradient])
     }
+  }
+
+  /// All of them at the place of the last, where there is more than one.
+  func kernelGradients() -> [FusedPattern] {
+    let found = program.operations.indices.compactMap { index in
+      kernelGradient(at: index).map { (index, $0) }
+    }
+    guard found.count > 1, let last = found.last else { return [] }
+    let terms = found.map(\.1)
+    return [
+      FusedPattern(
+        kind: .kernelGradients(KernelGradients(terms: terms)), name: "conv1d_backward_kernels",
+        operations: found.map(\.0), place: last.0,
+        needs: Set(terms.flatMap { [$0.gradient.input, $0.gradient.outputGradient] }),
+        produces: Set(terms.flatMap { [$0.gradient.kernelGradient, $0.gradient.biasGradient] }))
+    ]
+  }
+
+  private func kernelGradient(at index: Int) -> KernelGradients.Term? {
+    guard
+      case .conv1DBackwardKernel(
+        let shape, let input, let outputGradient, let kernelGradient, let biasGradient) =
+        self[index]
+    else { return nil }
+    var isUnbiased = false
+    if let before = writer[outputGradient], case .batchNormBackward = self[before] {
+      isUnbiased = true
+    }
+    return KernelGradients.Term(
+      gradient: KernelGradient(
+        shape: shape, input: input, outputGradient: outputGradient,
+        kernelGradient: kernelGradient, biasGradient: biasGradient),
+      isUnbiased: isUnbiased)
   }
 }

@@ -18,6 +18,8 @@ public struct NormBlock: Sendable {
 public struct NormBlockGradient: Sendable {
   public var block: NormBlock
   public var outputGradient, inputGradient, gammaGradient, betaGradient: TensorID
+  /// The output's mean over time is what is used: `outputGradient` is that of the mean, `[B, C]`.
+  public var isOfMean = false
   public var operations: [Int]
 }
 
@@ -27,7 +29,9 @@ extension FusionFinder {
     var result: [FusedPattern] = []
     for block in forward {
       result.append(pattern(of: block))
-      if let gradient = gradient(of: block) { result.append(pattern(of: gradient)) }
+      guard let gradient = gradient(of: block) else { continue }
+      if let ofMean = ofMean(gradient) { result.append(pattern(of: ofMean)) }
+      result.append(pattern(of: gradient))
     }
     return result
   }
@@ -102,6 +106,18 @@ extension FusionFinder {
       operations: operations.sorted())
   }
 
+  /// The same with the mean over time that follows the block, if one does.
+  private func ofMean(_ gradient: NormBlockGradient) -> NormBlockGradient? {
+    guard let place = writer[gradient.outputGradient],
+      case .meanOverTimeBackward(_, let before, _) = self[place],
+      onlyReader(of: gradient.outputGradient) == gradient.operations[0]
+    else { return nil }
+    var result = gradient
+    result.operations.insert(place, at: 0)
+    (result.outputGradient, result.isOfMean) = (before, true)
+    return result
+  }
+
   private func name(_ block: NormBlock) -> String {
     "batch_norm_relu" + (block.dropout == nil ? "" : "_dropout")
       + (block.pool == nil ? "" : "_max_pool")
@@ -132,7 +148,8 @@ extension FusionFinder {
     ]
     if let argmax = block.argmax { needs.insert(argmax) }
     return FusedPattern(
-      kind: .normBlockGradient(gradient), name: name(block) + "_backward",
+      kind: .normBlockGradient(gradient),
+      name: name(block) + (gradient.isOfMean ? "_mean" : "") + "_backward",
       operations: gradient.operations,
       place: gradient.operations[gradient.operations.count - 1], needs: needs,
       produces: [gradient.inputGradient, gradient.gammaGradient, gradient.betaGradient])

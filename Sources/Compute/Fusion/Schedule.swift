@@ -9,7 +9,13 @@ public struct FusedPattern: Sendable {
     case normBlock(NormBlock)
     case normBlockGradient(NormBlockGradient)
     case gradientSum(GradientSum)
-    case unbiasedKernel(UnbiasedKernel)
+    case unbiasedKernel(KernelGradient)
+    case kernelGradients(KernelGradients)
+    case noisyWindows(NoisyWindows)
+    case denseBlock(DenseBlock)
+    case denseBlockGradient(DenseBlockGradient)
+    case denseGradient(DenseGradient)
+    case denseLoss(DenseLoss)
   }
 
   public var kind: Kind
@@ -137,7 +143,8 @@ struct FusionFinder {
     var taken: Set<Int> = []
     var result: [FusedPattern] = []
     let found =
-      attentionMeans() + squeezeBlocks() + normBlocks() + gradientSums() + unbiasedKernels()
+      attentionMeans() + squeezeBlocks() + normBlocks() + gradientSums() + kernelGradients()
+      + unbiasedKernels() + noisyWindows() + denseLosses() + denseBlocks() + denseGradients()
     for pattern in found where accepts(pattern) {
       guard taken.isDisjoint(with: pattern.operations) else { continue }
       taken.formUnion(pattern.operations)

@@ -24,6 +24,7 @@ void semg_layer_reset(void);
 
 // Calls of this thread since the reset: of a function by its name, or of
 //   *                all functions but releases
+//   enqueues         kernels, copies, fills, and all else that is put into a queue
 //   events           calls that were given an event to make
 //   waits            blocking reads and writes, clFinish, clWaitForEvents
 //   wide arguments   kernel arguments that are not four bytes wide: buffers and offsets
