@@ -1,22 +1,54 @@
-// Adam over a run of the parameter arena.
+// Adam over a run of the parameter arena. Where the loss is scaled: gradients are divided by the
+// scale, and a step in which one of them overflows is left out.
+//
+// build: -DLOSS_SCALING
 
 #include "common.cl"
+#include "table.cl"
 
 // m += (g − m)(1 − β₁), v += (g² − v)(1 − β₂), w −= rate·m/(√v + ε), where g gains decay·w first for
 // the weights before `decayed`.
 // `rates` holds the step sizes of the epoch, bias correction included. One work item a weight.
-__kernel void adam(__global const float* rates, INOUT(float, w), IN(float, gradient),
+__kernel void adam(SCALING __global const float* rates, INOUT(float, w), IN(float, gradient),
                    INOUT(float, m), INOUT(float, v), const float one_minus_beta1,
                    const float one_minus_beta2, const float epsilon, const float decay,
                    const int decayed, const int count, const int step, const int live) {
   const int i = get_global_id(0);
   // No live sample: the kernel is only being compiled.
-  if (i >= count || live == 0) return;
+  if (i >= count || live == 0 || OVERFLOWS) return;
   const float weight = AT(w)[i];
-  const float g = AT(gradient)[i] + (i < decayed ? decay : 0.0f) * weight;
+  const float g = AT(gradient)[i] / LOSS_SCALE + (i < decayed ? decay : 0.0f) * weight;
   const float first = AT(m)[i] + (g - AT(m)[i]) * one_minus_beta1;
   const float second = AT(v)[i] + (g * g - AT(v)[i]) * one_minus_beta2;
   AT(m)[i] = first;
   AT(v)[i] = second;
   AT(w)[i] = weight - rates[step] * first / (sqrt(second) + epsilon);
+}
+
+// Sets `overflow` where a gradient is infinite or no number, which is where all bits of its exponent
+// are set. Whoever sets it, sets it to the same.
+__kernel void find_overflow(__global struct loss_scaling* scaling, IN(float, gradient),
+                            const int count) {
+  uint found = 0;
+  for (int i = get_global_id(0); i < count; i += get_global_size(0)) {
+    found |= (as_uint(AT(gradient)[i]) & 0x7F800000u) == 0x7F800000u;
+  }
+  if (found) scaling->overflow = 1;
+}
+
+// After the step: the scale is halved where it overflowed, and doubled after so many good steps, as
+// long as it is below `largest`. One work item.
+__kernel void adjust_loss_scale(__global struct loss_scaling* scaling, const int growth_steps,
+                                const float largest, const int live) {
+  if (get_global_id(0) > 0 || live == 0) return;
+  const float scale = scaling->scale;
+  const uint overflow = scaling->overflow;
+  const uint good_steps = overflow ? 0 : scaling->good_steps + 1;
+  const bool grows = good_steps >= (uint)growth_steps;
+  scaling->scale = overflow ? fmax(0.5f * scale, 1.0f)
+                   : grows && scale < largest ? 2.0f * scale
+                                              : scale;
+  scaling->good_steps = grows ? 0 : good_steps;
+  scaling->skipped_steps += overflow;
+  scaling->overflow = 0;
 }

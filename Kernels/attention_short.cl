@@ -12,6 +12,7 @@
 // pass, inner[t] = Σ_s D[t, s]·mean_gradient[s] / T.
 //
 // build: -DTIME=204 -DCHANNELS=64 -DHEADS=4
+// build: -DTIME=204 -DCHANNELS=64 -DHEADS=4 -DHALF_STORAGE=1
 
 #include "attention_tiles.cl"
 

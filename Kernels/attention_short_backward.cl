@@ -1,6 +1,7 @@
 // The backward pass of attention_short.cl, which says what is computed.
 //
 // build: -DTIME=204 -DCHANNELS=64 -DHEADS=4
+// build: -DTIME=204 -DCHANNELS=64 -DHEADS=4 -DHALF_STORAGE=1
 
 #include "attention_tiles.cl"
 

@@ -1,5 +1,7 @@
 // Batches out of the recordings on the device: windows, views, labels, and noise.
 
+// build: -DHALF_STORAGE=1
+
 #include "common.cl"
 #include "random.cl"
 #include "table.cl"

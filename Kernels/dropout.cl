@@ -1,5 +1,7 @@
 // Dropout: inverted, by the 16-bit lane of each element of the live batch `[count]`.
 
+// build: -DHALF_STORAGE=1
+
 #include "common.cl"
 #include "random.cl"
 #include "table.cl"

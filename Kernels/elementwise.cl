@@ -1,5 +1,7 @@
 // ReLU, sigmoid and sums: one work item an element of `[count]`.
 
+// build: -DHALF_STORAGE=1
+
 #include "common.cl"
 
 __kernel void relu_forward(IN(stored, x), OUT(stored, y), const int count) {

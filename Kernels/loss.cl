@@ -1,5 +1,7 @@
 // Softmax, cross-entropy from logits, and the L2 penalty.
 
+// build: -DLOSS_SCALING
+
 #include "common.cl"
 #include "table.cl"
 
@@ -35,7 +37,7 @@ inline int first_maximum(__global const float* row, const int classes) {
 // The whole loss in one work-group: probabilities `[B, classes]`, the step's result, and, where
 // asked for, the logits' gradient weight/live·(p − target). Targets are smoothed here. The penalty is
 // coefficient·Σ squares `[partials]`.
-__kernel void softmax_cross_entropy(__global struct step_result* results, IN(float, logits),
+__kernel void softmax_cross_entropy(SCALING __global struct step_result* results, IN(float, logits),
                                     IN(float, targets), IN(float, weights),
                                     OUT(float, probabilities), OUT(float, gradient),
                                     IN(float, squares), const int partials,
@@ -59,7 +61,9 @@ __kernel void softmax_cross_entropy(__global struct step_result* results, IN(flo
     for (int c = 0; c < classes; ++c) {
       const float target = y[c] * (1.0f - smoothing) + smoothing / classes;
       loss += weight * target * (log_sum - x[c]);
-      if (writes_gradient) AT(gradient)[b * classes + c] = weight * scale * (p[c] - target);
+      if (writes_gradient) {
+        AT(gradient)[b * classes + c] = weight * scale * (p[c] - target) * LOSS_SCALE;
+      }
     }
     hit += first_maximum(p, classes) == first_maximum(y, classes) ? 1 : 0;
   }

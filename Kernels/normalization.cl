@@ -6,6 +6,7 @@
 
 // build: -DCHANNELS=64
 // build: -DCHANNELS=64 -DWIDTH=32
+// build: -DCHANNELS=64 -DWIDTH=32 -DHALF_STORAGE=1
 
 #include "common.cl"
 #include "chunks.cl"

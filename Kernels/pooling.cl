@@ -1,5 +1,7 @@
 // Max pooling over time, window = stride = size: `[B, T, C]` to `[B, T/size, C]`.
 
+// build: -DHALF_STORAGE=1
+
 #include "common.cl"
 
 // The earliest maximum of each window and its place in it, uint8. One work item an output of

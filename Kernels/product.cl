@@ -32,7 +32,7 @@
 
 // What of a product is stored as halves: the left factor; the right factor of columns_product (that
 // of rows_product are weights, in floats); result and addend of rows_product (columns_product makes
-// gradients of weights, in floats). Local memory and registers hold floats.
+// gradients of weights, in floats).
 #ifndef LEFT_HALVES
 #define LEFT_HALVES HALF_STORAGE
 #define RIGHT_HALVES HALF_STORAGE
@@ -49,10 +49,33 @@
 #define LEFT_QUADS (TILE_ROWS * TILE_DEPTH / 4 / ITEMS)
 #define RIGHT_QUADS (TILE_COLUMNS * TILE_DEPTH / 4 / ITEMS)
 
+// Local memory holds floats, or, with NATIVE_HALF (for which a device needs cl_khr_fp16), halves where
+// all of the product's activations are halves: half the traffic, and weights rounded. Registers hold
+// floats, so that sums are in single precision either way.
+#ifndef NATIVE_HALF
+#define NATIVE_HALF 0
+#endif
+#if NATIVE_HALF && LEFT_HALVES && RIGHT_HALVES && RESULT_HALVES
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+#define tile_value half
+#define tile_quad half4
+#define TO_TILE(quad) convert_half4_rte(quad)
+#define OF_TILE(quad) convert_float4(quad)
+// The left tile is also where columns_product puts float4 sums, one an item.
+#define LEFT_TILE \
+  (TILE_DEPTH * LEFT_PITCH / 4 > 2 * ITEMS ? TILE_DEPTH * LEFT_PITCH / 4 : 2 * ITEMS)
+#else
+#define tile_value float
+#define tile_quad float4
+#define TO_TILE(quad) (quad)
+#define OF_TILE(quad) (quad)
+#define LEFT_TILE (TILE_DEPTH * LEFT_PITCH / 4)
+#endif
+
 // Declared in the kernel, where OpenCL C wants local memory to be.
-#define TILES                                           \
-  __local float4 left_tile[TILE_DEPTH * LEFT_PITCH / 4]; \
-  __local float4 right_tile[TILE_DEPTH * RIGHT_PITCH / 4]
+#define TILES                                                       \
+  __local tile_quad left_tile[LEFT_TILE] __attribute__((aligned(16))); \
+  __local tile_quad right_tile[TILE_DEPTH * RIGHT_PITCH / 4]
 
 // A time that no shift brings into a sequence.
 #define NO_TIME (-(1 << 30))
@@ -131,24 +154,25 @@ static inline float4 seen_quad(__global const void* row, bool halves, int stride
 }
 
 // Four elements of neighbouring depths k … k + 3 into a tile that is depth first.
-static inline void put_turned(__local float4* tile, int pitch, int k, int place, float4 v) {
-  __local float* p = (__local float*)tile + k * pitch + place;
+static inline void put_turned(__local tile_quad* tile, int pitch, int k, int place, float4 quad) {
+  __local tile_value* p = (__local tile_value*)tile + k * pitch + place;
+  const tile_quad v = TO_TILE(quad);
   p[0] = v.x;
   p[pitch] = v.y;
   p[2 * pitch] = v.z;
   p[3 * pitch] = v.w;
 }
 
-static inline void multiply_tiles(__local const float4* left_tile,
-                                  __local const float4* right_tile, float4* sums) {
+static inline void multiply_tiles(__local const tile_quad* left_tile,
+                                  __local const tile_quad* right_tile, float4* sums) {
   const int down = get_local_id(0) / ITEMS_ACROSS;
   const int across = get_local_id(0) % ITEMS_ACROSS;
 #pragma unroll 8
   for (int k = 0; k < TILE_DEPTH; ++k) {
-    const float4 b = right_tile[k * (RIGHT_PITCH / 4) + across];
+    const float4 b = OF_TILE(right_tile[k * (RIGHT_PITCH / 4) + across]);
 #pragma unroll
     for (int i = 0; i < ITEM_ROWS / 4; ++i) {
-      const float4 a = left_tile[k * (LEFT_PITCH / 4) + down * (ITEM_ROWS / 4) + i];
+      const float4 a = OF_TILE(left_tile[k * (LEFT_PITCH / 4) + down * (ITEM_ROWS / 4) + i]);
       sums[4 * i] += a.x * b;
       sums[4 * i + 1] += a.y * b;
       sums[4 * i + 2] += a.z * b;
@@ -169,7 +193,7 @@ static inline void fetch_turned(float4* quads, const int count, __global const v
   }
 }
 
-static inline void put_all_turned(__local float4* tile, const int pitch, const float4* quads,
+static inline void put_all_turned(__local tile_quad* tile, const int pitch, const float4* quads,
                                   const int count) {
 #pragma unroll
   for (int i = 0; i < count; ++i) {
@@ -191,11 +215,11 @@ static inline void fetch_right(float4* quads, __global const void* b, const bool
   }
 }
 
-static inline void put_right(__local float4* tile, const float4* quads) {
+static inline void put_right(__local tile_quad* tile, const float4* quads) {
 #pragma unroll
   for (int i = 0; i < RIGHT_QUADS; ++i) {
     const int place = get_local_id(0) + i * ITEMS;
-    tile[place / ITEMS_ACROSS * (RIGHT_PITCH / 4) + place % ITEMS_ACROSS] = quads[i];
+    tile[place / ITEMS_ACROSS * (RIGHT_PITCH / 4) + place % ITEMS_ACROSS] = TO_TILE(quads[i]);
   }
 }
 
@@ -210,7 +234,7 @@ static inline void rows_product(
     const bool turned, __global const float* bias, __global const void* addend,
     const float scale, __global void* c, const int c_stride, const int rows, const int columns,
     const int time, const int taps, const int depth, const int step, const int origin,
-    __local float4* left_tile, __local float4* right_tile) {
+    __local tile_quad* left_tile, __local tile_quad* right_tile) {
   const int item = get_local_id(0);
   const int first_row = get_group_id(0) * TILE_ROWS;
   const int first_column = get_group_id(1) * TILE_COLUMNS;
@@ -286,8 +310,8 @@ static inline void columns_product(
     __global const void* a, const int a_stride, __global const void* b, const int b_stride,
     const float scale, __global float* c, const int c_stride, __global float* column_sums,
     const bool sums_vanish, const int first, const int end, const int columns, const int time,
-    const int taps, const int depth, const int step, const int origin, __local float4* left_tile,
-    __local float4* right_tile) {
+    const int taps, const int depth, const int step, const int origin, __local tile_quad* left_tile,
+    __local tile_quad* right_tile) {
   const int item = get_local_id(0);
   const int down = item / ITEMS_ACROSS;
   const int across = item % ITEMS_ACROSS;
@@ -316,14 +340,14 @@ static inline void columns_product(
     if (at >= first) {
       multiply_tiles(left_tile, right_tile, sums);
       for (int k = down; k < TILE_DEPTH; k += ITEMS / ITEMS_ACROSS) {
-        added += right_tile[k * (RIGHT_PITCH / 4) + across];
+        added += OF_TILE(right_tile[k * (RIGHT_PITCH / 4) + across]);
       }
     }
     barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
     for (int i = 0; i < LEFT_QUADS; ++i) {
       const int k = (item + i * ITEMS) / (TILE_ROWS / 4);
-      left_tile[k * (LEFT_PITCH / 4) + item % (TILE_ROWS / 4)] = left[i];
+      left_tile[k * (LEFT_PITCH / 4) + item % (TILE_ROWS / 4)] = TO_TILE(left[i]);
     }
     put_right(right_tile, right);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -338,10 +362,11 @@ static inline void columns_product(
     }
   }
 
-  left_tile[item] = added;
+  __local float4* added_tile = (__local float4*)left_tile;
+  added_tile[item] = added;
   barrier(CLK_LOCAL_MEM_FENCE);
   if (down == 0 && first_row == 0 && first < end && column_sums) {
-    for (int i = 1; i < ITEMS / ITEMS_ACROSS; ++i) added += left_tile[i * ITEMS_ACROSS + across];
+    for (int i = 1; i < ITEMS / ITEMS_ACROSS; ++i) added += added_tile[i * ITEMS_ACROSS + across];
     store_loose_quad(column_sums + column, sums_vanish ? (float4)(0.0f) : added, columns - column,
                      false);
   }

@@ -6,6 +6,7 @@
 // is above zero exactly where it was kept and positive.
 
 // build: -DCHANNELS=64 -DFIRST=32 -DUNITS=8 -DTIME=204 -DWIDTH=32
+// build: -DCHANNELS=64 -DFIRST=32 -DUNITS=8 -DTIME=204 -DWIDTH=32 -DHALF_STORAGE=1
 
 #include "common.cl"
 #include "table.cl"

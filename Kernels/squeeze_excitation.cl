@@ -1,6 +1,7 @@
 // Means over time and the scale of channels by them: [B, T, C] beside [B, C].
 
 // build: -DCHANNELS=64 -DTIME=204 -DWIDTH=32
+// build: -DCHANNELS=64 -DTIME=204 -DWIDTH=32 -DHALF_STORAGE=1
 
 #include "common.cl"
 #include "reduce.cl"

@@ -15,6 +15,25 @@ struct sample_entry {
   ushort view;           // 0 original, 1 masked, 2 mixed
 };
 
+// Dynamic loss scaling: gradients are those of the loss times `scale`, a power of two.
+struct loss_scaling {
+  float scale;
+  uint good_steps;     // since the scale last changed
+  uint skipped_steps;  // of all
+  uint overflow;       // this step: a gradient is no number
+};
+
+// In a build with LOSS_SCALING kernels take it as their first argument.
+#ifdef LOSS_SCALING
+#define SCALING __global const struct loss_scaling *scaling,
+#define LOSS_SCALE scaling->scale
+#define OVERFLOWS scaling->overflow
+#else
+#define SCALING
+#define LOSS_SCALE 1.0f
+#define OVERFLOWS false
+#endif
+
 struct step_result {
   float loss;
   float penalty;

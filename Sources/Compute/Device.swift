@@ -2,6 +2,8 @@
 public protocol Device: Sendable {
   /// For people: "CPU (oneDNN 2.6.3, 2 threads)".
   var name: String { get }
+  /// Whether activations are rounded to half precision, and results with them.
+  var storesHalves: Bool { get }
 
   /// Allocates the arenas, builds the kernels, binds the arguments. Whatever can fail, fails here.
   func load(_ plan: Plan, options: LoadOptions) throws(DeviceError) -> any LoadedPlan
@@ -11,6 +13,8 @@ public protocol Device: Sendable {
 }
 
 extension Device {
+  public var storesHalves: Bool { false }
+
   /// One launch an operation.
   public func layout(
     of plan: Plan, options: LoadOptions

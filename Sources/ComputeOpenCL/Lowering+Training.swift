@@ -36,7 +36,10 @@ extension Lowering {
           try adam(settings, run, decayed: min(max(elements - first, 0), run.count)))
         first += run.count
       }
-      return commands
+      guard let scaler else { return commands }
+      return try scaledUpdate(
+        scaler, gradients: runs(of: [gradients]).map { ($0.places[0], $0.count) },
+        adam: commands)
     default:
       throw unsupported(operation)
     }
@@ -49,15 +52,22 @@ extension Lowering {
     penalty: (squares: KernelArgument, count: Int, coefficient: Float)? = nil
   ) throws(DeviceError) -> Command {
     let x = try tensor(logits)
+    let scaler = logitsGradient == nil ? nil : self.scaler
     return try kernel(
       "loss", "softmax_cross_entropy",
-      [
+      scaling(scaler) + [
         .slot(table.results), x, try tensor(targets),
         try tensor(sampleWeights), try tensor(probabilities),
         try tensor(logitsGradient ?? probabilities), penalty?.squares ?? x,
         .int(penalty?.count ?? 0), .float(penalty?.coefficient ?? 0), .int(shape.classes),
         .float(shape.smoothing), .int(logitsGradient == nil ? 0 : 1), .step, .live,
-      ], local: [Self.lossGroup], groups: { _ in [1] })
+      ], local: [Self.lossGroup], storage: scaler == nil ? [:] : LossScaler.storage,
+      groups: { _ in [1] })
+  }
+
+  /// The first argument of kernels that know the loss scale.
+  private func scaling(_ scaler: LossScaler?) -> [KernelArgument] {
+    scaler.map { [$0.argument] } ?? []
   }
 
   private func penalty(
@@ -91,10 +101,11 @@ extension Lowering {
     let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
     return try kernel(
       "adam", "adam",
-      [.slot(table.rates)] + run.places + [
+      scaling(scaler) + [.slot(table.rates)] + run.places + [
         .float(Float(1 - beta1)), .float(Float(1 - beta2)), .float(settings.epsilon),
         .float(2 * settings.l2), .int(decayed), .int(run.count), .step, .live,
-      ], local: [local], groups: { _ in [(run.count + local - 1) / local] })
+      ], local: [local], storage: scaler == nil ? [:] : LossScaler.storage,
+      groups: { _ in [(run.count + local - 1) / local] })
   }
 
   // MARK: Runs of tensors

@@ -10,13 +10,15 @@ final class Lowering {
   let arenas: Arenas
   let table: ProgramTable
   let scratch: SharedScratch
+  /// Where the loss is scaled.
+  let scaler: LossScaler?
   let key: SIMD2<UInt32>
   /// Made when the first product asks for it.
   private var knownQueue: DeviceMemory?
 
   init(
     plan: Plan, program: Program, options: LoadOptions, device: OpenCLDevice, arenas: Arenas,
-    table: ProgramTable, scratch: SharedScratch
+    table: ProgramTable, scratch: SharedScratch, scaler: LossScaler? = nil
   ) {
     self.plan = plan
     self.program = program
@@ -25,6 +27,7 @@ final class Lowering {
     self.arenas = arenas
     self.table = table
     self.scratch = scratch
+    self.scaler = scaler
     key = Philox.key(seed: options.seed)
   }
 
@@ -75,7 +78,10 @@ final class Lowering {
     _ file: String, _ name: String, defines: [String: Int] = [:], _ arguments: [KernelArgument],
     local: [Int], storage: [String: Int]? = nil, groups: @escaping (_ live: Int) -> [Int]
   ) throws(DeviceError) -> Command {
-    let halves = storage ?? (arguments.contains(where: \.isHalf) ? ["HALF_STORAGE": 1] : [:])
+    var halves = storage ?? (arguments.contains(where: \.isHalf) ? ["HALF_STORAGE": 1] : [:])
+    if device.options.halfPath == .native, !halves.isEmpty, ["conv1d", "dense"].contains(file) {
+      halves["NATIVE_HALF"] = 1
+    }
     let sizes = device.options.specializes ? defines : [:]
     let handle = try device.context.makeKernel(
       file: file, name: name, defines: sizes.merging(halves) { $1 })

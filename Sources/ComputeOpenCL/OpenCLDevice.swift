@@ -19,6 +19,15 @@ public struct OpenCLDevice: Device {
     case emulated
   }
 
+  /// What products of halves are made of.
+  public enum HalfPath: String, Sendable, CaseIterable {
+    /// Halves in global memory, floats everywhere else: every device can.
+    case storage
+    /// Halves in local memory as well, weights among them, sums in floats; where there is
+    /// `cl_khr_fp16`.
+    case native
+  }
+
   /// How the device computes: what the user asks for, and choices that tests and tuning make.
   public struct Options: Sendable, Hashable {
     /// Dense and attention products by CLBlast; otherwise by our own kernels.
@@ -28,14 +37,26 @@ public struct OpenCLDevice: Device {
     public var specializes: Bool
     public var precision: Precision
     public var tensorCores = TensorCoreUse.probed
+    /// In half precision.
+    public var halfPath: HalfPath
+    /// In half precision: by what the loss is multiplied at first, a power of two.
+    public var lossScale: Float
 
     public init(
-      usesCLBlast: Bool = true, specializes: Bool = true, precision: Precision = .fp32
+      usesCLBlast: Bool = true, specializes: Bool = true, precision: Precision = .fp32,
+      halfPath: HalfPath = .storage, lossScale: Float = 65_536
     ) {
       self.usesCLBlast = usesCLBlast
       self.specializes = specializes
       self.precision = precision
+      self.halfPath = halfPath
+      self.lossScale = lossScale
     }
+  }
+
+  /// Paths that a device can be asked for; whether it computes rightly by them, its self-check says.
+  public static func halfPaths(of description: OpenCLDeviceDescription) -> [HalfPath] {
+    description.hasFP16 ? [.storage, .native] : [.storage]
   }
 
   public let description: OpenCLDeviceDescription
@@ -45,25 +66,30 @@ public struct OpenCLDevice: Device {
   let tensorCoreDefines: [String: Int]?
 
   public var name: String {
-    options.precision == .fp32 ? description.name : "\(description.name) in half precision"
+    guard options.precision == .fp16 else { return description.name }
+    return "\(description.name) in half precision"
+      + (options.halfPath == .storage ? "" : ", \(options.halfPath.rawValue)")
   }
+
+  public var storesHalves: Bool { options.precision == .fp16 }
 
   var storage: StorageRule { StorageRule(precision: options.precision) }
 
   /// - Parameters:
   ///   - options: by default kernels are specialized on what is no CPU, and CLBlast is used unless
   ///     `SEMG_OPENCL_WITHOUT_CLBLAST` is set.
-  ///   - precision: where no options are given.
+  ///   - precision, halfPath: where no options are given.
   /// - Throws: `DeviceError` where the driver refuses a context.
   public init(
-    _ description: OpenCLDeviceDescription, options: Options? = nil, precision: Precision = .fp32
+    _ description: OpenCLDeviceDescription, options: Options? = nil, precision: Precision = .fp32,
+    halfPath: HalfPath = .storage
   ) throws(DeviceError) {
     self.description = description
     self.options =
       options
       ?? Options(
         usesCLBlast: !KernelSource.leavesOutCLBlast, specializes: !description.isCPU,
-        precision: precision)
+        precision: precision, halfPath: halfPath)
     context = try OpenCLContext(
       description, cache: description.cachesPrograms ? nil : .standard)
     tensorCoreDefines = Self.tensorCoreDefines(description, self.options)

@@ -11,6 +11,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   let memory: DeviceMemory
   private let arenas: Arenas
   private let scratch = SharedScratch()
+  private let scaler: LossScaler?
   private var launches: [ProgramID: [OpenCLLaunch]] = [:]
   private var tables: [ProgramID: ProgramTable] = [:]
   private var needs: [ProgramID: TableNeeds] = [:]
@@ -37,6 +38,10 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
         advice: "it has \(device.description.memory / 1_048_576) MiB; use a smaller --batch-size")
     }
     arenas = try Arenas(layout: layout, context: device.context)
+    scaler =
+      device.options.precision == .fp16
+      ? try LossScaler(
+        scale: device.options.lossScale, context: device.context, memory: memory) : nil
     let training = ProgramTable()
     for id in options.programs {
       guard let program = plan.programs[id], let schedule = schedules[id] else { continue }
@@ -45,7 +50,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       try table.replace(with: nil, dataset: nil, steps: 1, adam: nil, memory: memory)
       let lowering = Lowering(
         plan: plan, program: program, options: options, device: device, arenas: arenas,
-        table: table, scratch: scratch)
+        table: table, scratch: scratch, scaler: scaler)
       var list: [OpenCLLaunch] = []
       for item in schedule.items { list.append(try lowering.launch(item)) }
       launches[id] = list
@@ -172,6 +177,10 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     device.storage.type(of: plan[tensor])
   }
 
+  public func lossScaling() throws(DeviceError) -> LossScaling? {
+    try scaler?.state(memory: memory)
+  }
+
   private func unsupportedType(_ spec: TensorSpec) -> DeviceError {
     .unsupported(
       device: device.name,
@@ -288,9 +297,12 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   // MARK: Snapshots
 
+  /// What a snapshot holds, in a fixed order.
+  private var lasting: [Buffer] { arenas.lasting + (scaler.map { [$0.buffer] } ?? []) }
+
   public func snapshot() throws(DeviceError) -> Snapshot {
     var copies = spareSnapshots.popLast() ?? []
-    for (index, source) in arenas.lasting.enumerated() {
+    for (index, source) in lasting.enumerated() {
       if index == copies.count {
         copies.append(try Buffer(byteCount: source.byteCount, context: device.context))
       }
@@ -305,7 +317,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     guard let copies = snapshots[snapshot.index] else {
       throw .unsupported(device: device.name, what: "snapshot \(snapshot.index): discarded")
     }
-    for (target, copy) in zip(arenas.lasting, copies) { try memory.copy(copy, to: target) }
+    for (target, copy) in zip(lasting, copies) { try memory.copy(copy, to: target) }
   }
 
   public func discard(_ snapshot: Snapshot) {

@@ -29,13 +29,15 @@ import Testing
   /// Alone and fused, with bounds as wide as halves are coarse wherever there are halves.
   @Test(arguments: cases, [false, true])
   func eachOperationAgreesInHalfPrecision(on subject: OperationCase, fuses: Bool) throws {
-    let candidate = try subject.load(on: TestDevice.openHalf(), fuses: fuses)
-    let isFused = candidate.launches(of: subject.program).contains { $0.operations.count > 1 }
-    guard isFused || !fuses else { return }
-    let report = try compare(
-      reference: subject.load(on: ReferenceDevice()), candidate: candidate,
-      program: subject.program, step: subject.step, live: subject.live)
-    for launch in report { #expect(launch.passes, "\(launch)") }
+    for path in TestDevice.halfPaths {
+      let candidate = try subject.load(on: TestDevice.openHalf(path), fuses: fuses)
+      let isFused = candidate.launches(of: subject.program).contains { $0.operations.count > 1 }
+      guard isFused || !fuses else { return }
+      let report = try compare(
+        reference: subject.load(on: ReferenceDevice()), candidate: candidate,
+        program: subject.program, step: subject.step, live: subject.live)
+      for launch in report { #expect(launch.passes, "\(path) \(launch)") }
+    }
   }
 
   @Test func activationsWithATimeAxisAreHalvesAndConvertedForTheHost() throws {

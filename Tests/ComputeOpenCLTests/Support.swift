@@ -22,8 +22,19 @@ enum TestDevice {
     try OpenCLDevice(opened.get().description, precision: .fp16)
   }
 
-  /// In half precision.
-  static func openHalf() throws -> OpenCLDevice { try half.get() }
+  private static let nativeHalf: Result<OpenCLDevice, any Error> = Result {
+    try OpenCLDevice(opened.get().description, precision: .fp16, halfPath: .native)
+  }
+
+  /// In half precision, by a path of `halfPaths`.
+  static func openHalf(_ path: OpenCLDevice.HalfPath = .storage) throws -> OpenCLDevice {
+    try path == .native ? nativeHalf.get() : half.get()
+  }
+
+  /// Those that the device has.
+  static var halfPaths: [OpenCLDevice.HalfPath] {
+    all.first.map(OpenCLDevice.halfPaths) ?? [.storage]
+  }
 
   /// - Parameter specializes: with kernels built for each shape, as on a GPU.
   static func open(specializes: Bool = false) throws -> OpenCLDevice {

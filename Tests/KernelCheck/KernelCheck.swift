@@ -37,6 +37,9 @@ import Foundation
   @Flag(help: "In half precision.")
   var fp16 = false
 
+  @Flag(help: "In half precision, native where the device has it.")
+  var native = false
+
   @Flag(help: "Name the device and stop.")
   var device = false
 
@@ -46,11 +49,13 @@ import Foundation
     }
     Self.say("device \(description.name) of \(description.platformName), \(description.driver)")
     if device { return }
-    let precision: OpenCLDevice.Precision = fp16 ? .fp16 : .fp32
+    let precision: OpenCLDevice.Precision = fp16 || native ? .fp16 : .fp32
+    let halfPath: OpenCLDevice.HalfPath = native ? .native : .storage
     let specialized = OpenCLDevice.Options(
-      usesCLBlast: false, specializes: true, precision: precision)
+      usesCLBlast: false, specializes: true, precision: precision, halfPath: halfPath)
     let opened = try OpenCLDevice(
-      description, options: specialize ? specialized : nil, precision: precision)
+      description, options: specialize ? specialized : nil, precision: precision,
+      halfPath: halfPath)
     var misses = 0
     for run in try selected() where misses < stopAfter {
       for line in Self.verdicts(on: run, device: opened) {

@@ -1,0 +1,109 @@
+import Compute
+import ComputeOpenCL
+import ComputeReference
+import Networks
+import TestSupport
+import Testing
+
+/// Whole steps of both networks in half precision: fused launches beside their parts, the scaled
+/// loss, and what is done where it overflows.
+@Suite(.needsOpenCL) struct HalfPrecisionTests {
+  private func load(
+    _ made: TestPlan, on device: any Device, programs: [ProgramID] = [.forwardBackward, .update],
+    fuses: Bool = true, steps: Int = 2
+  ) throws -> any LoadedPlan {
+    try made.load(device, programs: programs, fuses: fuses, steps: steps)
+  }
+
+  /// Trainable weights, without the moving statistics.
+  private func weights(_ made: TestPlan, _ loaded: any LoadedPlan) throws -> [[Float]] {
+    try made.plan.weights.filter { made.plan.plan[$0].role == .parameter }.map {
+      try loaded.read($0)
+    }
+  }
+
+  @Test(arguments: [0, 1], [true, false])
+  func everyLaunchOfAStepAgreesWithTheReference(network: Int, fuses: Bool) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 4)
+    for program in [ProgramID.forwardBackward, .update, .validate] {
+      for path in TestDevice.halfPaths {
+        let report = try compare(
+          reference: load(made, on: ReferenceDevice(), programs: [program], fuses: false),
+          candidate: load(made, on: TestDevice.openHalf(path), programs: [program], fuses: fuses),
+          program: program, step: 1, live: 3)
+        for launch in report { #expect(launch.passes, "\(path) \(launch)") }
+      }
+    }
+  }
+
+  @Test(arguments: [0, 1])
+  func theSameSeedGivesTheSameBits(network: Int) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 5)
+    let runs = try (0..<2).map { _ in try StepRun(on: TestDevice.openHalf()).train(made) }
+    #expect(runs[0] == runs[1])
+    #expect(StepRun.isFinite(runs[0]))
+  }
+
+  @Test(arguments: [0, 1])
+  func tenStepsFollowThoseInSinglePrecision(network: Int) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 8)
+    let losses = try [TestDevice.open(), TestDevice.openHalf()].map { device in
+      let loaded = try load(made, on: device, steps: 10)
+      for step in 0..<10 {
+        try loaded.run(.forwardBackward, step: step, live: 8)
+        try loaded.run(.update, step: step, live: 8)
+      }
+      return try loaded.results(of: .forwardBackward, steps: 0..<10)
+    }
+    for (step, (single, half)) in zip(losses[0], losses[1]).enumerated() {
+      #expect(abs(half.loss / single.loss - 1) < 2e-2, "step \(step)")
+    }
+  }
+
+  @Test func aScaleThatIsTooLargeIsHalvedUntilStepsAreTaken() throws {
+    let made = try TestPlan(StepRun.networks()[0], capacity: 4)
+    let first = Float(sign: .plus, exponent: 40, significand: 1)
+    let options = OpenCLDevice.Options(specializes: false, precision: .fp16, lossScale: first)
+    let loaded = try load(made, on: TestDevice.open(options: options), steps: 40)
+    var before = try weights(made, loaded)
+    var skipped = 0
+    for step in 0..<40 {
+      try loaded.run(.forwardBackward, step: step, live: 4)
+      try loaded.run(.update, step: step, live: 4)
+      let scaling = try #require(try loaded.lossScaling())
+      let after = try weights(made, loaded)
+      #expect((after == before) == (scaling.skippedSteps > skipped), "step \(step)")
+      skipped = scaling.skippedSteps
+      #expect(scaling.scale == Float(sign: .plus, exponent: 40 - skipped, significand: 1))
+      #expect(StepRun.isFinite(after))
+      before = after
+    }
+    #expect((1..<40).contains(skipped))
+    for id in made.plan.weights { #expect(StepRun.isFinite([try loaded.read(id)])) }
+    let results = try loaded.results(of: .forwardBackward, steps: 0..<40)
+    #expect(results.allSatisfy { $0.loss.isFinite })
+  }
+
+  @Test(arguments: [Float.infinity, -.infinity, .nan])
+  func aGradientThatIsNoNumberSkipsTheStepAndASnapshotBringsTheScaleBack(value: Float) throws {
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
+    let loaded = try load(made, on: TestDevice.openHalf())
+    let before = try weights(made, loaded)
+    let snapshot = try loaded.snapshot()
+    try loaded.run(.forwardBackward, step: 0, live: 4)
+    let last = try #require(made.plan.plan.tensors(role: .gradient).last)
+    var gradient = try loaded.read(last)
+    gradient[gradient.count - 1] = value
+    try loaded.write(gradient, to: last)
+    try loaded.run(.update, step: 0, live: 4)
+    #expect(try weights(made, loaded) == before)
+    #expect(try loaded.lossScaling() == LossScaling(scale: 32_768, skippedSteps: 1))
+    try loaded.run(.forwardBackward, step: 1, live: 4)
+    try loaded.run(.update, step: 1, live: 4)
+    #expect(try weights(made, loaded) != before)
+    #expect(try loaded.lossScaling() == LossScaling(scale: 32_768, skippedSteps: 1))
+    try loaded.restore(snapshot)
+    #expect(try weights(made, loaded) == before)
+    #expect(try loaded.lossScaling() == LossScaling(scale: 65_536, skippedSteps: 0))
+  }
+}
