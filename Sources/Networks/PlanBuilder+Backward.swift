@@ -38,12 +38,14 @@ extension PlanBuilder {
     return sum
   }
 
-  /// A new tensor for the gradient of a layer's `place`-th input.
+  /// A new tensor for the gradient of a layer's `place`-th input, of the shape of the tensor that it
+  /// is the gradient of: a reshaped input has none of its own.
   private mutating func inputGradient(_ index: Int, _ place: Int = 0) -> TensorID {
     let layer = network.layers[index]
+    let input = tensors[traces[layer.inputs[place]].output.index]
     return activation(
       "\(layer.name)/input_gradient" + (place == 0 ? "" : "_\(place)"),
-      network.shapes[layer.inputs[place]])
+      Array(input.shape.dropFirst()))
   }
 
   /// Appends one layer's backward pass; returns the gradient of each input, nil where none is
