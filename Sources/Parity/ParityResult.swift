@@ -18,6 +18,12 @@ public struct ParityResult: Sendable {
 
   public var passes: Bool { misses.isEmpty }
 
+  /// The same under a longer name.
+  public func prefixed(_ prefix: String) -> ParityResult {
+    ParityResult(
+      name: prefix + name, shape: shape, error: error, bound: bound, worst: worst, misses: misses)
+  }
+
   init(
     name: String, shape: String, error: Double? = nil, bound: Double? = nil, worst: String = "",
     misses: [String] = []

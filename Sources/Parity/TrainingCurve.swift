@@ -151,21 +151,26 @@ public struct TrainingCurve: Sendable {
 extension TrainingCurve {
   /// Losses of two devices may differ so much, relative to the loss.
   public static let lossBound = 1e-4
+  /// Where activations are stored as halves.
+  public static let halfLossBound = 2e-2
   /// Samples may differ so much, relative to their norm: the normals of the augmentation's noise
   /// agree to 1e-6, and are a fiftieth of the signal.
   public static let sampleBound = 1e-6
+  /// As halves they are rounded to eleven bits.
+  public static let halfSampleBound = 1e-3
 
   /// Both curves side by side.
   func result(named name: String, on device: any Device, reference: any Device) -> ParityResult {
+    let bound = device.storesHalves ? Self.halfLossBound : Self.lossBound
     do {
       let found = try losses(on: device)
       let expected = try losses(on: reference)
       let errors = zip(found, expected).map { abs($0 - $1) / abs($1) }
       let worst = errors.indices.max { errors[$0].orInfinity < errors[$1].orInfinity } ?? 0
       return ParityResult(
-        name: name, shape: shape, error: errors[worst], bound: Self.lossBound,
+        name: name, shape: shape, error: errors[worst], bound: bound,
         worst: "loss of step \(worst + 1)",
-        misses: errors.indices.filter { !(errors[$0] <= Self.lossBound) }.prefix(1).map {
+        misses: errors.indices.filter { !(errors[$0] <= bound) }.prefix(1).map {
           "from step \($0 + 1) on: loss \(found[$0]), expected \(expected[$0])"
         })
     } catch {
@@ -177,6 +182,7 @@ extension TrainingCurve {
   func sampleResult(
     named name: String, on device: any Device, reference: any Device
   ) -> ParityResult {
+    let bound = device.storesHalves ? Self.halfSampleBound : Self.sampleBound
     do {
       let found = try samples(on: device)
       let expected = try samples(on: reference)
@@ -188,9 +194,9 @@ extension TrainingCurve {
       let names = ["batch", "targets", "weights"]
       func place(_ index: Int) -> String { "\(names[index % 3]) of step \(index / 3 + 1)" }
       return ParityResult(
-        name: name, shape: shape, error: errors[worst], bound: Self.sampleBound,
+        name: name, shape: shape, error: errors[worst], bound: bound,
         worst: place(worst),
-        misses: errors.indices.filter { !(errors[$0] <= Self.sampleBound) }.prefix(1).map {
+        misses: errors.indices.filter { !(errors[$0] <= bound) }.prefix(1).map {
           "\(place($0)): relative error \(errors[$0])"
         })
     } catch {

@@ -9,11 +9,14 @@ struct DeviceLine: Encodable {
     let fault: String?
     let startSeconds: Double?
     let warmStartSeconds: Double?
+    /// Paths of half precision that pass: `storage`, `native`.
+    let fp16Paths: [String]
 
     enum CodingKeys: String, CodingKey {
       case passes, fault
       case startSeconds = "start_seconds"
       case warmStartSeconds = "warm_start_seconds"
+      case fp16Paths = "fp16_paths"
     }
   }
 
@@ -81,7 +84,8 @@ struct DeviceLine: Encodable {
     selfCheck = trial.map {
       SelfCheck(
         passes: $0.fault == nil, fault: $0.fault, startSeconds: $0.startSeconds,
-        warmStartSeconds: $0.warmStartSeconds)
+        warmStartSeconds: $0.warmStartSeconds,
+        fp16Paths: $0.halfFaults.filter { $0.fault == nil }.map { $0.path.rawValue })
     }
   }
 
@@ -150,6 +154,10 @@ extension DeviceTrial {
     }
     if let warmStartSeconds {
       rows.append(("the same again", "\(Figure.fixed(warmStartSeconds, 2)) s"))
+    }
+    for (path, fault) in halfFaults {
+      let label = path == .storage ? "fp16 in memory, fp32 computed" : "fp16 in products, too"
+      rows.append((label, fault == nil ? "self-check passed" : "self-check failed"))
     }
     return rows
   }

@@ -9,6 +9,7 @@ import Parity
 struct DeviceSettings {
   let threads: Int
   private let choice: DeviceChoice
+  private let precision: OpenCLDevice.Precision
   /// OpenCL devices to try, the best first; none where the CPU backend was asked for.
   private let candidates: [OpenCLDeviceDescription]
 
@@ -24,14 +25,22 @@ struct DeviceSettings {
   init(choice: DeviceChoice, precision: Precision = .auto, threads: Int) throws {
     self.threads = threads
     self.choice = choice
-    guard precision != .fp16 else {
+    // Until it has been timed on a device, auto takes no half precision.
+    self.precision = precision == .fp16 ? .fp16 : .fp32
+    guard self.precision == .fp32 || choice != .cpu else {
       throw CommandFailure(
         .contradiction,
-        "all backends compute in fp32 so far, --precision fp16 asks for another; "
-          + "drop --precision or give --precision fp32")
+        "the CPU backend computes in fp32, --precision fp16 is for OpenCL devices; "
+          + "drop --precision or give --device gpu")
     }
     // A driver that is broken may bring a process down: --device cpu asks none.
     candidates = choice == .cpu ? [] : try OpenCLChoice(OpenCLSurvey()).candidates(for: choice)
+    guard self.precision == .fp32 || !candidates.isEmpty else {
+      throw CommandFailure(
+        .contradiction,
+        "--precision fp16 is for OpenCL devices and --device auto found no GPU; the CPU backend "
+          + "computes in fp32: drop --precision or give --device gpu")
+    }
   }
 
   /// Opens the device; one that is not the CPU backend must pass a self-check first. `auto` goes on
@@ -44,15 +53,15 @@ struct DeviceSettings {
     case .cpu: return CPUDevice(threads: threads)
     case .gpu:
       guard let candidate = candidates.first else { break }
-      let device = try Self.checked(candidate, on: console)
+      let device = try checked(candidate, on: console)
       OpenCLChoice.remarks(on: candidate).forEach(console.warning)
-      console.note("device: \(candidate.title)")
+      console.note("device: \(title(of: candidate))")
       return device
     case .auto:
       for candidate in candidates {
         do {
-          let device = try Self.checked(candidate, on: console)
-          console.note("device: \(candidate.title)")
+          let device = try checked(candidate, on: console)
+          console.note("device: \(title(of: candidate))")
           return device
         } catch let failure as CommandFailure {
           console.warning("\(failure)")
@@ -60,6 +69,11 @@ struct DeviceSettings {
           console.warning("\(failure)")
         }
       }
+    }
+    guard precision == .fp32 else {
+      throw CommandFailure(
+        .unavailable,
+        "no GPU passes its self-check in fp16; drop --precision, which takes the CPU backend")
     }
     let device = CPUDevice(threads: threads)
     console.note("device: \(device.name)")
@@ -69,9 +83,21 @@ struct DeviceSettings {
   /// Opens the device without a check, for what is a check itself.
   ///
   /// - Throws: `DeviceError`.
-  func openUnchecked() throws -> any Device {
+  func openUnchecked(
+    halfPath: OpenCLDevice.HalfPath = .storage
+  ) throws -> any Device {
     guard let candidate = candidates.first else { return CPUDevice(threads: threads) }
-    return try OpenCLDevice(candidate)
+    return try OpenCLDevice(candidate, precision: precision, halfPath: halfPath)
+  }
+
+  private func title(of candidate: OpenCLDeviceDescription) -> String {
+    candidate.title + (precision == .fp16 ? ", fp16" : "")
+  }
+
+  /// Ways to compute in half precision that the device may have besides the one that is taken.
+  var otherHalfPaths: [OpenCLDevice.HalfPath] {
+    guard precision == .fp16, let candidate else { return [] }
+    return OpenCLDevice.halfPaths(of: candidate).filter { $0 != .storage }
   }
 
   /// The OpenCL device that is tried first, if any.
@@ -80,12 +106,12 @@ struct DeviceSettings {
   /// An opened device that computes every operation rightly.
   ///
   /// - Throws: `CommandFailure`, `DeviceError`.
-  private static func checked(
+  private func checked(
     _ candidate: OpenCLDeviceDescription, on console: Console
   ) throws -> any Device {
     console.progress("checking \(candidate.name); its first start builds the kernels")
     defer { console.clearProgress() }
-    let device = try OpenCLDevice(candidate)
+    let device = try OpenCLDevice(candidate, precision: precision)
     if let refusal = SelfCheckReport(device).refusal(of: candidate) {
       throw CommandFailure(.unavailable, refusal)
     }

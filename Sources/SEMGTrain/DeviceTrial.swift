@@ -11,6 +11,8 @@ struct DeviceTrial {
   private(set) var warmStartSeconds: Double?
   /// Why the device is not to be used; nil where it passes.
   private(set) var fault: String?
+  /// In half precision: why each path is not to be used; nil where it passes.
+  private(set) var halfFaults: [(path: OpenCLDevice.HalfPath, fault: String?)] = []
 
   init(_ description: OpenCLDeviceDescription) {
     if let fault = description.fault {
@@ -29,6 +31,15 @@ struct DeviceTrial {
       warmStartSeconds = start.duration(to: clock.now) / .seconds(1)
     } catch {
       fault = "\(error)"
+      return
+    }
+    for path in OpenCLDevice.halfPaths(of: description) {
+      do throws(DeviceError) {
+        let device = try OpenCLDevice(description, precision: .fp16, halfPath: path)
+        halfFaults.append((path, SelfCheckReport(device).refusal(of: description)))
+      } catch {
+        halfFaults.append((path, "\(error)"))
+      }
     }
   }
 }

@@ -114,7 +114,14 @@ struct DevicePreferences {
     } else {
       reasons.append("gpu is refused: there is no OpenCL device.")
     }
-    self.reasons = reasons + trials.sorted { $0.key < $1.key }.compactMap(\.value.fault)
+    if !all.isEmpty {
+      reasons.append("--precision auto takes fp32: fp16 has not been timed on this machine.")
+    }
+    self.reasons =
+      reasons
+      + trials.sorted { $0.key < $1.key }.flatMap { trial in
+        [trial.value.fault].compactMap { $0 } + trial.value.halfFaults.compactMap { $0.fault }
+      }
   }
 
   private static func reason(_ device: OpenCLDeviceDescription) -> String {

@@ -21,6 +21,10 @@ struct ParityCommand: ParsableCommand {
     completion: .list(["gpu", "auto", "cpu"]), transform: DeviceChoice.parse)
   var device: DeviceChoice?
   @Option(
+    help: .init("fp32 or fp16. (default: fp32)", valueName: "precision"),
+    completion: .list(Precision.names), transform: Precision.parse)
+  var precision: Precision?
+  @Option(
     help: .init(
       "Samples a batch at the networks' sizes. (default: 16, where OpenCL runs on the "
         + "processor 4)", valueName: "number"),
@@ -37,14 +41,22 @@ struct ParityCommand: ParsableCommand {
   func run() throws {
     let console = output.console
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let settings = try DeviceSettings(choice: device ?? .gpu(nil), threads: threads)
+    let settings = try DeviceSettings(
+      choice: device ?? .gpu(nil), precision: precision ?? .auto, threads: threads)
     let isGPU = settings.candidate.map { $0.kind != .cpu } ?? false
     let opened = try settings.openUnchecked()
-    let run = ParityRun(
-      device: opened, batchSize: batchSize ?? (isGPU ? 16 : 4), isQuick: quick, threads: threads)
+    func run(_ device: any Device) -> ParityRun {
+      ParityRun(
+        device: device, batchSize: batchSize ?? (isGPU ? 16 : 4), isQuick: quick, threads: threads)
+    }
     let subject = ParityDevice(settings.candidate, name: opened.name)
     if !output.json { try console.result(subject.header + "\n" + ParityTable.header) }
-    let results = try results(of: run, console: console)
+    var results = try results(of: run(opened), console: console)
+    for path in settings.otherHalfPaths {
+      results += try self.results(
+        of: run(settings.openUnchecked(halfPath: path)), prefix: "\(path.rawValue) half: ",
+        console: console)
+    }
     let missed = results.count { !$0.passes }
     if output.json {
       try console.result(
@@ -63,7 +75,9 @@ struct ParityCommand: ParsableCommand {
 
   /// Every result, printed as soon as it is there: should the driver end the process, the output
   /// says where.
-  private func results(of run: ParityRun, console: Console) throws -> [ParityResult] {
+  private func results(
+    of run: ParityRun, prefix: String = "", console: Console
+  ) throws -> [ParityResult] {
     var results: [ParityResult] = []
     var failure: (any Error)?
     try run.run(
@@ -71,6 +85,7 @@ struct ParityCommand: ParsableCommand {
         console.progress("\(Figure.percent(done).prefix { $0 != "." }) %  \(title)")
       },
       report: { result in
+        let result = result.prefixed(prefix)
         results.append(result)
         guard !output.json, failure == nil else { return }
         do { try console.result(ParityTable.lines(of: result)) } catch { failure = error }

@@ -59,5 +59,7 @@ final class TrainingProgress {
       + "validation loss \(Figure.fixed(record.validationLoss, 4))  "
       + "accuracy \(Figure.percent(record.validationAccuracy))\(record.isBest ? " *" : "")  "
       + "\(Figure.fixed(record.samplesPerSecond, 0)) samples/s  \(Figure.time(record.seconds))"
+      + (record.skippedSteps > 0
+        ? "  \(Figure.count(record.skippedSteps, "step")) skipped" : "")
   }
 }

@@ -1,3 +1,5 @@
+import Compute
+
 /// Figures of one part of the recordings: what `evaluate` prints as JSON.
 public struct PartReport: Sendable, Codable, Equatable {
   /// `test`, `validation`, `train` or `all`.
@@ -44,6 +46,8 @@ public struct RunReport: Sendable, Codable {
   public var bestEpoch: [String: Int]
   /// `completed` or `out_of_time`, a model.
   public var outcome: [String: String]
+  /// A model's updates that were left out because a gradient overflowed, in half precision.
+  public var skippedSteps: [String: Int]?
   public var seconds: Double
   public var device: String
   public var recipe: Recipe
@@ -54,6 +58,7 @@ public struct RunReport: Sendable, Codable {
   enum CodingKeys: String, CodingKey {
     case validation, artifacts, outcome, seconds, device, recipe, padding, seed, epochs
     case bestEpoch = "best_epoch"
+    case skippedSteps = "skipped_steps"
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -69,6 +74,7 @@ public struct RunReport: Sendable, Codable {
     try container.encode(seed, forKey: .seed)
     try container.encode(epochs, forKey: .epochs)
     try container.encode(bestEpoch, forKey: .bestEpoch)
+    try container.encodeIfPresent(skippedSteps, forKey: .skippedSteps)
   }
 
   public init(from decoder: any Decoder) throws {
@@ -84,17 +90,24 @@ public struct RunReport: Sendable, Codable {
     seed = try container.decode(UInt64.self, forKey: .seed)
     epochs = try container.decode(Int.self, forKey: .epochs)
     bestEpoch = try container.decode([String: Int].self, forKey: .bestEpoch)
+    skippedSteps = try container.decodeIfPresent([String: Int].self, forKey: .skippedSteps)
   }
 
   init(
     test: PartReport, validation: PartReport, artifacts: [String], models: [TrainedModel],
-    seconds: Double, device: String, settings: RunSettings
+    seconds: Double, device: any Device, settings: RunSettings
   ) {
     self.test = test
     self.validation = validation
     self.artifacts = artifacts
     self.seconds = seconds
-    self.device = device
+    self.device = device.name
+    if device.storesHalves {
+      skippedSteps = Dictionary(
+        uniqueKeysWithValues: models.map { model in
+          (model.kind.rawValue, model.history.reduce(0) { $0 + $1.skippedSteps })
+        })
+    }
     recipe = settings.recipe
     padding = (settings.padding ?? settings.recipe.padding).rawValue
     seed = settings.seed

@@ -72,6 +72,8 @@ public final class Trainer {
   private let clock = ContinuousClock()
   private var iterations = 0
   private var history: [EpochRecord] = []
+  /// Updates that were left out in the epochs of `history`.
+  private var skippedSteps = 0
 
   /// Loads the network's plan on the device and uploads the windows.
   ///
@@ -156,13 +158,16 @@ public final class Trainer {
           model: kind.rawValue, epoch: epoch + 1, step: iterations - first,
           learningRate: schedule[max(0, iterations - 1)], loss: Float(validation.loss))
       }
+      let skipped = try loaded.lossScaling()?.skippedSteps ?? 0
       let isBest = validation.accuracy > (best?.history.last?.validationAccuracy ?? -1)
       let record = EpochRecord(
         model: kind, epoch: epoch + 1, loss: trained.loss, accuracy: trained.accuracy,
         validationLoss: validation.loss, validationAccuracy: validation.accuracy,
         learningRate: schedule[max(0, iterations - 1)],
         seconds: start.duration(to: clock.now).seconds,
-        samplesPerSecond: Double(trained.samples) / max(seconds, 1e-9), isBest: isBest)
+        samplesPerSecond: Double(trained.samples) / max(seconds, 1e-9), isBest: isBest,
+        skippedSteps: skipped - skippedSteps)
+      skippedSteps = skipped
       history.append(record)
       if isBest {
         let model = try snapshot(outcome: .completed)

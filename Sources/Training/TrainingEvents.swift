@@ -18,6 +18,8 @@ public struct EpochRecord: Sendable, Equatable {
   public var samplesPerSecond: Double
   /// Whether no earlier epoch had as high a validation accuracy.
   public var isBest: Bool
+  /// Updates that were left out because a gradient overflowed, in half precision.
+  public var skippedSteps = 0
 }
 
 /// Where a training stands, for a progress line.

@@ -61,7 +61,7 @@ public struct TrainingRun {
     let result = RunReport(
       test: try partReport(.test), validation: try partReport(.validation),
       artifacts: settings.models.map(path), models: models,
-      seconds: start.duration(to: clock.now).seconds, device: device.name, settings: settings)
+      seconds: start.duration(to: clock.now).seconds, device: device, settings: settings)
     try directory.write(metrics: result)
     return result
   }

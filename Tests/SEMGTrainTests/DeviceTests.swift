@@ -83,6 +83,24 @@ struct DeviceTests {
     #expect(beyond.error.contains("found no gpu:1: the only OpenCL device is gpu:0"))
   }
 
+  @Test(
+    .enabled(
+      if: runsSlowTests && (PoCL.isPresent || PoCL.isDemanded),
+      "no PoCL on this machine, or long without optimization"))
+  func aTrainingInHalfPrecisionSaysHowManyStepsItSkipped() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    let outcome = try semgTrain.run(
+      SemgTrain.brief + ["--device", "gpu", "--precision", "fp16", "--output", "run", "--json"],
+      environment: PoCL.environment)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.error.contains("fp16"))
+    let value = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+    let report = try #require(value as? [String: Any])
+    #expect(report["skipped_steps"] as? [String: Int] == ["semg-net": 0])
+    #expect((report["device"] as? String)?.hasSuffix("in half precision") == true)
+  }
+
   @Test(.enabled(if: runsSlowTests, "long without optimization"))
   func parityPrintsEveryCaseForPeopleAndForPrograms() throws {
     let semgTrain = try SemgTrain()

@@ -147,4 +147,21 @@ import Testing
     print("\(kind.rawValue): probabilities of the same weights differ by \(largest)")
     #expect(largest <= 1e-5)
   }
+
+  @Test(
+    .enabled(if: isWanted, "needs real recordings, an OpenCL device and an optimized build"),
+    arguments: ModelKind.allCases)
+  func aHundredStepsInHalfPrecisionFollowTheCPU(kind: ModelKind) throws {
+    let data = try Self.recordings()
+    let network: Network =
+      kind == .inceptionSE ? try .inceptionSE(padding: .causal) : try .semgNet()
+    let description = try #require(Self.openCLDevices.first, "no OpenCL device on this machine")
+    let single = try Trained(network, data, on: CPUDevice(threads: 2))
+    let half = try Trained(network, data, on: OpenCLDevice(description, precision: .fp16))
+    let difference = Self.largestDifference(half.losses, single.losses)
+    let scaling = try #require(try half.loaded.lossScaling())
+    print("\(kind.rawValue): losses in half precision differ by \(difference), \(scaling)")
+    #expect(difference <= 2e-2)
+    #expect(scaling.skippedSteps <= 3)
+  }
 }
