@@ -31,6 +31,7 @@ public enum Kernels {
     "lanes": PackageResources.lanes_cl,
     "norm_block": PackageResources.norm_block_cl,
     "normalization": PackageResources.normalization_cl,
+    "peaks": PackageResources.peaks_cl,
     "pooling": PackageResources.pooling_cl,
     "product": PackageResources.product_cl,
     "reduce": PackageResources.reduce_cl,

@@ -220,7 +220,7 @@ class Race:
             def measure() -> dict:
                 words = ["benchmark", "--device", self.device, "--models", model, "--batch-size",
                          str(batch), "--steps", str(self.sizes.steps), "--precision", precision,
-                         "--json"]
+                         "--profile", "--json"]
                 document = json.loads(self.semg_train(60, *words))
                 return {**document["models"][model], "device": document["device"]}
             side = "ours" if precision == "fp32" else f"ours-{precision}"

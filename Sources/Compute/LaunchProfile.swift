@@ -19,7 +19,16 @@ public final class LaunchProfile {
     public var productOperations: Double
   }
 
+  /// One kernel, or whatever else a device's launches are made of: all its calls together.
+  public struct Kernel: Sendable, Hashable {
+    public var name: String
+    public var calls: Int
+    public var seconds: Double
+    public var cost: KernelCost
+  }
+
   private var byProgram: [ProgramID: [Entry]] = [:]
+  private var byName: [String: Kernel] = [:]
   private let clock = ContinuousClock()
 
   public init() {}
@@ -43,16 +52,32 @@ public final class LaunchProfile {
       .sorted { ($1.seconds, $0.name) < ($0.seconds, $1.name) }
   }
 
-  /// Runs a launch on the host and counts the time until it returns.
+  /// All kernels, the slowest first.
+  public var kernels: [Kernel] {
+    byName.values.sorted { ($1.seconds, $0.name) < ($0.seconds, $1.name) }
+  }
+
+  /// Runs a launch on the host, a kernel of its own, and counts the time until it returns.
   public func measure(
-    _ program: ProgramID, _ launch: Int, _ name: String, productOperations: Double,
+    _ program: ProgramID, _ launch: Int, _ name: String, cost: KernelCost,
     _ body: () throws(DeviceError) -> Void
   ) throws(DeviceError) {
     let start = clock.now
     try body()
-    count(
-      program, launch, name, seconds: (clock.now - start) / .seconds(1),
-      productOperations: productOperations)
+    let seconds = (clock.now - start) / .seconds(1)
+    count(program, launch, name, seconds: seconds, productOperations: cost.productOperations)
+    count(kernel: name, seconds: seconds, cost: cost)
+  }
+
+  /// Counts one call of a kernel, timed by whoever ran it.
+  public func count(kernel name: String, seconds: Double, cost: KernelCost) {
+    var kernel =
+      byName[name] ?? Kernel(name: name, calls: 0, seconds: 0, cost: KernelCost())
+    kernel.calls += 1
+    kernel.seconds += seconds
+    kernel.cost.bytes += cost.bytes
+    kernel.cost.productOperations += cost.productOperations
+    byName[name] = kernel
   }
 
   /// Counts one call of a launch, timed by whoever ran it.
@@ -76,6 +101,21 @@ public final class LaunchProfile {
 }
 
 extension Plan {
+  /// What a launch has to do at least: each tensor read or written once, and its products.
+  public func cost(of launch: Launch, of program: ProgramID, live: Int) -> KernelCost {
+    var touched: Set<TensorID> = []
+    for index in launch.operations {
+      guard let operation = programs[program]?.operations[index] else { continue }
+      touched.formUnion(operation.reads + operation.writes)
+    }
+    let bytes = touched.subtracting(launch.elided).reduce(0) {
+      $0 + self[$1].elementCount(live: live) * self[$1].elementType.byteCount
+    }
+    return KernelCost(
+      bytes: Double(bytes),
+      productOperations: productOperations(launch, of: program, live: live))
+  }
+
   /// Floating-point operations of the matrix products that a launch covers.
   public func productOperations(_ launch: Launch, of program: ProgramID, live: Int) -> Double {
     launch.operations.reduce(0) {

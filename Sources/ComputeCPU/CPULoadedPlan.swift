@@ -195,7 +195,7 @@ public final class CPULoadedPlan: ProfiledPlan {
     for (index, launch) in list.enumerated() {
       try profile.measure(
         program, index, launch.launch.name,
-        productOperations: plan.productOperations(launch.launch, of: program, live: live)
+        cost: plan.cost(of: launch.launch, of: program, live: live)
       ) { () throws(DeviceError) in try launch.execute(context) }
     }
   }

@@ -16,12 +16,12 @@ final class CommandStopwatch {
     clReleaseCommandQueue(queue)
   }
 
-  /// Runs all, waits, and returns the seconds of each. A kernel's time is from its start to its
+  /// Runs all, waits, and returns the seconds of each command of each. A kernel's time is from its start to its
   /// end; of a library's call only the last kernel tells its times, so that counts from the end of
   /// what came before it.
   func run(
     _ launches: [OpenCLLaunch], step: Int, live: Int
-  ) throws(DeviceError) -> [Double] {
+  ) throws(DeviceError) -> [[Double]] {
     var events: [[cl_event]] = []
     defer { for event in events.joined() { clReleaseEvent(event) } }
     for launch in launches {
@@ -33,18 +33,18 @@ final class CommandStopwatch {
       }
     }
     try check(clFinish(queue), "clFinish", on: device)
-    var result: [Double] = []
+    var result: [[Double]] = []
     var previousEnd: cl_ulong?
     for (launch, recorded) in zip(launches, events) {
-      var nanoseconds: cl_ulong = 0
+      var seconds: [Double] = []
       for (command, event) in zip(launch.commands, recorded) {
         let end = try time(event, CL_PROFILING_COMMAND_END)
         var start = try time(event, CL_PROFILING_COMMAND_START)
         if case .library = command, let previousEnd { start = min(start, previousEnd) }
-        nanoseconds += end > start ? end - start : 0
+        seconds.append(end > start ? Double(end - start) * 1e-9 : 0)
         previousEnd = end
       }
-      result.append(Double(nanoseconds) * 1e-9)
+      result.append(seconds)
     }
     return result
   }

@@ -30,7 +30,9 @@ enum KernelArgument {
 /// A kernel with its arguments bound, but for what a run varies.
 final class KernelCall {
   private let kernel: cl_kernel
-  private let name: String
+  let name: String
+  /// For profiles.
+  let cost: (_ live: Int) -> KernelCost
   private let device: String
   private let local: [Int]
   private let groups: (_ live: Int) -> [Int]
@@ -48,10 +50,12 @@ final class KernelCall {
   ///   - groups: number of work-groups a dimension for so many live samples.
   init(
     kernel: cl_kernel, name: String, arguments: [KernelArgument], local: [Int],
-    groups: @escaping (_ live: Int) -> [Int], context: OpenCLContext
+    groups: @escaping (_ live: Int) -> [Int],
+    cost: @escaping (_ live: Int) -> KernelCost = { _ in KernelCost() }, context: OpenCLContext
   ) throws(DeviceError) {
     self.kernel = kernel
     self.name = name
+    self.cost = cost
     self.local = local
     self.groups = groups
     device = context.name
@@ -151,6 +155,23 @@ enum Command {
     switch self {
     case .kernel(let call): try call.enqueue(on: queue, step: step, live: live, event: event)
     case .library(let call): try call(queue, live, event)
+    }
+  }
+}
+
+extension Command {
+  /// For profiles.
+  var name: String {
+    switch self {
+    case .kernel(let call): call.name
+    case .library: "CLBlast"
+    }
+  }
+
+  func cost(live: Int) -> KernelCost {
+    switch self {
+    case .kernel(let call): call.cost(live)
+    case .library: KernelCost()
     }
   }
 }

@@ -97,7 +97,8 @@ extension Lowering {
       "conv1d", name, defines: try defines(shape, part, tile, matrices),
       arguments + sizes(shape),
       local: [tile.items, 1],
-      groups: { [tile.rowCount($0 * shape.time), tile.columnCount(columns)] })
+      groups: { [tile.rowCount($0 * shape.time), tile.columnCount(columns)] },
+      products: { shape.productOperations(live: $0) })
   }
 
   /// Parts of the sums over the time steps into the scratch, and then their sums; a batch that is
@@ -187,7 +188,7 @@ extension Lowering {
         [
           tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
         ]
-      })
+      }, products: { shape.productOperations(live: $0) })
     return (product, parts, span)
   }
 
@@ -213,5 +214,12 @@ extension Lowering {
       "TIME": shape.time, "INPUTS": shape.inputChannels, "OUTPUTS": shape.outputChannels,
       "TAPS": shape.taps, "DILATION": shape.dilation, "LEFT": shape.leftPadding,
     ]
+  }
+}
+
+extension Conv1DShape {
+  /// Of each direction.
+  fileprivate func productOperations(live: Int) -> Int {
+    2 * live * time * taps * inputChannels * outputChannels
   }
 }

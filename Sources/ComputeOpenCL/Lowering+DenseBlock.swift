@@ -59,7 +59,8 @@ extension Lowering {
     return try kernel(
       "dense_block", "dense_block_forward", defines: defines(shape, groups), arguments,
       local: [ColumnGroups.items],
-      groups: { [first + groups.columns * (($0 + Self.rows - 1) / Self.rows)] })
+      groups: { [first + groups.columns * (($0 + Self.rows - 1) / Self.rows)] },
+      products: { 2 * $0 * shape.inputs * shape.outputs })
   }
 
   func denseBlockBackward(_ gradient: DenseBlockGradient) throws(DeviceError) -> Command {
@@ -76,7 +77,7 @@ extension Lowering {
       ] + sizes(shape, groups) + [.live], local: [ColumnGroups.items],
       groups: {
         [kernels + ($0 * shape.inputs + ColumnGroups.items - 1) / ColumnGroups.items]
-      })
+      }, products: { 4 * $0 * shape.inputs * shape.outputs })
   }
 
   func denseBackward(_ gradient: DenseGradient) throws(DeviceError) -> Command {
@@ -92,7 +93,8 @@ extension Lowering {
         try tensor(gradient.outputGradient), try tensor(gradient.kernelGradient),
         try tensor(gradient.biasGradient), try tensor(gradient.inputGradient),
       ] + sizes(shape, groups) + [.live], local: [ColumnGroups.items],
-      groups: { [kernels + tall * (($0 + Self.rows - 1) / Self.rows)] })
+      groups: { [kernels + tall * (($0 + Self.rows - 1) / Self.rows)] },
+      products: { 4 * $0 * shape.inputs * shape.outputs })
   }
 
   // MARK: Arguments

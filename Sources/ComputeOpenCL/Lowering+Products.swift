@@ -93,6 +93,10 @@ struct MatrixProduct {
 
   func copies(live: Int) -> Int { heads * (isPerSample ? live : 1) }
 
+  func productOperations(live: Int) -> Int {
+    2 * rows.value(live: live) * columns * depth.value(live: live) * copies(live: live)
+  }
+
   /// What of it is halves, for `Kernels/product.cl`; nothing where all are floats.
   var storage: [String: Int] {
     let halves = [a, b, c].map { $0.memory.isHalf ? 1 : 0 }
@@ -199,7 +203,7 @@ extension Lowering {
           tile.rowCount(product.rows.value(live: $0)), tile.columnCount(product.columns),
           product.copies(live: $0),
         ]
-      })
+      }, products: { product.productOperations(live: $0) })
   }
 
   /// One product alone may have its depth cut, each part's sums in the scratch.
@@ -239,7 +243,7 @@ extension Lowering {
           tile.rowCount(rows), tile.columnCount(product.columns),
           splits ? (live + span - 1) / span : product.copies(live: $0),
         ]
-      })
+      }, products: { product.productOperations(live: $0) })
     guard parts.isSplit else { return [command] }
     return [
       command,

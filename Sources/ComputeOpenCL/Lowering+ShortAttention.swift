@@ -210,11 +210,15 @@ extension Lowering {
     _ name: String, _ shape: AttentionShape, _ arguments: [KernelArgument],
     last factor: Int, groups: @escaping (_ live: Int) -> [Int]
   ) throws(DeviceError) -> Command {
+    // The scores are made in each, and in the backward pass a product with their gradient.
+    let products = name.hasSuffix("_backward") ? 2 : 1
+    let perSample = 2 * products * shape.heads * shape.time * shape.time * shape.channels
     let sizes: [KernelArgument] = [.int(shape.time), .int(shape.channels), .int(shape.heads)]
     return try kernel(
       name.hasSuffix("_backward") ? "attention_short_backward" : "attention_short", name,
       defines: shape.shortDefines,
-      arguments + sizes + [.liveTimes(factor)], local: [8, 8, 1], groups: groups)
+      arguments + sizes + [.liveTimes(factor)], local: [8, 8, 1], groups: groups,
+      products: { $0 * perSample })
   }
 
   private func dropoutArguments(_ shape: AttentionShape) -> [KernelArgument] {

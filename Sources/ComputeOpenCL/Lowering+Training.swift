@@ -82,7 +82,8 @@ extension Lowering {
         try kernel(
           "loss", "sum_of_squares",
           [run.places[0], partial, .int(index * Self.penaltyGroups), .int(run.count)],
-          local: [Self.lossGroup], groups: { _ in [Self.penaltyGroups] }))
+          local: [Self.lossGroup], groups: { _ in [Self.penaltyGroups] },
+          bytes: { _ in 4 * run.count }))
     }
     commands.append(
       try kernel(
@@ -105,7 +106,7 @@ extension Lowering {
         .float(Float(1 - beta1)), .float(Float(1 - beta2)), .float(settings.epsilon),
         .float(2 * settings.l2), .int(decayed), .int(run.count), .step, .live,
       ], local: [local], storage: scaler == nil ? [:] : LossScaler.storage,
-      groups: { _ in [(run.count + local - 1) / local] })
+      groups: { _ in [(run.count + local - 1) / local] }, bytes: { _ in 4 * 4 * run.count })
   }
 
   // MARK: Runs of tensors

@@ -13,6 +13,12 @@ final class Lowering {
   /// Where the loss is scaled.
   let scaler: LossScaler?
   let key: SIMD2<UInt32>
+  /// The tensor that was last asked for at each place: what a kernel's arguments are, for its cost.
+  private var lastAsked: [Place: TensorID] = [:]
+  private struct Place: Hashable {
+    let buffer: ObjectIdentifier
+    let offset: Int
+  }
   /// Made when the first product asks for it.
   private var knownQueue: DeviceMemory?
 
@@ -44,6 +50,7 @@ final class Lowering {
   /// A kernel argument that is a tensor; its element type is the caller's concern.
   func tensor(_ id: TensorID) throws(DeviceError) -> KernelArgument {
     let place = try place(of: id)
+    lastAsked[Place(buffer: ObjectIdentifier(place.buffer), offset: place.offset)] = id
     let isHalf = device.storage.type(of: plan[id]) == .float16
     return .tensor(place.buffer, offset: place.offset, isHalf: isHalf)
   }
@@ -74,10 +81,14 @@ final class Lowering {
   ///   - local: work-group size; a device that allows less refuses the plan with a sentence.
   ///   - storage: which of the arguments are halves, where they are not all of those that the kernel
   ///     calls `stored`.
+  ///   - bytes: that it moves at least; by default those of its tensors and regions of the scratch.
+  ///   - products: floating-point operations of the matrix products that it makes.
   func kernel(
     _ file: String, _ name: String, defines: [String: Int] = [:], _ arguments: [KernelArgument],
-    local: [Int], storage: [String: Int]? = nil, groups: @escaping (_ live: Int) -> [Int]
+    local: [Int], storage: [String: Int]? = nil, groups: @escaping (_ live: Int) -> [Int],
+    bytes: ((_ live: Int) -> Int)? = nil, products: ((_ live: Int) -> Int)? = nil
   ) throws(DeviceError) -> Command {
+    let bytes = bytes ?? self.bytes(of: arguments)
     var halves = storage ?? (arguments.contains(where: \.isHalf) ? ["HALF_STORAGE": 1] : [:])
     if device.options.halfPath == .native, !halves.isEmpty, ["conv1d", "dense"].contains(file) {
       halves["NATIVE_HALF"] = 1
@@ -88,7 +99,32 @@ final class Lowering {
     return .kernel(
       try KernelCall(
         kernel: handle, name: name, arguments: arguments, local: local, groups: groups,
-        context: device.context))
+        cost: {
+          KernelCost(bytes: Double(bytes($0)), productOperations: Double(products?($0) ?? 0))
+        }, context: device.context))
+  }
+
+  /// Bytes of the tensors and regions among a kernel's arguments, each once.
+  private func bytes(of arguments: [KernelArgument]) -> (_ live: Int) -> Int {
+    var tensors: Set<TensorID> = []
+    var regions: Set<Int> = []
+    for argument in arguments {
+      switch argument {
+      case .tensor(let buffer, let offset, _):
+        let id = lastAsked[Place(buffer: ObjectIdentifier(buffer), offset: offset)]
+        if let id { tensors.insert(id) }
+      case .region(_, let offset, let isHalf): regions.insert(isHalf ? offset * 2 : offset * 4)
+      default: break
+      }
+    }
+    let specs = tensors.map { (plan[$0], device.storage.type(of: plan[$0]).byteCount) }
+    let scratch = regions.reduce(0) { $0 + self.scratch.count(at: $1) }
+    let capacity = program.capacity
+    return { live in
+      specs.reduce(scratch * live / capacity) {
+        $0 + $1.0.elementCount(live: live) * $1.1
+      }
+    }
   }
 
   /// One work item for every `perItem` elements; the last argument is the elements' number.

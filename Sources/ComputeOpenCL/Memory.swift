@@ -96,6 +96,10 @@ final class SharedScratch {
   var byteCount: Int { sharedByteCount + libraryByteCount + weightCopies.byteCount }
 
   func reserve(bytes: Int) { sharedByteCount = max(sharedByteCount, bytes) }
+
+  /// Bytes of the region that was last taken at a place, in bytes; 0 where none begins.
+  func count(at offset: Int) -> Int { counts[offset] ?? 0 }
+  fileprivate var counts: [Int: Int] = [:]
   func reserveForLibrary(bytes: Int) { libraryByteCount = max(libraryByteCount, bytes) }
 
   /// Makes the buffers.
@@ -120,6 +124,7 @@ struct ScratchRegions {
     let size = isHalf ? 2 : 4
     end += (count * size + 127) / 128 * 128
     scratch.reserve(bytes: end)
+    scratch.counts[start] = count * size
     return .region(scratch.slot, offset: start / size, isHalf: isHalf)
   }
 }

@@ -232,8 +232,11 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       let times = try stopwatch.run(list, step: step, live: live)
       for (index, (launch, seconds)) in zip(list, times).enumerated() {
         profile.count(
-          program, index, launch.launch.name, seconds: seconds,
+          program, index, launch.launch.name, seconds: seconds.reduce(0, +),
           productOperations: plan.productOperations(launch.launch, of: program, live: live))
+        for (command, seconds) in zip(launch.commands, seconds) {
+          profile.count(kernel: command.name, seconds: seconds, cost: command.cost(live: live))
+        }
       }
       return
     }

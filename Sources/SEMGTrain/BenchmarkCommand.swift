@@ -7,7 +7,12 @@ struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
     abstract: "Training speed on this machine: samples a second, and where a step's time goes.",
-    discussion: "Needs no recordings. Gathering and augmentation count; reading files does not.")
+    discussion: """
+      Needs no recordings. Gathering and augmentation count; reading files does not. \
+      --profile shows each kernel beside what the device can do at most: bytes of the \
+      tensors that it touches, each once, and operations of its matrix products, \
+      against a copy and a chain of multiply-adds that were timed on the same device.
+      """)
 
   @Option(
     help: .init("inception-se, semg-net, or both. (default: both)", valueName: "models"),
@@ -26,6 +31,10 @@ struct BenchmarkCommand: ParsableCommand {
     help: .init("causal or same. (default: causal)", valueName: "padding"),
     completion: .list(Padding.names), transform: OptionValue.choice)
   var padding: Padding?
+  @Flag(help: "Time prediction in place of training; a step is a batch.")
+  var inference = false
+  @Flag(help: "Show where a step's time goes, kernel by kernel, in a few more steps.")
+  var profile = false
   @OptionGroup(title: "Device") var device: DeviceOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -42,9 +51,10 @@ struct BenchmarkCommand: ParsableCommand {
       console.note("\(kind.rawValue): \(Figure.count(steps, "step")) of \(batchSize) samples")
       let network = try RunSettings(padding: padding).network(
         kind, windowLength: 204, channels: 8, classes: 5)
-      var benchmark = try StepBenchmark(
-        network: network, device: device, batchSize: batchSize)
-      let result = try benchmark.run(steps: steps)
+      let benchmark = try StepBenchmark(
+        network: network, device: device, batchSize: batchSize,
+        work: inference ? .inference : .training)
+      let result = try benchmark.run(steps: steps, profiles: profile)
       results[kind.rawValue] = result
       if !output.json { try console.result(Self.text(kind, result)) }
     }
@@ -54,17 +64,32 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   private static func text(_ kind: ModelKind, _ result: StepBenchmark.Result) -> String {
-    var table = TextTable(header: ["kernel", "launches", "ms a step", "share"])
+    let speed =
+      "\(kind.rawValue): \(Figure.fixed(result.samplesPerSecond, 1)) samples/s, "
+      + "\(Figure.fixed(result.millisecondsPerStep, 2)) ms a step"
+      + (result.work == .inference ? " of prediction" : "")
+    guard !result.kernels.isEmpty else { return speed }
+    var table = TextTable(
+      header: ["kernel", "calls", "ms a step", "share", "GB/s", "GFLOP/s", "of the limit"])
     let total = result.kernels.reduce(0) { $0 + $1.milliseconds }
     for kernel in result.kernels {
       table.append([
         kernel.name, "\(kernel.launches)", Figure.fixed(kernel.milliseconds, 3),
         Figure.percent(kernel.milliseconds / max(total, 1e-12)),
+        figure(kernel.gigabytesPerSecond), figure(kernel.gigaflops),
+        kernel.shareOfLimit.map(Figure.percent) ?? "-",
       ])
     }
-    let speed =
-      "\(kind.rawValue): \(Figure.fixed(result.samplesPerSecond, 1)) samples/s, "
-      + "\(Figure.fixed(result.millisecondsPerStep, 2)) ms a step"
-    return result.kernels.isEmpty ? speed : "\(speed)\n\n\(table.text)\n"
+    let limit =
+      result.measuredPeaks.map {
+        "the limit, as measured: \(Figure.fixed($0.gigabytesPerSecond, 1)) GB/s, "
+          + "\(Figure.fixed($0.gigaflops, 0)) GFLOP/s in fp32\n\n"
+      } ?? ""
+    return "\(speed)\n\(limit.isEmpty ? "\n" : limit)\(table.text)\n"
+  }
+
+  /// A speed, unless there is nothing to it.
+  private static func figure(_ value: Double) -> String {
+    value > 0 ? Figure.fixed(value, 1) : "-"
   }
 }

@@ -122,7 +122,7 @@ struct PipelineTests {
     let semgTrain = try SemgTrain()
     let outcome = try semgTrain(
       "benchmark", "--device", "cpu", "--models", "semg-net", "--steps", "1", "--batch-size", "2",
-      "--json")
+      "--profile", "--json")
     #expect(outcome.status == 0, "\(outcome.error)")
     let document = try #require(try SemgTrain.objects(outcome.output).first)
     #expect(document["device"] is String)
@@ -130,7 +130,21 @@ struct PipelineTests {
     #expect((model?["samples_per_second"] as? Double ?? 0) > 0)
     #expect((model?["milliseconds_per_step"] as? Double ?? 0) > 0)
     let kernels = model?["kernels"] as? [[String: Any]] ?? []
-    #expect(kernels.contains { $0["name"] as? String == "gather_windows" })
+    let gather = try #require(kernels.first { $0["name"] as? String == "gather_windows" })
+    #expect((gather["gigabytes_per_second"] as? Double ?? 0) > 0)
+    #expect(kernels.contains { ($0["gigaflops"] as? Double ?? 0) > 0 })
+  }
+
+  @Test func theBenchmarkTimesPredictionToo() throws {
+    let outcome = try SemgTrain()(
+      "benchmark", "--device", "cpu", "--models", "semg-net", "--steps", "1", "--batch-size", "2",
+      "--inference", "--json")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let document = try #require(try SemgTrain.objects(outcome.output).first)
+    let model = (document["models"] as? [String: Any])?["semg-net"] as? [String: Any]
+    #expect((model?["samples_per_second"] as? Double ?? 0) > 0)
+    #expect(model?["work"] as? String == "inference")
+    #expect((model?["kernels"] as? [Any])?.isEmpty == true, "nobody asked for them")
   }
 
   @Test func theSplitThatIsPrintedIsTheSplitThatIsRead() throws {
