@@ -33,6 +33,8 @@ final class KernelCall {
   let name: String
   /// For profiles.
   let cost: (_ live: Int) -> KernelCost
+  /// What its tile was chosen for, where it is a product.
+  var product: ProductKey?
   private let device: String
   private let local: [Int]
   private let groups: (_ live: Int) -> [Int]

@@ -92,13 +92,16 @@ extension Lowering {
     _ name: String, _ part: ProductPart, _ shape: Conv1DShape, matrices: [TensorID],
     _ arguments: [KernelArgument], columns: Int
   ) throws(DeviceError) -> Command {
-    let tile = productTile(rows: program.capacity * shape.time, columns: columns)
+    let key = ProductKey(
+      kernel: name, rows: program.capacity * shape.time, columns: columns,
+      depth: shape.taps * (part == .forward ? shape.inputChannels : shape.outputChannels))
+    let tile = productTile(key)
     return try kernel(
       "conv1d", name, defines: try defines(shape, part, tile, matrices),
       arguments + sizes(shape),
       local: [tile.items, 1],
       groups: { [tile.rowCount($0 * shape.time), tile.columnCount(columns)] },
-      products: { shape.productOperations(live: $0) })
+      products: { shape.productOperations(live: $0) }, product: key)
   }
 
   /// Parts of the sums over the time steps into the scratch, and then their sums; a batch that is
@@ -170,13 +173,16 @@ extension Lowering {
     let shape = gradient.shape
     let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
     let depth = program.capacity * shape.time
-    let tile = productTile(rows: rows, columns: columns, splitsDepth: true)
+    let key = ProductKey(
+      kernel: "conv1d_backward_weights", rows: rows, columns: columns, depth: depth,
+      splitsDepth: true)
+    let tile = productTile(key)
     let span = tile.span(rows: rows, columns: columns, depth: depth)
     let parts = SplitSums(
       gradient: try tensor(gradient.kernelGradient), sums: try tensor(gradient.biasGradient),
       rows: rows, columns: columns, parts: (depth + span - 1) / span, regions: &regions)
     let product = try kernel(
-      "conv1d", "conv1d_backward_weights",
+      "conv1d", key.kernel,
       defines: try defines(
         shape, .backwardKernel, tile,
         [gradient.input, gradient.outputGradient, gradient.kernelGradient]),
@@ -188,7 +194,7 @@ extension Lowering {
         [
           tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
         ]
-      }, products: { shape.productOperations(live: $0) })
+      }, products: { shape.productOperations(live: $0) }, product: key)
     return (product, parts, span)
   }
 

@@ -164,15 +164,7 @@ extension Lowering {
 
   // MARK: Own kernels
 
-  /// The best tile for a specialized build, the generic build's own otherwise.
-  func productTile(
-    rows: Int, columns: Int, copies: Int = 1, splitsDepth: Bool = false
-  ) -> ProductTile {
-    guard device.options.specializes else { return .generic }
-    return .best(
-      rows: rows, columns: columns, copies: copies, splitsDepth: splitsDepth,
-      limit: device.description.maximumWorkGroup)
-  }
+  func productTile(_ product: ProductKey) -> ProductTile { device.tile(of: product) }
 
   private func sizes(_ product: MatrixProduct) -> [KernelArgument] {
     [
@@ -185,14 +177,17 @@ extension Lowering {
     precondition(!product.b.memory.isHalf, "weights are floats")
     let turned = product.form == .rightTurned
     let rows = product.rows.value(live: program.capacity)
-    let tile = productTile(
-      rows: rows, columns: product.columns, copies: product.copies(live: program.capacity))
+    let key = ProductKey(
+      kernel: turned ? "matrix_product_turned" : "matrix_product", rows: rows,
+      columns: product.columns, depth: product.depth.value(live: program.capacity),
+      copies: product.copies(live: program.capacity))
+    let tile = productTile(key)
     let vectors =
       [product.columns, product.depth.value(live: program.capacity)].allSatisfy { $0 % 4 == 0 }
       && product.a.isAligned && product.b.isAligned && product.c.isAligned
     let part = turned ? ProductPart.backwardInput : .forward
     return try kernel(
-      "dense", turned ? "matrix_product_turned" : "matrix_product",
+      "dense", key.kernel,
       defines: tile.defines(part: part.rawValue, vectors: vectors),
       product.a.arguments + product.b.arguments
         + [product.bias ?? product.c.memory, .int(product.bias == nil ? 0 : 1)]
@@ -203,7 +198,7 @@ extension Lowering {
           tile.rowCount(product.rows.value(live: $0)), tile.columnCount(product.columns),
           product.copies(live: $0),
         ]
-      }, products: { product.productOperations(live: $0) })
+      }, products: { product.productOperations(live: $0) }, product: key)
   }
 
   /// One product alone may have its depth cut, each part's sums in the scratch.
@@ -212,9 +207,10 @@ extension Lowering {
   ) throws(DeviceError) -> [Command] {
     let rows = product.rows.value(live: program.capacity)
     let depth = product.depth.value(live: program.capacity)
-    let tile = productTile(
-      rows: rows, columns: product.columns, copies: product.copies(live: program.capacity),
-      splitsDepth: !product.isBatched)
+    let key = ProductKey(
+      kernel: "matrix_columns_product", rows: rows, columns: product.columns, depth: depth,
+      copies: product.copies(live: program.capacity), splitsDepth: !product.isBatched)
+    let tile = productTile(key)
     var regions = regions
     // Parts lie without gaps; a result that has them is made at once.
     let splits = !product.isBatched && product.c.stride == product.columns
@@ -231,7 +227,7 @@ extension Lowering {
       [rows, product.columns].allSatisfy { $0 % 4 == 0 } && product.a.isAligned
       && product.b.isAligned && c.isAligned
     let command = try kernel(
-      "dense", "matrix_columns_product",
+      "dense", key.kernel,
       defines: tile.defines(part: ProductPart.backwardKernel.rawValue, vectors: vectors),
       product.a.arguments + product.b.arguments
         + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments + sizes(product)
@@ -243,7 +239,7 @@ extension Lowering {
           tile.rowCount(rows), tile.columnCount(product.columns),
           splits ? (live + span - 1) / span : product.copies(live: $0),
         ]
-      }, products: { product.productOperations(live: $0) })
+      }, products: { product.productOperations(live: $0) }, product: key)
     guard parts.isSplit else { return [command] }
     return [
       command,

@@ -86,7 +86,8 @@ final class Lowering {
   func kernel(
     _ file: String, _ name: String, defines: [String: Int] = [:], _ arguments: [KernelArgument],
     local: [Int], storage: [String: Int]? = nil, groups: @escaping (_ live: Int) -> [Int],
-    bytes: ((_ live: Int) -> Int)? = nil, products: ((_ live: Int) -> Int)? = nil
+    bytes: ((_ live: Int) -> Int)? = nil, products: ((_ live: Int) -> Int)? = nil,
+    product: ProductKey? = nil
   ) throws(DeviceError) -> Command {
     let bytes = bytes ?? self.bytes(of: arguments)
     var halves = storage ?? (arguments.contains(where: \.isHalf) ? ["HALF_STORAGE": 1] : [:])
@@ -96,12 +97,13 @@ final class Lowering {
     let sizes = device.options.specializes ? defines : [:]
     let handle = try device.context.makeKernel(
       file: file, name: name, defines: sizes.merging(halves) { $1 })
-    return .kernel(
-      try KernelCall(
+    let call = try KernelCall(
         kernel: handle, name: name, arguments: arguments, local: local, groups: groups,
         cost: {
           KernelCost(bytes: Double(bytes($0)), productOperations: Double(products?($0) ?? 0))
-        }, context: device.context))
+        }, context: device.context)
+    call.product = product
+    return .kernel(call)
   }
 
   /// Bytes of the tensors and regions among a kernel's arguments, each once.

@@ -41,6 +41,10 @@ public struct OpenCLDevice: Device {
     public var halfPath: HalfPath
     /// In half precision: by what the loss is multiplied at first, a power of two.
     public var lossScale: Float
+    /// Tiles of products as `semg-train tune` found them best on this device, where it was run.
+    public var usesTuning = true
+    /// The tile of every product, where it fits, for whoever times them.
+    var tile: ProductTile?
 
     public init(
       usesCLBlast: Bool = true, specializes: Bool = true, precision: Precision = .fp32,
@@ -62,6 +66,8 @@ public struct OpenCLDevice: Device {
   public let description: OpenCLDeviceDescription
   public let options: Options
   let context: OpenCLContext
+  /// By `ProductKey.text`.
+  let tunedTiles: [String: ProductTile]
   /// With what the kernels for tensor cores are built; nil where they are not used.
   let tensorCoreDefines: [String: Int]?
 
@@ -90,6 +96,9 @@ public struct OpenCLDevice: Device {
       ?? Options(
         usesCLBlast: !KernelSource.leavesOutCLBlast, specializes: !description.isCPU,
         precision: precision, halfPath: halfPath)
+    tunedTiles =
+      self.options.usesTuning && self.options.specializes
+      ? TileFile.standard(for: description)?.tiles ?? [:] : [:]
     context = try OpenCLContext(
       description, cache: description.cachesPrograms ? nil : .standard)
     tensorCoreDefines = Self.tensorCoreDefines(description, self.options)

@@ -6,7 +6,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   /// Behind each activation, where all are kept.
   private static let guardBytes = 128
   public let plan: Plan
-  private let device: OpenCLDevice
+  let device: OpenCLDevice
   private let options: LoadOptions
   let memory: DeviceMemory
   private let arenas: Arenas
@@ -251,6 +251,20 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     try scratch.weightCopies.enqueue(for: program, on: memory.queue)
     precondition(list.indices.contains(launch), "\(program.rawValue) has \(list.count) launches")
     try enqueue(list[launch], step: step, live: live)
+  }
+
+  /// What the launches are made of.
+  func commands(of program: ProgramID) -> [[Command]] {
+    (launches[program] ?? []).map(\.commands)
+  }
+
+  /// Seconds of each command of each launch of one run.
+  func seconds(
+    of program: ProgramID, live: Int, on stopwatch: CommandStopwatch
+  ) throws(DeviceError) -> [[Double]] {
+    let list = try prepare(program, step: 0, live: live)
+    try memory.finish()
+    return try stopwatch.run(list, step: 0, live: live)
   }
 
   private func enqueue(

@@ -1,6 +1,6 @@
 /// How `Kernels/product.cl` cuts a product: tile of the result that a work-group makes, and rows of
 /// it that an item makes, of four columns each.
-struct ProductTile: Hashable {
+struct ProductTile: Hashable, Sendable, CustomStringConvertible {
   var rows: Int
   var columns: Int
   var itemRows: Int
@@ -9,6 +9,9 @@ struct ProductTile: Hashable {
   static let depth = 16
   /// What builds have that are not for one shape: the defaults in `product.cl`.
   static let generic = ProductTile(rows: 64, columns: 32, itemRows: 4)
+
+  /// `128x64x8`.
+  var description: String { "\(rows)x\(columns)x\(itemRows)" }
 
   /// Work items of a group.
   var items: Int { rows / itemRows * columns / 4 }
@@ -21,6 +24,17 @@ struct ProductTile: Hashable {
     (ProductTile(rows: 64, columns: 32, itemRows: 4), 0.75),
     (ProductTile(rows: 32, columns: 32, itemRows: 4), 0.65),
   ]
+
+  /// What tuning tries: all that the kernels are written for.
+  static let candidates: [ProductTile] =
+    choices.map(\.tile) + [
+      ProductTile(rows: 128, columns: 128, itemRows: 16),
+      ProductTile(rows: 128, columns: 128, itemRows: 8),
+      ProductTile(rows: 128, columns: 32, itemRows: 8),
+      ProductTile(rows: 64, columns: 64, itemRows: 8),
+      ProductTile(rows: 64, columns: 32, itemRows: 8),
+      ProductTile(rows: 32, columns: 64, itemRows: 4),
+    ]
 
   /// Groups that fill a large GPU twice.
   static let wantedGroups = 264
@@ -63,5 +77,36 @@ struct ProductTile: Hashable {
       "TILE_ROWS": rows, "TILE_COLUMNS": columns, "ITEM_ROWS": itemRows, "PART": part,
       "VECTORS": vectors ? 1 : 0,
     ]
+  }
+}
+
+/// A product that tiles are chosen for: the kernel that makes it, and its sizes.
+struct ProductKey: Hashable {
+  var kernel: String
+  var rows: Int
+  var columns: Int
+  var depth: Int
+  /// Products of this size in one launch.
+  var copies = 1
+  /// The depth can be cut to have more groups.
+  var splitsDepth = false
+
+  /// In files and reports: `conv1d_forward 26112x32x192`.
+  var text: String {
+    "\(kernel) \(rows)x\(columns)x\(depth)" + (copies == 1 ? "" : ", \(copies) of them")
+  }
+}
+
+extension OpenCLDevice {
+  /// The tile that was found best, or is thought best, for a specialized build, the generic build's
+  /// own otherwise.
+  func tile(of product: ProductKey) -> ProductTile {
+    guard options.specializes else { return .generic }
+    let limit = description.maximumWorkGroup
+    let chosen = options.tile ?? tunedTiles[product.text]
+    if let chosen, chosen.items <= limit { return chosen }
+    return .best(
+      rows: product.rows, columns: product.columns, copies: product.copies,
+      splitsDepth: product.splitsDepth, limit: limit)
   }
 }

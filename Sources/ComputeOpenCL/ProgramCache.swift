@@ -12,6 +12,11 @@ struct ProgramCache: Sendable {
   /// `$XDG_CACHE_HOME/semg-train/opencl`, by default below `~/.cache`; nil where there is no home
   /// or `SEMG_OPENCL_CACHE=0` turns it off.
   static var standard: ProgramCache? {
+    base.map { ProgramCache(directory: $0.appendingPathComponent("opencl")) }
+  }
+
+  /// Where all that can be made again lies.
+  static var base: URL? {
     let environment = ProcessInfo.processInfo.environment
     if environment["SEMG_OPENCL_CACHE"] == "0" { return nil }
     let base: URL
@@ -22,7 +27,7 @@ struct ProgramCache: Sendable {
     } else {
       return nil
     }
-    return ProgramCache(directory: base.appendingPathComponent("semg-train/opencl"))
+    return base.appendingPathComponent("semg-train")
   }
 
   /// The binary that was stored for a key, or nil.
@@ -46,11 +51,15 @@ struct ProgramCache: Sendable {
   }
 
   private func file(for key: String) -> URL {
+    directory.appendingPathComponent("\(Self.name(of: key)).bin")
+  }
+
+  /// A file's name, without its ending.
+  static func name(of key: String) -> String {
     let bytes = Array(key.utf8)
-    let name = [0, 1].map { seed in
-      String(Self.digest(bytes, seed: seed), radix: 16)
+    return [0, 1].map { seed in
+      String(digest(bytes, seed: seed), radix: 16)
     }.joined(separator: "-")
-    return directory.appendingPathComponent("\(name).bin")
   }
 
   private static func head(for key: String) -> [UInt8] {

@@ -24,7 +24,7 @@ struct SEMGTrainCommand: ParsableCommand {
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
       SplitCommand.self, SynthesizeCommand.self, DevicesCommand.self, ParityCommand.self,
-      BenchmarkCommand.self,
+      BenchmarkCommand.self, TuneCommand.self,
     ],
     defaultSubcommand: TrainCommand.self)
 }

@@ -31,7 +31,7 @@ struct UsageDiagnosis {
   }
 
   /// Planned, refused until built, not listed in the help.
-  static let laterCommands = ["tune", "export", "download", "report", "crossval"]
+  static let laterCommands = ["export", "download", "report", "crossval"]
   static let laterOptions = ["resume", "config"]
 
   /// A sentence that says more than the parser's own, or nil.

@@ -6,7 +6,7 @@ import Testing
 struct HelpTests {
   static let commands = [
     "", "train", "evaluate", "predict", "inspect", "split", "synthesize", "devices", "parity",
-    "benchmark",
+    "benchmark", "tune",
   ]
 
   @Test(arguments: commands)
