@@ -158,7 +158,7 @@ extension OperationCase {
       squeezeBlock(time: 11, channels: [5, 3], units: 2, rate: 0.3, capacity: 3, live: 2),
       // More rows than one chunk of the statistics; one time step.
       squeezeBlock(time: 13, channels: [2, 33], units: 7, rate: nil, capacity: 2, live: 2),
-      squeezeBlock(time: 1, channels: [3, 2], units: 2, rate: 0.2, capacity: 2, live: 2),
+      squeezeBlock(time: 1, channels: [3, 2], units: 2, rate: 0.2, capacity: 4, live: 3),
       gradientSum(time: 9, inputs: 3, outputs: 5, capacity: 3, live: 2),
     ]
   }

@@ -154,17 +154,28 @@ final class Lowering {
   }
 
   /// Patterns that have launches here; `commands(_:)` answers for the same.
-  static func fuses(_ pattern: FusedPattern) -> Bool {
+  ///
+  /// - Parameter isHalf: which tensors are stored as halves: the small dense layers' own kernels read
+  ///   and write floats alone.
+  static func fuses(_ pattern: FusedPattern, isHalf: (TensorID) -> Bool) -> Bool {
     switch pattern.kind {
+    case .denseBlock, .denseBlockGradient, .denseGradient, .denseLoss:
+      isSmallDense(pattern) && !pattern.needs.union(pattern.produces).contains(where: isHalf)
     case .attentionMean, .attentionMeanGradient: true
     case .squeezeBlock(let block): fits(block)
     case .squeezeBlockGradient(let gradient): fits(gradient.block)
     case .normBlock, .normBlockGradient, .gradientSum, .unbiasedKernel, .kernelGradients: true
     case .noisyWindows(let windows): fits(windows)
+    }
+  }
+
+  private static func isSmallDense(_ pattern: FusedPattern) -> Bool {
+    switch pattern.kind {
     case .denseBlock(let block): isSmall(block.shape)
     case .denseBlockGradient(let gradient): isSmall(gradient.shape)
     case .denseGradient(let gradient): isSmall(gradient.shape)
     case .denseLoss(let loss): isSmall(loss.shape)
+    default: false
     }
   }
 

@@ -29,7 +29,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     self.options = options
     self.device = device
     memory = try DeviceMemory(context: device.context)
-    let schedules = Self.schedules(plan, options: options)
+    let schedules = Self.schedules(plan, options: options, storage: device.storage)
     let layout = try Self.layout(
       plan, schedules: schedules, options: options, device: device)
     guard layout.byteCount <= device.description.memory else {
@@ -84,11 +84,16 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     try memory.finish()
   }
 
-  static func schedules(_ plan: Plan, options: LoadOptions) -> [ProgramID: Schedule] {
+  static func schedules(
+    _ plan: Plan, options: LoadOptions, storage: StorageRule
+  ) -> [ProgramID: Schedule] {
     var schedules: [ProgramID: Schedule] = [:]
     for id in options.programs {
       guard let program = plan.programs[id] else { continue }
-      schedules[id] = Schedule(program, plan: plan) { options.fuses && Lowering.fuses($0) }
+      schedules[id] = Schedule(program, plan: plan) {
+        options.fuses
+          && Lowering.fuses($0, isHalf: { storage.type(of: plan[$0]) == .float16 })
+      }
     }
     return schedules
   }
