@@ -45,7 +45,8 @@ public protocol GuardedPlan: LoadedPlan {
 ///
 /// Before each launch, everything that it is to write and every slot beyond the live ones is
 /// poisoned in the candidate with NaN (0xA5 in bytes): an element left out, a read beyond the live
-/// slots or a write beyond them all show.
+/// slots or a write beyond them all show. What is written alone has another mark beyond the live
+/// slots, lest NaN that is read there and written there goes unseen.
 ///
 /// What the candidate stores in half precision, the reference reads as it was rounded; where the
 /// candidate scales the loss, the reference's gradients are scaled alike.
@@ -142,7 +143,7 @@ private struct Comparison {
       tensors.append(
         compare(
           id, found: try candidate.readDoubles(id), expected: after[id] ?? [],
-          bound: bounds.bound(of: id, writtenBy: writer)))
+          bound: bounds.bound(of: id, writtenBy: writer), beyond: beyond(id, before[id])))
     }
     tensors += try compareResults(of: operations)
     for name in try guarded?.damagedGuards() ?? [] {
@@ -177,7 +178,13 @@ private struct Comparison {
     return (reads.sorted(), writers)
   }
 
-  /// The live values, if any are kept, and poison for all else.
+  /// What lies beyond the live slots of a tensor, whose values are kept if any.
+  private func beyond(_ id: TensorID, _ values: [Double]?) -> Double {
+    let type = plan[id].elementType
+    return values == nil ? type.mark : type.poison
+  }
+
+  /// The live values, if any are kept, or poison; and what shows a write beyond them.
   private func poisoned(
     _ id: TensorID, keeping values: [Double]?, times factor: Double = 1
   ) -> [Double] {
@@ -187,19 +194,21 @@ private struct Comparison {
       let count = spec.elementCount(live: live)
       result.replaceSubrange(0..<count, with: values[0..<count].map { $0 * factor })
     }
+    for index in spec.elementCount(live: live)..<spec.elementCount {
+      result[index] = beyond(id, values)
+    }
     return result
   }
 
   private func compare(
-    _ id: TensorID, found: [Double], expected: [Double], bound: Double
+    _ id: TensorID, found: [Double], expected: [Double], bound: Double, beyond: Double
   ) -> TensorComparison {
     let spec = plan[id]
     let count = spec.elementCount(live: live)
     var squares = 0.0
     for i in 0..<count { squares += (found[i] - expected[i]) * (found[i] - expected[i]) }
-    let poison = spec.elementType.poison
     let spoilt = (count..<spec.elementCount).filter {
-      poison.isNaN ? !found[$0].isNaN : found[$0] != poison
+      beyond.isNaN ? !found[$0].isNaN : found[$0] != beyond
     }
     return TensorComparison(
       tensor: spec.name, elementCount: count, error: squares.squareRoot(), bound: bound,
@@ -244,6 +253,14 @@ extension ElementType {
     case .float32, .float16, .bfloat16: .nan
     case .uint8: 0xA5
     case .int32: -0x5A5A_5A5B
+    }
+  }
+
+  /// Another one, which every type of floating point holds exactly.
+  fileprivate var mark: Double {
+    switch self {
+    case .float32, .float16, .bfloat16: -24_576
+    case .uint8, .int32: poison
     }
   }
 }
