@@ -98,10 +98,10 @@ final class Lowering {
     let handle = try device.context.makeKernel(
       file: file, name: name, defines: sizes.merging(halves) { $1 })
     let call = try KernelCall(
-        kernel: handle, name: name, arguments: arguments, local: local, groups: groups,
-        cost: {
-          KernelCost(bytes: Double(bytes($0)), productOperations: Double(products?($0) ?? 0))
-        }, context: device.context)
+      kernel: handle, name: name, arguments: arguments, local: local, groups: groups,
+      cost: {
+        KernelCost(bytes: Double(bytes($0)), productOperations: Double(products?($0) ?? 0))
+      }, context: device.context)
     call.product = product
     return .kernel(call)
   }

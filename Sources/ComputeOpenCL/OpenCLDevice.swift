@@ -127,7 +127,8 @@ public struct OpenCLDevice: Device {
     of plan: Plan, options: LoadOptions
   ) throws(DeviceError) -> ArenaLayout {
     try OpenCLLoadedPlan.layout(
-      plan, schedules: OpenCLLoadedPlan.schedules(plan, options: options, storage: storage), options: options,
+      plan, schedules: OpenCLLoadedPlan.schedules(plan, options: options, storage: storage),
+      options: options,
       device: self)
   }
 }
