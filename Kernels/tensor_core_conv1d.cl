@@ -30,7 +30,8 @@
       const int dilation_, const int left_
 
 #if PART == 1
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void conv1d_forward(
     IN(ushort, input), IN(ushort, weights), IN(float, bias), OUT(RESULT, output), SIZES) {
   TILES;
   const Sequences a = {AT(input), INPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT};
@@ -40,7 +41,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_forward(
 #endif
 
 #if PART == 2
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_input(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void conv1d_backward_input(
     IN(ushort, output_gradient), IN(ushort, weights), IN(ushort, addend), const int adds,
     OUT(RESULT, input_gradient), SIZES) {
   TILES;
@@ -53,7 +55,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward
 
 #if PART == 3
 // Cut into spans as in conv1d.cl; `span` is a multiple of TILE_DEPTH.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void conv1d_backward_weights(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void conv1d_backward_weights(
     IN(ushort, input), IN(ushort, output_gradient), OUT(float, weights_gradient),
     OUT(float, bias_gradient), const int unbiased, const int span, const int part, SIZES) {
   TILES;

@@ -28,7 +28,8 @@
 
 #if PART == 1
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[k, n]; bias where has_bias says so.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void matrix_product(
     MATRIX(IN, ushort, a), MATRIX(IN, ushort, b), IN(float, bias), const int has_bias,
     MATRIX(OUT, RESULT, c), const float scale, const int rows, const int columns, const int depth,
     const int samples, const int heads) {
@@ -38,7 +39,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product(
 
 #if PART == 2
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[n, k]
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product_turned(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void matrix_product_turned(
     MATRIX(IN, ushort, a), MATRIX(IN, ushort, b), IN(float, bias), const int has_bias,
     MATRIX(OUT, RESULT, c), const float scale, const int rows, const int columns, const int depth,
     const int samples, const int heads) {
@@ -49,7 +51,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_product_
 #if PART == 3
 // c[m, n] = scale · Σ_r a[r, m] · b[r, n], rows r below `depth`, and sums[n] = Σ_r b[r, n] where
 // has_sums says so; cut into spans as in dense.cl, multiples of TILE_DEPTH.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matrix_columns_product(
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
+void matrix_columns_product(
     MATRIX(IN, ushort, a), MATRIX(IN, ushort, b), OUT(float, sums), const int has_sums,
     MATRIX(OUT, float, c), const float scale, const int rows, const int columns, const int depth,
     const int samples, const int heads, const int span, const int part) {

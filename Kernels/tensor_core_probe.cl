@@ -13,7 +13,8 @@
 // c[r, n] = Σ_k a[r, k] · b[k, n] for a [16, 16], b [16, 8] halves and c [16, 8] floats; and
 // rounded to halves in `rounded`. Chunks of eight halves lie line under line in local memory, those
 // of a's first eight columns before the others.
-__kernel __attribute__((reqd_work_group_size(WARP, 1, 1))) void tensor_core_probe(
+__kernel __attribute__((reqd_work_group_size(WARP, 1, 1), vec_type_hint(float4)))
+void tensor_core_probe(
     IN(ushort, a), IN(ushort, b), OUT(float, c), OUT(uint, rounded)) {
 #if HAS_TENSOR_CORES
   __local uint4 tiles[48];

@@ -15,6 +15,9 @@
 // all columns of a result where RESULT_CHUNKS says it. Beyond the edges of the matrices zeros are
 // multiplied: nothing is read there.
 //
+// The kernels are declared with vec_type_hint(float4) for the emulation's sake, as those of product.cl
+// are: it keeps the vectorizer of Intel's runtime for CPUs off `lane / n * m`, which it gets wrong.
+//
 // The sums are added in ascending order of the depth, sixteen at a time: the same bits each time on
 // the same device.
 //

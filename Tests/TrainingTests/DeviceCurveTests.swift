@@ -148,6 +148,14 @@ import Testing
     #expect(largest <= 1e-5)
   }
 
+  /// Means of each `span` values.
+  private static func means(of values: [Double], _ span: Int) -> [Double] {
+    stride(from: 0, to: values.count, by: span).map { first in
+      let part = values[first..<min(first + span, values.count)]
+      return part.reduce(0, +) / Double(part.count)
+    }
+  }
+
   @Test(
     .enabled(if: isWanted, "needs real recordings, an OpenCL device and an optimized build"),
     arguments: ModelKind.allCases)
@@ -158,9 +166,15 @@ import Testing
     let description = try #require(Self.openCLDevices.first, "no OpenCL device on this machine")
     let single = try Trained(network, data, on: CPUDevice(threads: 2))
     let half = try Trained(network, data, on: OpenCLDevice(description, precision: .fp16))
-    let difference = Self.largestDifference(half.losses, single.losses)
+    let expected = Self.means(of: single.losses, 10)
+    let difference = Self.largestDifference(Self.means(of: half.losses, 10), expected)
+    let largest = Self.largestDifference(half.losses, single.losses)
     let scaling = try #require(try half.loaded.lossScaling())
-    print("\(kind.rawValue): losses in half precision differ by \(difference), \(scaling)")
+    print(
+      "\(kind.rawValue): losses in half precision differ by \(largest), "
+        + "their means of ten steps by \(difference), \(scaling)")
+    // Means, since rounding moves a single step's loss of 16 windows by more: that of sEMG-Net by
+    // 3.5e-2 between two thread counts of the CPU backend.
     #expect(difference <= 2e-2)
     #expect(scaling.skippedSteps <= 3)
   }
