@@ -160,7 +160,10 @@ def markdown(result: dict) -> str:
                 lines += [f"## {title}, batch {batch}", "", *table]
         lines += projection(speed, batch)
     lines += training_lines(result)
-    for name, title in (("parity_quick", "Parity, quick"), ("parity", "Parity, all")):
+    for name, title in (
+            ("parity_quick", "Parity, quick"), ("parity_half", "Parity, quick, half precision"),
+            ("parity", "Parity, all")
+    ):
         if name in result:
             lines += parity_lines(result[name], title)
     for key, sides in speed.items():

@@ -145,6 +145,9 @@ class Race:
     def parity_quick(self) -> None:
         self.parity("parity_quick", 150, "--quick")
 
+    def parity_half(self) -> None:
+        self.parity("parity_half", 150, "--quick", "--precision", "fp16")
+
     def parity_full(self) -> None:
         self.parity("parity", 150)
 
@@ -317,9 +320,9 @@ class Race:
         """In the order of their worth."""
         return {
             "machine": self.machine, "devices": self.devices, "parity-quick": self.parity_quick,
-            "speed-small": self.speed_small, "train": self.train, "evaluate": self.evaluate,
-            "speed-large": self.speed_large, "parity": self.parity_full, "predict": self.predict,
-            "speed-more": self.speed_more,
+            "speed-small": self.speed_small, "parity-half": self.parity_half, "train": self.train,
+            "evaluate": self.evaluate, "speed-large": self.speed_large,
+            "parity": self.parity_full, "predict": self.predict, "speed-more": self.speed_more,
         }
 
     def run(self, wanted: list[str]) -> int:

@@ -243,7 +243,7 @@ class Race(Directory):
         code, document, text = self.race("--opencl-library", str(self.opencl))
         self.assertEqual(code, 0)
         self.assertEqual({stage["state"] for stage in document["stages"].values()}, {"done"})
-        self.assertEqual(len(document["stages"]), 10)
+        self.assertEqual(len(document["stages"]), 11)
         self.assertIn(str(self.opencl), document["devices_text"])
         semg, inception = (document["speed"][f"train 128 {model}"]
                            for model in ("semg-net", "inception-se"))
