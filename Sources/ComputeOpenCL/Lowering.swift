@@ -158,24 +158,19 @@ final class Lowering {
   /// - Parameter isHalf: which tensors are stored as halves: the small dense layers' own kernels read
   ///   and write floats alone.
   static func fuses(_ pattern: FusedPattern, isHalf: (TensorID) -> Bool) -> Bool {
-    switch pattern.kind {
-    case .denseBlock, .denseBlockGradient, .denseGradient, .denseLoss:
-      isSmallDense(pattern) && !pattern.needs.union(pattern.produces).contains(where: isHalf)
-    case .attentionMean, .attentionMeanGradient: true
-    case .squeezeBlock(let block): fits(block)
-    case .squeezeBlockGradient(let gradient): fits(gradient.block)
-    case .normBlock, .normBlockGradient, .gradientSum, .unbiasedKernel, .kernelGradients: true
-    case .noisyWindows(let windows): fits(windows)
+    func fits(_ shape: DenseShape) -> Bool {
+      isSmall(shape) && !pattern.needs.union(pattern.produces).contains(where: isHalf)
     }
-  }
-
-  private static func isSmallDense(_ pattern: FusedPattern) -> Bool {
-    switch pattern.kind {
-    case .denseBlock(let block): isSmall(block.shape)
-    case .denseBlockGradient(let gradient): isSmall(gradient.shape)
-    case .denseGradient(let gradient): isSmall(gradient.shape)
-    case .denseLoss(let loss): isSmall(loss.shape)
-    default: false
+    return switch pattern.kind {
+    case .attentionMean, .attentionMeanGradient: true
+    case .squeezeBlock(let block): Self.fits(block)
+    case .squeezeBlockGradient(let gradient): Self.fits(gradient.block)
+    case .normBlock, .normBlockGradient, .gradientSum, .unbiasedKernel, .kernelGradients: true
+    case .noisyWindows(let windows): Self.fits(windows)
+    case .denseBlock(let block): fits(block.shape)
+    case .denseBlockGradient(let gradient): fits(gradient.shape)
+    case .denseGradient(let gradient): fits(gradient.shape)
+    case .denseLoss(let loss): fits(loss.shape)
     }
   }
 
