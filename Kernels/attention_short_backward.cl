@@ -131,7 +131,6 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 #pragma unroll
   for (int i = 0; i < PART; ++i) {
     const int t = first_t + row + SIDE * i;
-    if (t >= TIME) continue;
     __global float* to = AT(query_gradient) + first_row + (ulong)t * HEADS * CHANNELS;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
@@ -140,7 +139,8 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const int c = chunk + 4 * (column + SIDE * h) + j;
-        if (c < CHANNELS) to[c] = values[j];
+        // No `continue` for the rows: PoCL 3.1 drops that of the last i, and writes beyond the sample.
+        if (t < TIME && c < CHANNELS) to[c] = values[j];
       }
     }
   }
@@ -217,7 +217,6 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int s = first_s + 4 * row + i;
-    if (s >= TIME) continue;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       float values[4];
@@ -226,7 +225,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
       for (int j = 0; j < 4; ++j) {
         const int c = chunk + 4 * (column + SIDE * h) + j;
         const ulong place = ((ulong)sample * TIME + s) * CHANNELS + c;
-        if (c < CHANNELS) {
+        if (s < TIME && c < CHANNELS) {
           STORE(AT(input_gradient), place, LOAD(AT(input_gradient), place) + values[j]);
         }
       }
