@@ -59,11 +59,18 @@ import Testing
       let augmentation = Augmentation(
         windows: data.windows(of: .train), channels: data.channels, recipe: .standard, seed: 7)
       let steps = DeviceCurveTests.steps
+      // Large batches take more than an epoch of one subject.
+      var samples: [SampleEntry] = []
+      var epoch = 0
+      while samples.count < steps * batch {
+        samples += augmentation.samples(epoch: epoch)
+        epoch += 1
+      }
       let schedule = LearningRateSchedule(firstPeriod: steps)
       try loaded.upload(
         EpochTable(
           dataset: try loaded.upload(data.dataset),
-          samples: Array(augmentation.samples(epoch: 0).prefix(steps * batch)),
+          samples: Array(samples.prefix(steps * batch)),
           learningRates: (0..<steps).map { Float(schedule[$0]) }), for: .forwardBackward)
       for step in 0..<steps {
         try loaded.run(.forwardBackward, step: step, live: batch)
