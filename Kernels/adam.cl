@@ -2,9 +2,21 @@
 // scale, and a step in which one of them overflows is left out.
 //
 // build: -DLOSS_SCALING
+// build: -DLOSS_SCALING -DWEIGHT_COPIES
 
 #include "common.cl"
 #include "table.cl"
+
+// In a build with WEIGHT_COPIES some weights have copies that are rounded to halves, which are
+// written with them. The table says first for each work-group in which piece of the run it begins;
+// then for each piece where it ends, and how far beyond its weights in the run its copies are
+// among the copies, or NO_COPY.
+#define NO_COPY INT_MIN
+#ifdef WEIGHT_COPIES
+#define COPIES , OUT(half, copies), __global const int* table
+#else
+#define COPIES
+#endif
 
 // m += (g − m)(1 − β₁), v += (g² − v)(1 − β₂), w −= rate·m/(√v + ε), where g gains decay·w first for
 // the weights before `decayed`.
@@ -12,7 +24,7 @@
 __kernel void adam(SCALING __global const float* rates, INOUT(float, w), IN(float, gradient),
                    INOUT(float, m), INOUT(float, v), const float one_minus_beta1,
                    const float one_minus_beta2, const float epsilon, const float decay,
-                   const int decayed, const int count, const int step, const int live) {
+                   const int decayed, const int count, const int step, const int live COPIES) {
   const int i = get_global_id(0);
   // No live sample: the kernel is only being compiled.
   if (i >= count || live == 0 || OVERFLOWS) return;
@@ -22,7 +34,15 @@ __kernel void adam(SCALING __global const float* rates, INOUT(float, w), IN(floa
   const float second = AT(v)[i] + (g * g - AT(v)[i]) * one_minus_beta2;
   AT(m)[i] = first;
   AT(v)[i] = second;
-  AT(w)[i] = weight - rates[step] * first / (sqrt(second) + epsilon);
+  const float updated = weight - rates[step] * first / (sqrt(second) + epsilon);
+  AT(w)[i] = updated;
+#ifdef WEIGHT_COPIES
+  __global const int* pieces = table + get_num_groups(0);
+  int piece = table[get_group_id(0)];
+  while (i >= pieces[2 * piece]) ++piece;
+  const int shift = pieces[2 * piece + 1];
+  if (shift != NO_COPY) vstore_half_rte(updated, i + shift, AT(copies));
+#endif
 }
 
 // Sets `overflow` where a gradient is infinite or no number, which is where all bits of its exponent

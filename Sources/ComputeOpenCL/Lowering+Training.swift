@@ -33,7 +33,9 @@ extension Lowering {
       var (commands, first): ([Command], Int) = ([], 0)
       for run in try runs(of: [parameters, gradients, firstMoments, secondMoments]) {
         commands.append(
-          try adam(settings, run, decayed: min(max(elements - first, 0), run.count)))
+          try adam(
+            settings, run, at: place(of: parameters[run.first]),
+            decayed: min(max(elements - first, 0), run.count)))
         first += run.count
       }
       guard let scaler else { return commands }
@@ -95,17 +97,24 @@ extension Lowering {
     return commands
   }
 
+  /// - Parameter place: of the run's weights; with them go their copies, where there are any.
   private func adam(
-    _ settings: AdamSettings, _ run: Run, decayed: Int
+    _ settings: AdamSettings, _ run: Run, at place: (buffer: Buffer, offset: Int), decayed: Int
   ) throws(DeviceError) -> Command {
     let local = groupSize(256)
+    var copies: [KernelArgument] = []
+    var storage = scaler == nil ? [:] : LossScaler.storage
+    if let table = scratch.weightCopies.table(ofRunAt: place, count: run.count, group: local) {
+      copies = [.region(scratch.weightCopies.slot, offset: 0), try constants(table)]
+      storage["WEIGHT_COPIES"] = 1
+    }
     let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
     return try kernel(
       "adam", "adam",
       scaling(scaler) + [.slot(table.rates)] + run.places + [
         .float(Float(1 - beta1)), .float(Float(1 - beta2)), .float(settings.epsilon),
         .float(2 * settings.l2), .int(decayed), .int(run.count), .step, .live,
-      ], local: [local], storage: scaler == nil ? [:] : LossScaler.storage,
+      ] + copies, local: [local], storage: storage,
       groups: { _ in [(run.count + local - 1) / local] }, bytes: { _ in 4 * 4 * run.count })
   }
 
@@ -115,6 +124,8 @@ extension Lowering {
   struct Run {
     /// Where it begins in each arena.
     var places: [KernelArgument]
+    /// Of its tensors in the lists.
+    var first: Int
     var count: Int
   }
 
@@ -133,7 +144,9 @@ extension Lowering {
         result[result.count - 1].count += count
       } else {
         result.append(
-          Run(places: places.map { .tensor($0.buffer, offset: $0.offset) }, count: count))
+          Run(
+            places: places.map { .tensor($0.buffer, offset: $0.offset) }, first: index,
+            count: count))
       }
       ends = places.map { ($0.buffer, $0.offset + count) }
     }

@@ -10,7 +10,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   private let options: LoadOptions
   let memory: DeviceMemory
   private let arenas: Arenas
-  private let scratch = SharedScratch()
+  let scratch = SharedScratch()
   private let scaler: LossScaler?
   private var launches: [ProgramID: [OpenCLLaunch]] = [:]
   private var tables: [ProgramID: ProgramTable] = [:]
@@ -43,7 +43,10 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       ? try LossScaler(
         scale: device.options.lossScale, context: device.context, memory: memory) : nil
     let training = ProgramTable()
-    for id in options.programs {
+    // The update last: it writes the copies of weights that others have asked for.
+    for id in options.programs.filter({ $0 != .update })
+      + options.programs.filter({ $0 == .update })
+    {
       guard let program = plan.programs[id], let schedule = schedules[id] else { continue }
       let table = id == .forwardBackward || id == .update ? training : ProgramTable()
       tables[id] = table
@@ -62,6 +65,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     for buffer in read { try memory.fill(buffer, with: 0) }
     try compileAll()
     for buffer in arenas.all { try memory.fill(buffer, with: 0) }
+    scratch.weightCopies.invalidate()
     try memory.finish()
   }
 
@@ -70,7 +74,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   /// can fail is to fail here.
   private func compileAll() throws(DeviceError) {
     for (id, list) in launches {
-      try scratch.weightCopies.enqueue(for: id, on: memory.queue)
+      try scratch.weightCopies.refresh(for: id, on: memory.queue)
       let sizes = Set([plan.programs[id]?.capacity ?? 1] + (options.liveBatches[id] ?? []))
       for command in list.lazy.flatMap(\.commands) {
         switch command {
@@ -144,6 +148,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     precondition(
       values.count <= spec.elementCount, "\(values.count) values for \(spec.name) are too many")
     let (buffer, offset) = try place(tensor)
+    if spec.role == .parameter { scratch.weightCopies.invalidate() }
     switch storage(of: tensor) {
     case .float32: try memory.write(values, to: buffer, offset: offset)
     case .float16: try memory.write(values.map { Float16($0) }, to: buffer, offset: offset)
@@ -224,7 +229,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   public func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
     let list = try prepare(program, step: step, live: live)
-    try scratch.weightCopies.enqueue(for: program, on: memory.queue)
+    try scratch.weightCopies.refresh(for: program, on: memory.queue)
     if let profile {
       let stopwatch: CommandStopwatch
       if let known = self.stopwatch {
@@ -253,7 +258,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     launch: Int, of program: ProgramID, step: Int, live: Int
   ) throws(DeviceError) {
     let list = try prepare(program, step: step, live: live)
-    try scratch.weightCopies.enqueue(for: program, on: memory.queue)
+    try scratch.weightCopies.refresh(for: program, on: memory.queue)
     precondition(list.indices.contains(launch), "\(program.rawValue) has \(list.count) launches")
     try enqueue(list[launch], step: step, live: live)
   }
@@ -339,6 +344,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     guard let copies = snapshots[snapshot.index] else {
       throw .unsupported(device: device.name, what: "snapshot \(snapshot.index): discarded")
     }
+    scratch.weightCopies.invalidate()
     for (target, copy) in zip(lasting, copies) { try memory.copy(copy, to: target) }
   }
 
