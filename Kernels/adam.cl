@@ -20,8 +20,10 @@
 
 // m += (g − m)(1 − β₁), v += (g² − v)(1 − β₂), w −= rate·m/(√v + ε), where g gains decay·w first for
 // the weights before `decayed`.
-// `rates` holds the step sizes of the epoch, bias correction included. One work item a weight.
-__kernel void adam(SCALING __global const float* rates, INOUT(float, w), IN(float, gradient),
+// `rates` holds the step sizes of the epoch, bias correction included. A step that was left out
+// does not count: the next takes its rate. One work item a weight.
+__kernel void adam(SCALING __global const struct table_header* header,
+                   __global const float* rates, INOUT(float, w), IN(float, gradient),
                    INOUT(float, m), INOUT(float, v), const float one_minus_beta1,
                    const float one_minus_beta2, const float epsilon, const float decay,
                    const int decayed, const int count, const int step, const int live COPIES) {
@@ -34,7 +36,8 @@ __kernel void adam(SCALING __global const float* rates, INOUT(float, w), IN(floa
   const float second = AT(v)[i] + (g * g - AT(v)[i]) * one_minus_beta2;
   AT(m)[i] = first;
   AT(v)[i] = second;
-  const float updated = weight - rates[step] * first / (sqrt(second) + epsilon);
+  const float rate = rates[max(0, header->earlier_rates + step - SKIPPED_STEPS)];
+  const float updated = weight - rate * first / (sqrt(second) + epsilon);
   AT(w)[i] = updated;
 #ifdef WEIGHT_COPIES
   __global const int* pieces = table + get_num_groups(0);

@@ -4,7 +4,7 @@
 struct table_header {
   ulong first_iteration;  // step s trains iteration first_iteration + s, which Philox counts
   int augmentation_epoch;
-  int unused;
+  int earlier_rates;  // of iterations before the first, in front of the steps' in `rates`
 };
 
 struct sample_entry {
@@ -28,10 +28,12 @@ struct loss_scaling {
 #define SCALING __global const struct loss_scaling *scaling,
 #define LOSS_SCALE scaling->scale
 #define OVERFLOWS scaling->overflow
+#define SKIPPED_STEPS (int)scaling->skipped_steps
 #else
 #define SCALING
 #define LOSS_SCALE 1.0f
 #define OVERFLOWS false
+#define SKIPPED_STEPS 0
 #endif
 
 struct step_result {

@@ -111,7 +111,7 @@ extension Lowering {
     let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
     return try kernel(
       "adam", "adam",
-      scaling(scaler) + [.slot(table.rates)] + run.places + [
+      scaling(scaler) + [.slot(table.header), .slot(table.rates)] + run.places + [
         .float(Float(1 - beta1)), .float(Float(1 - beta2)), .float(settings.epsilon),
         .float(2 * settings.l2), .int(decayed), .int(run.count), .step, .live,
       ] + copies, local: [local], storage: storage,

@@ -8,6 +8,8 @@ final class ProgramTable {
   let header = BufferSlot()
   let entries = BufferSlot()
   /// One a step: `learning rate·√(1 − β₂ᵗ)/(1 − β₁ᵗ)` is computed on the host in double precision.
+  /// Before them those of earlier tables: steps that were left out count for nothing, and only the
+  /// device knows how many they were.
   let rates = BufferSlot()
   let results = BufferSlot()
   let samples = BufferSlot()
@@ -18,11 +20,17 @@ final class ProgramTable {
   private(set) var entryCount = 0
   private(set) var rateCount = 0
   private(set) var firstIteration = 0
+  /// What `rates` holds, and the iteration of the first.
+  private var knownRates: (first: Int, values: [Float]) = (0, [])
+  /// More steps than are left out in any training that gets anywhere: each halves the loss scale,
+  /// which is doubled after thousands.
+  private static let mostEarlierRates = 4_096
 
   struct Header {
     var firstIteration: UInt64
     var augmentationEpoch: Int32
-    var unused: Int32 = 0
+    /// In `rates`, before that of the table's first step.
+    var earlierRates: Int32
   }
 
   struct Entry {
@@ -51,9 +59,6 @@ final class ProgramTable {
         maskedChannel: $0.maskedChannel, view: UInt16($0.view.rawValue))
     }
     firstIteration = table?.firstIteration ?? 0
-    let head = Header(
-      firstIteration: UInt64(firstIteration),
-      augmentationEpoch: Int32(table?.augmentationEpoch ?? 0))
     var rateValues: [Float] = []
     if let adam, let table {
       for (step, rate) in table.learningRates.enumerated() {
@@ -63,9 +68,15 @@ final class ProgramTable {
               learningRate: Double(rate), iteration: table.firstIteration + step + 1)))
       }
     }
+    let earlier = earlierRates()
+    knownRates = (firstIteration - earlier.count, earlier + rateValues)
+    let head = Header(
+      firstIteration: UInt64(firstIteration),
+      augmentationEpoch: Int32(table?.augmentationEpoch ?? 0),
+      earlierRates: Int32(earlier.count))
     try memory.replace(header, with: [head])
     try memory.replace(entries, with: entryValues)
-    try memory.replace(rates, with: rateValues)
+    try memory.replace(rates, with: knownRates.values)
     try memory.replace(results, with: Self.noResults(steps))
     samples.buffer = dataset?.samples.buffer ?? header.buffer
     windowStarts.buffer = dataset?.windowStarts.buffer ?? header.buffer
@@ -73,6 +84,13 @@ final class ProgramTable {
     stepCount = max(1, steps)
     entryCount = entryValues.count
     rateCount = rateValues.count
+  }
+
+  /// Those of the iterations right before the first, as far as they are known.
+  private func earlierRates() -> ArraySlice<Float> {
+    let count = firstIteration - knownRates.first
+    guard (0...knownRates.values.count).contains(count) else { return [] }
+    return knownRates.values.prefix(count).suffix(Self.mostEarlierRates)
   }
 
   /// Room for a step's result where no table has foreseen it.

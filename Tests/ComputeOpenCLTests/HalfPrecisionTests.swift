@@ -1,4 +1,5 @@
 import Compute
+import ComputeCases
 import ComputeOpenCL
 import ComputeReference
 import Networks
@@ -105,5 +106,76 @@ import Testing
     try loaded.restore(snapshot)
     #expect(try weights(made, loaded) == before)
     #expect(try loaded.lossScaling() == LossScaling(scale: 65_536, skippedSteps: 0))
+  }
+
+  /// Gradients of one step more, the scale's share in them; the last is no number where the step is
+  /// to be left out.
+  private func update(
+    _ made: TestPlan, _ loaded: any LoadedPlan, _ round: Int, step: Int, overflows: Bool = false
+  ) throws {
+    let scale = try #require(try loaded.lossScaling()).scale
+    let gradients = made.plan.plan.tensors(role: .gradient)
+    for id in gradients {
+      let values = SeededValues.uniform(
+        name: "\(id) \(round)", count: made.plan.plan[id].elementCount)
+      let isLast = overflows && id == gradients.last
+      try loaded.write(values.map { isLast ? .nan : $0 * scale }, to: id)
+    }
+    try loaded.run(.update, step: step, live: 4)
+  }
+
+  /// Neither weights and moments nor bias correction and learning rate know of it, within a table
+  /// and into the next.
+  @Test func aStepThatIsLeftOutHasNeverBeen() throws {
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
+    let rates: [Float] = [1e-3, 4e-3, 2e-3, 8e-3]
+    func table(_ rates: ArraySlice<Float>) -> EpochTable {
+      EpochTable(
+        dataset: DatasetID(index: 0), samples: [], learningRates: Array(rates),
+        firstIteration: rates.startIndex)
+    }
+    let plain = try load(made, on: TestDevice.openHalf(), programs: [.update])
+    try plain.upload(table(rates[...]), for: .update)
+    for step in 0..<3 { try update(made, plain, step, step: step) }
+
+    let skipping = try load(made, on: TestDevice.openHalf(), programs: [.update])
+    try skipping.upload(table(rates[..<2]), for: .update)
+    try update(made, skipping, 0, step: 0)
+    try update(made, skipping, 9, step: 1, overflows: true)
+    try skipping.upload(table(rates[2...]), for: .update)
+    try update(made, skipping, 1, step: 0)
+    #expect(try weights(made, skipping) != weights(made, plain))
+    try update(made, skipping, 2, step: 1)
+    #expect(try skipping.lossScaling()?.skippedSteps == 1)
+    #expect(try weights(made, skipping) == weights(made, plain))
+    let moments = made.plan.firstMoments + made.plan.secondMoments
+    for id in moments { #expect(try skipping.read(id) == plain.read(id)) }
+  }
+
+  /// The same with gradients of the network's own, which the smaller scale rounds otherwise where
+  /// they are smallest.
+  @Test func trainingGoesOnAsIfAnOverflowHadNotBeen() throws {
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
+    let plain = try load(made, on: TestDevice.openHalf(), steps: 3)
+    let skipping = try load(made, on: TestDevice.openHalf(), steps: 3)
+    let last = try #require(made.plan.plan.tensors(role: .gradient).last)
+    for loaded in [plain, skipping] {
+      try loaded.run(.forwardBackward, step: 0, live: 4)
+      try loaded.run(.update, step: 0, live: 4)
+    }
+    let before = try weights(made, plain)
+    try skipping.run(.forwardBackward, step: 1, live: 4)
+    try skipping.write(
+      [Float](repeating: .infinity, count: made.plan.plan[last].elementCount), to: last)
+    try skipping.run(.update, step: 1, live: 4)
+    for (loaded, step) in [(plain, 1), (skipping, 2)] {
+      // The batch and the masks of one step, the rate of the iteration that it is.
+      try loaded.run(.forwardBackward, step: 2, live: 4)
+      try loaded.run(.update, step: step, live: 4)
+    }
+    let (after, resumed) = (try weights(made, plain), try weights(made, skipping))
+    let moved = StepRun.distance(after, before)
+    #expect(moved > 0)
+    #expect(StepRun.distance(resumed, after) < 1e-2 * moved)
   }
 }
