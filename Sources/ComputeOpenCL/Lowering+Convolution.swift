@@ -113,11 +113,6 @@ extension Lowering {
     _ shape: Conv1DShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
     biasGradient: TensorID, isUnbiased: Bool = false
   ) throws(DeviceError) -> [Command] {
-    if try usesTensorCores(shape, [input, outputGradient]) {
-      return try tensorCoreBackwardKernel(
-        shape, input: input, outputGradient: outputGradient, kernelGradient: kernelGradient,
-        biasGradient: biasGradient, isUnbiased: isUnbiased)
-    }
     let gradient = KernelGradient(
       shape: shape, input: input, outputGradient: outputGradient, kernelGradient: kernelGradient,
       biasGradient: biasGradient)
@@ -135,23 +130,6 @@ extension Lowering {
   /// The products of all, each with parts of its own, and then all parts' sums by one kernel.
   func kernelGradients(_ gradients: KernelGradients) throws(DeviceError) -> [Command] {
     var commands: [Command] = []
-    // Those on tensor cores take their scratch from its beginning: one after the other.
-    var isOnTensorCores = false
-    for gradient in gradients.terms.map(\.gradient) {
-      if try usesTensorCores(gradient.shape, [gradient.input, gradient.outputGradient]) {
-        isOnTensorCores = true
-      }
-    }
-    if isOnTensorCores {
-      for term in gradients.terms {
-        let gradient = term.gradient
-        commands += try conv1DBackwardKernel(
-          gradient.shape, input: gradient.input, outputGradient: gradient.outputGradient,
-          kernelGradient: gradient.kernelGradient, biasGradient: gradient.biasGradient,
-          isUnbiased: term.isUnbiased)
-      }
-      return commands
-    }
     var regions = ScratchRegions(scratch)
     var sums = PartSums()
     for term in gradients.terms {
@@ -171,6 +149,9 @@ extension Lowering {
     _ gradient: KernelGradient, _ isUnbiased: Bool, _ regions: inout ScratchRegions
   ) throws(DeviceError) -> (Command, SplitSums, span: Int) {
     let shape = gradient.shape
+    if try usesTensorCores(shape, [gradient.input, gradient.outputGradient]) {
+      return try tensorCoreKernelProduct(gradient, isUnbiased, &regions)
+    }
     let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
     let depth = program.capacity * shape.time
     let key = ProductKey(

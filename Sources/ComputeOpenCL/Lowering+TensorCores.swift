@@ -38,40 +38,34 @@ extension Lowering {
       ], columns: shape.inputChannels)
   }
 
-  func tensorCoreBackwardKernel(
-    _ shape: Conv1DShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
-    biasGradient: TensorID, isUnbiased: Bool
-  ) throws(DeviceError) -> [Command] {
+  /// The product of one kernel's gradient, where it leaves its parts, and the steps of each.
+  func tensorCoreKernelProduct(
+    _ gradient: KernelGradient, _ isUnbiased: Bool, _ regions: inout ScratchRegions
+  ) throws(DeviceError) -> (Command, SplitSums, span: Int) {
+    let shape = gradient.shape
     let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
     let depth = program.capacity * shape.time
     let tile = TensorCoreTile.best(rows: rows, columns: columns, splitsDepth: true)
     let span = tile.span(rows: rows, columns: columns, depth: depth)
-    var regions = ScratchRegions(scratch)
     let parts = SplitSums(
-      gradient: try tensor(kernelGradient), sums: try tensor(biasGradient), rows: rows,
-      columns: columns, parts: (depth + span - 1) / span, regions: &regions)
-    let start = try place(of: kernelGradient).offset
+      gradient: try tensor(gradient.kernelGradient), sums: try tensor(gradient.biasGradient),
+      rows: rows, columns: columns, parts: (depth + span - 1) / span, regions: &regions)
+    let start = try place(of: gradient.kernelGradient).offset
     let product = try tensorCoreKernel(
       "conv1d_backward_weights", shape,
       tile,
       tile.defines(
         part: .backwardKernel, writesChunks: parts.isSplit || start % TensorCoreTile.chunk == 0),
       [
-        try tensor(input), try tensor(outputGradient), parts.gradient, parts.sums,
-        .int(isUnbiased ? 1 : 0), .int(span), .int(parts.size),
+        try tensor(gradient.input), try tensor(gradient.outputGradient), parts.gradient,
+        parts.sums, .int(isUnbiased ? 1 : 0), .int(span), .int(parts.size),
       ],
       groups: {
         [
           tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
         ]
       })
-    guard parts.isSplit else { return [product] }
-    return [
-      product,
-      try addParts(
-        parts, into: try tensor(kernelGradient), sums: try tensor(biasGradient),
-        count: .liveTimes(shape.time), span: span),
-    ]
+    return (product, parts, span)
   }
 
   private func halves(of weights: TensorID) throws(DeviceError) -> KernelArgument {

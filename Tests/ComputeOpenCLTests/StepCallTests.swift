@@ -75,6 +75,33 @@ import Testing
     }
   }
 
+  /// In half precision, with the convolutions on tensor cores or not. The first step after weights
+  /// were written from the host copies them once.
+  @Test(.enabled(if: runsSlowTests, "long without optimization"), arguments: [true, false])
+  func aTrainingStepInHalfPrecisionIsShort(usesTensorCores: Bool) throws {
+    let layer = try #require(CallLayer.present)
+    var options = OpenCLDevice.Options(usesCLBlast: false, specializes: false, precision: .fp16)
+    options.tensorCores = usesTensorCores ? .emulated : .never
+    let device = try OpenCLDevice(TestDevice.open().description, options: options)
+    for (network, bound) in [
+      (try Network.semgNet(time: 204, channels: 8, classes: 5), 40),
+      (try .inceptionSE(time: 204, channels: 8, classes: 5, padding: .causal), 80),
+    ] {
+      let made = TestPlan(network, capacity: 128)
+      let loaded = try made.load(
+        device, programs: [.forwardBackward, .update], fuses: true, keepsActivations: false)
+      var counts: [Int] = []
+      for step in 0..<2 {
+        layer.reset()
+        try loaded.run(.forwardBackward, step: step, live: 1)
+        try loaded.run(.update, step: step, live: 1)
+        counts.append(layer.count("enqueues"))
+      }
+      #expect(counts[1] < bound, "\(network.name)")
+      #expect(counts[0] == counts[1] + (usesTensorCores ? 1 : 0), "\(network.name)")
+    }
+  }
+
   /// CLBlast makes kernels and events of its own at each call; memory it is given.
   @Test(arguments: [0, 1])
   func aTrainingStepWithCLBlastAllocatesNothing(network: Int) throws {
