@@ -5,9 +5,10 @@ usage: mutate_kernels.py KERNEL_CHECK LAYER [--sample N] [FILE.cl ...]   (or `ma
 A mutant is a kernel file with one index, comparison, sign, constant, barrier or statement changed.
 Those that clang turns into the very code of the original, in the build for all shapes and in the
 builds that the files declare, are counted apart: nothing can tell them from it. All run the cases
-that use their file, by semg-kernel-check on PoCL, those first that caught most so far: most of them
-in one program with a switch for each (mutant_switches.py). What survives there runs once more by
-itself, then under Oclgrind's passes. Where only builds for one shape differ, those are run.
+that use their file, by semg-kernel-check on PoCL, in single precision, in half precision, and with
+emulated tensor cores, those first that caught most so far: most of them in one program with a
+switch for each (mutant_switches.py). What survives there runs once more by itself, then under
+Oclgrind's passes. Where only builds for one shape differ, those are run.
 
 `--sample` takes N mutants of each file, always the same ones. Finished mutants are kept in
 build/mutants, so a stopped run goes on where it was; a changed file is done anew. At the end:
@@ -37,11 +38,19 @@ from kernel_mutants import Mutant, mutants
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "Kernels"
 RESULTS = ROOT / "build" / "mutants"
+# The tests' own stand-in for tensor cores: no kernel of ours.
+EMULATION = "tensor_core_emulated.cl"
 # Of processor time, so that a busy machine makes nobody look caught: a mutant that takes longer
 # hangs. What is still running when so many times as much has gone by on the clock is not judged.
 SECONDS = 60
 SIMULATOR_SECONDS = 60
 PATIENCE = 20
+# How semg-kernel-check runs its cases; the first that uses a file finds most.
+MODES = {
+    "single precision": [],
+    "half precision": ["--fp16"],
+    "tensor cores": ["--emulated"],
+}
 # Compiling is most of the work, and what is judged is the source.
 BUILD_OPTIONS = "-cl-opt-disable"
 
@@ -62,8 +71,8 @@ class Judge:
         self.switched = folder / "switched"
         self.numbers: dict[str, int] = {}
         self.library = mutant_switches.library(folder)
-        self.all_cases: list[str] = []
-        self.cases: dict[str, list[str]] = {}  # of each file that was asked for
+        self.all_cases: dict[str, list[str]] = {}  # of each mode
+        self.cases: dict[str, dict[str, list[str]]] = {}  # of each file that was asked for
 
     def run(
         self, kernels: pathlib.Path, arguments: list[str], seconds: float = SECONDS,
@@ -90,14 +99,15 @@ class Judge:
 
     def demand_whole(self) -> None:
         """Kernels that fail unbroken, say those of another commit, would make all look caught."""
-        verdicts, ended = self.run(KERNELS, [], 600)
-        missed = [name for name, problem in verdicts.cases if problem]
-        if missed or ended or not verdicts.cases:
-            raise RuntimeError(
-                "before any mutation, semg-kernel-check "
-                + (ended or ("misses " + ", ".join(missed[:3]) if missed else "runs no case"))
-                + ": build it from the sources beside these kernels")
-        self.all_cases = [name for name, _ in verdicts.cases]
+        for mode, flags in MODES.items():
+            verdicts, ended = self.run(KERNELS, flags, 600)
+            missed = [name for name, problem in verdicts.cases if problem]
+            if missed or ended or not verdicts.cases:
+                raise RuntimeError(
+                    f"before any mutation, semg-kernel-check in {mode} "
+                    + (ended or ("misses " + ", ".join(missed[:3]) if missed else "runs no case"))
+                    + ": build it from the sources beside these kernels")
+            self.all_cases[mode] = [name for name, _ in verdicts.cases]
         self.keep()
 
     def keep(self) -> None:
@@ -113,82 +123,97 @@ class Judge:
     def write_switches(self, found: list[Mutant]) -> None:
         self.numbers = mutant_switches.write(found, KERNELS, self.switched)
 
+    def arguments(self, mode: str, names: list[str], folder: pathlib.Path) -> list[str]:
+        listed = folder / f"cases {mode}"
+        listed.write_text("\n".join(names) + "\n")
+        return [*MODES[mode], "--cases", str(listed), "--stop-after", "1"]
+
     def picked(
-        self, number: int, names: list[str], folder: pathlib.Path
+        self, number: int, mode: str, names: list[str], folder: pathlib.Path
     ) -> tuple[opencl.Verdicts, str]:
         """The cases with the mutant of this number; 0 is none."""
-        listed = folder / "picked"
-        listed.write_text("\n".join(names) + "\n")
         return self.run(
-            self.switched, ["--cases", str(listed), "--stop-after", "1"],
-            SECONDS if number else 600, LD_PRELOAD=str(self.library), SEMG_MUTANT=str(number))
+            self.switched, self.arguments(mode, names, folder), SECONDS if number else 600,
+            LD_PRELOAD=str(self.library), SEMG_MUTANT=str(number))
 
-    def demand_switches(self, file: str, names: list[str]) -> None:
+    def demand_switches(self, file: str, cases: dict[str, list[str]]) -> None:
         """Compiles the cases' kernels with their switches, once. Where one fails with none picked,
         the mutants of this file are judged alone."""
         with tempfile.TemporaryDirectory(prefix="semg-mutant-") as folder:
-            verdicts, ended = self.picked(0, names, pathlib.Path(folder))
-        if not ended and all(problem is None for _, problem in verdicts.cases):
+            found = [
+                self.picked(0, mode, names, pathlib.Path(folder)) for mode, names in cases.items()]
+        if not any(first_miss(*each) for each in found):
             self.keep()
             return
         print(f"{file}: fails with switches: its mutants are judged alone", flush=True)
         for mutant in mutants(KERNELS / file):
             self.numbers.pop(mutant.key, None)
 
-    def cases_of(self, file: str) -> list[str]:
-        """The cases that use a file with kernels, itself or by what it includes."""
-        users = [user for user in users_of(file) if user not in self.cases]
+    def cases_of(self, file: str) -> dict[str, list[str]]:
+        """The cases that use a file with kernels, itself or by what it includes, a mode."""
+        users = users_of(file)
         for user in users:
-            self.cases[user] = self.cases_without(user)
-        wanted = {name for user in users_of(file) for name in self.cases[user]}
-        return [name for name in self.all_cases if name in wanted]
+            if user not in self.cases:
+                self.cases[user] = self.cases_without(user)
+        found: dict[str, list[str]] = {}
+        for mode, names in self.all_cases.items():
+            wanted = {name for user in users for name in self.cases[user][mode]}
+            if wanted:
+                found[mode] = [name for name in names if name in wanted]
+        return found
 
-    def cases_without(self, file: str) -> list[str]:
-        """The cases that cannot run where the file is broken."""
+    def cases_without(self, file: str) -> dict[str, list[str]]:
+        """The cases of each mode that cannot run where the file is broken."""
+        found: dict[str, list[str]] = {}
         with tempfile.TemporaryDirectory(prefix="semg-mutant-") as folder:
             kernels = pathlib.Path(folder)
             shutil.copytree(KERNELS, kernels, dirs_exist_ok=True)
             (kernels / file).write_text("#error broken\n")
-            verdicts, ended = self.run(kernels, [], 600)
-        if ended:
-            raise RuntimeError(f"semg-kernel-check {ended} where {file} is broken")
-        return [name for name, problem in verdicts.cases if problem]
+            for mode, flags in MODES.items():
+                verdicts, ended = self.run(kernels, flags, 600)
+                if ended:
+                    raise RuntimeError(f"semg-kernel-check {ended} where {file} is broken")
+                found[mode] = [name for name, problem in verdicts.cases if problem]
+        return found
 
-    def verdict(self, mutant: Mutant, cases: list[str]) -> str:
+    def verdict(self, mutant: Mutant, cases: dict[str, list[str]]) -> str:
         """"does not compile", "same code", "caught: …" or "survives"."""
         with tempfile.TemporaryDirectory(prefix="semg-mutant-") as name:
             folder = pathlib.Path(name)
             number = self.numbers.get(mutant.key)
             if number is not None:
-                caught = first_miss(*self.picked(number, cases, folder))
-                if caught:
-                    return f"caught: {caught[0]}"
+                for mode, names in cases.items():
+                    caught = first_miss(*self.picked(number, mode, names, folder))
+                    if caught:
+                        return f"caught: {caught[0]}"
             kernels = folder / "kernels"
             shutil.copytree(KERNELS, kernels)
             (kernels / mutant.file).write_text(mutant.text)
             return self.verdict_alone(mutant, cases, kernels, folder)
 
     def verdict_alone(
-        self, mutant: Mutant, cases: list[str], kernels: pathlib.Path, folder: pathlib.Path
+        self, mutant: Mutant, cases: dict[str, list[str]], kernels: pathlib.Path,
+        folder: pathlib.Path
     ) -> str:
         difference = differs(mutant.file, kernels)
         if difference not in ("generic", "specialized"):
             return difference
-        names = folder / "cases"
-        names.write_text("\n".join(cases) + "\n")
-        arguments = ["--cases", str(names), "--stop-after", "1"]
-        if difference == "specialized":
-            arguments.append("--specialize")
-        caught = first_miss(*self.run(kernels, arguments))
-        self.forget()
-        if caught:
-            # Clang took it for no device in particular.
-            is_refused = "clBuildProgram" in caught[1]
-            return "does not compile" if is_refused else f"caught: {caught[0]}"
-        # Nothing is said of races and of what was never written: that is Oclgrind's part.
-        for name in opencl.OCLGRIND_PASSES:
-            if self.simulated(name, arguments, kernels):
-                return f"caught: Oclgrind, {name}"
+        for mode, names in cases.items():
+            arguments = self.arguments(mode, names, folder)
+            if difference == "specialized":
+                arguments.append("--specialize")
+            caught = first_miss(*self.run(kernels, arguments))
+            self.forget()
+            if caught:
+                # Clang took it for no device in particular.
+                is_refused = "clBuildProgram" in caught[1]
+                return "does not compile" if is_refused else f"caught: {caught[0]}"
+        # Nothing is said of races and of what was never written: that is Oclgrind's part, in the
+        # first mode, which is the quickest.
+        for mode, names in list(cases.items())[:1]:
+            for name in opencl.OCLGRIND_PASSES:
+                if self.simulated(name, self.arguments(mode, names, folder), kernels):
+                    return f"caught: Oclgrind, {name}"
         return "survives" if difference == "generic" else "survives where specialized"
 
     def simulated(self, name: str, arguments: list[str], kernels: pathlib.Path) -> bool:
@@ -260,6 +285,9 @@ def differs(file: str, kernels: pathlib.Path) -> str:
     builds = [(each.name, []) for each in users]
     builds += [(each.name, defines) for each in users for defines in each.builds if defines]
     for name, defines in builds:
+        is_special = bool(defines)
+        if EMULATION in included(name, KERNELS):
+            defines = [*defines, "-DEMULATED=2"]  # as the cases build it: no device but one has PTX
         key = (name, *defines)
         if key not in ORIGINAL:
             ORIGINAL[key] = code(name, defines, KERNELS)
@@ -267,7 +295,7 @@ def differs(file: str, kernels: pathlib.Path) -> str:
         if mutated is None:
             return "does not compile"
         if mutated != ORIGINAL[key]:
-            return "specialized" if defines else "generic"
+            return "specialized" if is_special else "generic"
     return "same code"
 
 
@@ -279,11 +307,11 @@ def digest_of_kernels(judge: Judge) -> str:
     return digest.hexdigest()[:24]
 
 
-def ordered(cases: list[str], verdicts: dict[str, str]) -> list[str]:
-    """Those first that caught most."""
+def ordered(cases: dict[str, list[str]], verdicts: dict[str, str]) -> dict[str, list[str]]:
+    """Those first, in their mode, that caught most."""
     caught = collections.Counter(
         verdict.removeprefix("caught: ") for verdict in verdicts.values())
-    return sorted(cases, key=lambda case: -caught[case])
+    return {mode: sorted(names, key=lambda case: -caught[case]) for mode, names in cases.items()}
 
 
 def report(results: list[tuple[Mutant, str]]) -> str:
@@ -323,7 +351,8 @@ def judge_file(
         known = {"state": state, "cases": judge.cases_of(path.name), "verdicts": {}}
     judge.demand_switches(path.name, known["cases"])
     wanted = sampled(mutants(path), sample)
-    print(f"{path.name}: {len(wanted)} mutants, {len(known['cases'])} cases", flush=True)
+    counts = ", ".join(f"{len(names)} cases in {mode}" for mode, names in known["cases"].items())
+    print(f"{path.name}: {len(wanted)} mutants, {counts or 'no cases'}", flush=True)
     results: list[tuple[Mutant, str]] = []
     for mutant in wanted:
         if mutant.key not in known["verdicts"]:
@@ -346,7 +375,8 @@ def main(
     kernel_check: pathlib.Path, layer: pathlib.Path, files: list[str], sample: int | None
 ) -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
-    paths = [KERNELS / file for file in files] or sorted(KERNELS.glob("*.cl"))
+    paths = [KERNELS / file for file in files] or [
+        path for path in sorted(KERNELS.glob("*.cl")) if path.name != EMULATION]
     results: list[tuple[Mutant, str]] = []
     with tempfile.TemporaryDirectory(prefix="semg-mutants-") as folder:
         judge = Judge(kernel_check, layer, pathlib.Path(folder))
@@ -367,6 +397,6 @@ if __name__ == "__main__":
     parser.add_argument("layer", type=pathlib.Path, help="libsemg-opencl-layer.so")
     parser.add_argument("files", nargs="*", help="of Kernels; all where none is named")
     parser.add_argument("--sample", type=int, metavar="N", help="so many mutants of each file")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()  # files may follow --sample
     sys.exit(main(
         given.kernel_check.resolve(), given.layer.resolve(), given.files, given.sample))

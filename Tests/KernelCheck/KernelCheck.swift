@@ -40,6 +40,9 @@ import Foundation
   @Flag(help: "In half precision, native where the device has it.")
   var native = false
 
+  @Flag(help: "In half precision, on tensor cores whose instructions are emulated.")
+  var emulated = false
+
   @Flag(help: "Name the device and stop.")
   var device = false
 
@@ -49,16 +52,10 @@ import Foundation
     }
     Self.say("device \(description.name) of \(description.platformName), \(description.driver)")
     if device { return }
-    let precision: OpenCLDevice.Precision = fp16 || native ? .fp16 : .fp32
-    let halfPath: OpenCLDevice.HalfPath = native ? .native : .storage
-    let specialized = OpenCLDevice.Options(
-      usesCLBlast: false, specializes: true, precision: precision, halfPath: halfPath)
-    let opened = try OpenCLDevice(
-      description, options: specialize ? specialized : nil, precision: precision,
-      halfPath: halfPath)
+    let opened = try OpenCLDevice(description, options: options(for: description))
     var misses = 0
-    for run in try selected() where misses < stopAfter {
-      for line in Self.verdicts(on: run, device: opened) {
+    for run in try selected(on: opened) where misses < stopAfter {
+      for line in run.verdicts(opened) {
         misses += line.hasPrefix("miss ") ? 1 : 0
         Self.say(line)
       }
@@ -67,33 +64,53 @@ import Foundation
     if misses > 0 { throw ExitCode(1) }
   }
 
-  /// A case, one launch an operation, or as the device fuses them, or both.
+  private func options(for description: OpenCLDeviceDescription) -> OpenCLDevice.Options {
+    var options = OpenCLDevice.Options(
+      usesCLBlast: false, specializes: specialize || !description.isCPU,
+      precision: fp16 || native || emulated ? .fp16 : .fp32,
+      halfPath: native ? .native : .storage)
+    if emulated { options.tensorCores = .emulated }
+    return options
+  }
+
+  /// What has a name, and lines of verdicts on a device.
   private struct Run {
-    var subject: OperationCase
-    var fuses: [Bool]
+    var verdicts: (OpenCLDevice) -> [String]
   }
 
   private static let fused = ", fused"
 
-  private func selected() throws -> [Run] {
+  private func selected(on device: OpenCLDevice) throws -> [Run] {
     let all = (models ? OperationCase.models(batch: 2) : OperationCase.awkward).filter { subject in
       let elements = subject.plan.tensors.reduce(0) { $0 + $1.elementCount }
       return elements <= mostElements
-        && (match.isEmpty || match.contains { subject.name.contains($0) })
     }
-    guard let cases else { return all.map { Run(subject: $0, fuses: [false, true]) } }
+    let scaling = device.storesHalves ? LossScalingCheck.allCases : []
+    func isWanted(_ name: String) -> Bool { match.isEmpty || match.contains { name.contains($0) } }
+    guard let cases else {
+      return all.filter { isWanted($0.name) }.map { subject in
+        Run { Self.verdicts(on: subject, fuses: [false, true], device: $0) }
+      }
+        + scaling.filter { isWanted($0.name) }.map { check in Run { [check.verdict(on: $0)] } }
+    }
     let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     return try String(contentsOfFile: cases, encoding: .utf8).split(separator: "\n").compactMap {
+      if let check = scaling.first(where: { [name = $0] in $0.name == name }) {
+        return Run { [check.verdict(on: $0)] }
+      }
       let fuses = $0.hasSuffix(Self.fused)
       let name = String(fuses ? $0.dropLast(Self.fused.count) : $0)
-      return byName[name].map { Run(subject: $0, fuses: [fuses]) }
+      return byName[name].map { subject in
+        Run { Self.verdicts(on: subject, fuses: [fuses], device: $0) }
+      }
     }
   }
 
-  private static func verdicts(on run: Run, device: OpenCLDevice) -> [String] {
-    let subject = run.subject
+  private static func verdicts(
+    on subject: OperationCase, fuses choices: [Bool], device: OpenCLDevice
+  ) -> [String] {
     var lines: [String] = []
-    for fuses in run.fuses {
+    for fuses in choices {
       let name = subject.name + (fuses ? fused : "")
       do throws(DeviceError) {
         let candidate = try subject.load(on: device, fuses: fuses)
