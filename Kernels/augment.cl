@@ -60,24 +60,14 @@ __kernel void gather_windows(__global const struct table_header* header,
   if (entry.view == VIEW_MASKED) {
     const ulong counted = (ulong)header->augmentation_epoch << 32 | (uint)entry.window;
     const uint4 words = philox_block(block, stream, counted, (uint2)(key0, key1));
-    const float2 a = philox_normals(words.x, words.y);
-    const float2 c = philox_normals(words.z, words.w);
-    noise[0] = deviation * a.x;
-    noise[1] = deviation * a.y;
-    noise[2] = deviation * c.x;
-    noise[3] = deviation * c.y;
+    vstore4(deviation * philox_normals(words), 0, noise);
   }
   float network_noise[4] = {0.0f, 0.0f, 0.0f, 0.0f};
   if (noise_deviation > 0.0f) {
     const uint4 words = philox_block(
         b * (elements / 4) + block, noise_stream, header->first_iteration + step,
         (uint2)(key0, key1));
-    const float2 a = philox_normals(words.x, words.y);
-    const float2 c = philox_normals(words.z, words.w);
-    network_noise[0] = noise_deviation * a.x;
-    network_noise[1] = noise_deviation * a.y;
-    network_noise[2] = noise_deviation * c.x;
-    network_noise[3] = noise_deviation * c.y;
+    vstore4(noise_deviation * philox_normals(words), 0, network_noise);
   }
   for (int lane = 0; lane < 4; ++lane) {
     const int i = 4 * block + lane;
@@ -100,13 +90,13 @@ __kernel void gaussian_noise(__global const struct table_header* header, IN(stor
                              const int count) {
   const int block = get_global_id(0);
   if (4 * block >= count) return;
-  const uint4 words =
-      philox_block(block, stream, header->first_iteration + step, (uint2)(key0, key1));
-  const float2 a = philox_normals(words.x, words.y);
-  const float2 b = philox_normals(words.z, words.w);
-  const float normals[4] = {a.x, a.y, b.x, b.y};
+  float noise[4];
+  vstore4(
+      deviation * philox_normals(philox_block(
+                      block, stream, header->first_iteration + step, (uint2)(key0, key1))),
+      0, noise);
   for (int lane = 0; lane < 4; ++lane) {
     const int i = 4 * block + lane;
-    if (i < count) STORE(AT(y), i, LOAD(AT(x), i) + deviation * normals[lane]);
+    if (i < count) STORE(AT(y), i, LOAD(AT(x), i) + noise[lane]);
   }
 }

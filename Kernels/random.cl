@@ -25,11 +25,16 @@ inline uint philox_lane(uint4 words, int lane) {
 }
 
 // Two standard normals of a pair of words (Box-Muller): the upper 24 bits are the uniforms.
-inline float2 philox_normals(uint a, uint b) {
+inline float2 normal_pair(uint a, uint b) {
   const float u1 = (float)((a >> 8) + 1u) * 5.9604644775390625e-8f;
   const float u2 = (float)(b >> 8) * 5.9604644775390625e-8f;
   const float radius = sqrt(-2.0f * log(u1));
   const float angle = 6.283185307179586f * u2;
   // Not sincos, whose pointer Oclgrind cannot follow.
   return (float2)(radius * cos(angle), radius * sin(angle));
+}
+
+// The four standard normals of a block.
+inline float4 philox_normals(uint4 words) {
+  return (float4)(normal_pair(words.x, words.y), normal_pair(words.z, words.w));
 }
