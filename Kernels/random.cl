@@ -34,7 +34,8 @@ inline float2 normal_pair(uint a, uint b) {
   return (float2)(radius * cos(angle), radius * sin(angle));
 }
 
-// The four standard normals of a block.
+// The four standard normals of a block. By their components: Oclgrind dies of joined vectors.
 inline float4 philox_normals(uint4 words) {
-  return (float4)(normal_pair(words.x, words.y), normal_pair(words.z, words.w));
+  const float2 a = normal_pair(words.x, words.y), b = normal_pair(words.z, words.w);
+  return (float4)(a.x, a.y, b.x, b.y);
 }
