@@ -14,6 +14,9 @@ swift build -c release --package-path Benchmarks --scratch-path build/benchmarks
 python3 Scripts/make_venv.py build/venv-torch Benchmarks/gpu/requirements.txt
 build/venv-torch/bin/python Benchmarks/gpu/check_models.py --keras-python "$python"
 "$python" Benchmarks/keras/accuracy.py --data "$data"
+# Half precision on the OpenCL device that is there.
+swift build -c release --product semg-train
+python3 Benchmarks/precision/accuracy.py --data "$data"
 
 # Broken kernels, one mutant a run: what the small cases notice of them.
 for product in semg-kernel-check semg-opencl-layer; do
