@@ -272,82 +272,97 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
   }
 }
 
-// d_gamma, d_beta and dx of both branches from the chunks; groups (C / width, any number), which
-// share the rows.
+// An item's share of an element's sum over the samples, of the gradients of both dense layers: dw1
+// [C, U] = Σ_b squeezed·d_squeeze, db1 [U] = Σ_b d_squeeze, dw2 [U, C] = Σ_b hidden·d_excite, db2
+// [C] = Σ_b d_excite, one after the other.
+inline float dense_share(const int element, const int lane, const int lanes, const int channels,
+                         const int units, __global const float* squeezed,
+                         __global const float* hidden, __global const float* d_excite,
+                         __global const float* d_squeeze, const int live) {
+  const int kernels = channels * units;
+  const int is_first = element < kernels + units;
+  const int place = is_first ? element : element - kernels - units;
+  const int has_factor = place < kernels;
+  const int outputs = is_first ? units : channels;
+  const int inputs = is_first ? channels : units;
+  const int last = place < kernels + outputs ? live : 0;
+  const int o = has_factor ? place % outputs : place - kernels;
+  const int i = has_factor ? place / outputs : 0;
+  __global const float* gradients = is_first ? d_squeeze : d_excite;
+  __global const float* factors = is_first ? squeezed : hidden;
+  float sum = 0.0f;
+  for (int b = lane; b < last; b += lanes) {
+    sum += (has_factor ? factors[b * inputs + i] : 1.0f) * gradients[b * outputs + o];
+  }
+  return sum;
+}
+
+// d_gamma, d_beta and dx of both branches from the chunks, and the dense layers' gradients: groups
+// (C / width, any number), of which the first `dense_rows` rows make the latter, a column an
+// element; the others share the rows. All meet the same barriers.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
 void squeeze_block_backward_apply(IN(stored, x0), IN(stored, x1), IN(float, mean0),
                                   IN(float, mean1), IN(float, variance0), IN(float, variance1),
                                   IN(float, gamma0), IN(float, gamma1), IN(stored, kept),
                                   IN(float, scale), IN(stored, d_output), IN(float, d_mean),
-                                  IN(float, partial), OUT(float, d_gamma0),
+                                  IN(float, partial), IN(float, squeezed), IN(float, hidden),
+                                  IN(float, d_excite), IN(float, d_squeeze), OUT(float, d_gamma0),
                                   OUT(float, d_gamma1), OUT(float, d_beta0),
                                   OUT(float, d_beta1), OUT(stored, dx0), OUT(stored, dx1),
-                                  const float epsilon, const float keep_scale, const int time,
-                                  const int first, const int channels, const int width,
+                                  OUT(float, dw1), OUT(float, db1), OUT(float, dw2),
+                                  OUT(float, db2), const float epsilon, const float keep_scale,
+                                  const int time, const int first, const int channels,
+                                  const int units, const int width, const int dense_rows,
                                   const int live) {
   __local float sums[GROUP_ITEMS];
+  const int is_dense = (int)get_group_id(1) < dense_rows;
+  const int element = (get_group_id(1) * get_num_groups(0) + get_group_id(0)) * WIDTH + COLUMN;
   const int c = get_group_id(0) * WIDTH + COLUMN;
-  const int rows = c < CHANNELS ? live * TIME : 0;
-  const float2 merged =
-      merged_sums(sums, AT(partial) + c, rows > 0 ? live : 0, CHANNELS, WIDTH);
-  if (rows > 0 && LANE == 0 && get_group_id(1) == 0) {
-    SET_BRANCH(d_gamma, c, merged.x)
-    SET_BRANCH(d_beta, c, merged.y)
+  const int rows = !is_dense && c < CHANNELS ? live * TIME : 0;
+  const int samples = is_dense ? live : 0;
+  const int chunks = rows > 0 ? live : 0;
+
+  float weighted = dense_share(element, LANE, LANES, CHANNELS, UNITS, AT(squeezed), AT(hidden),
+                               AT(d_excite), AT(d_squeeze), samples);
+  float plain = 0.0f;
+  for (int i = LANE; i < chunks; i += LANES) {
+    weighted += AT(partial)[i * 2 * (ulong)CHANNELS + c];
+    plain += AT(partial)[i * 2 * (ulong)CHANNELS + CHANNELS + c];
+  }
+  weighted = column_sum(sums, weighted, WIDTH);
+  plain = column_sum(sums, plain, WIDTH);
+
+  const int kernels = CHANNELS * UNITS;
+  if (samples > 0 && LANE == 0 && element < 2 * kernels + UNITS + CHANNELS) {
+    const int place = element - kernels - UNITS;
+    __global float* to = element < kernels           ? AT(dw1) + element
+                         : element < kernels + UNITS ? AT(db1) + (element - kernels)
+                         : place < kernels           ? AT(dw2) + place
+                                                     : AT(db2) + (place - kernels);
+    *to = weighted;
+  }
+  const int row_group = max((int)get_group_id(1) - dense_rows, 0);
+  if (rows > 0 && LANE == 0 && row_group == 0) {
+    SET_BRANCH(d_gamma, c, weighted)
+    SET_BRANCH(d_beta, c, plain)
   }
   const float mean = rows > 0 ? BRANCH(mean, c) : 0.0f;
   const float factor = rows > 0 ? 1.0f / sqrt(BRANCH(variance, c) + epsilon) : 0.0f;
   const float slope = rows > 0 ? BRANCH(gamma, c) * factor : 0.0f;
   const float share = 1.0f / rows;
 
-  for (int r = get_group_id(1) * LANES + LANE; r < rows; r += get_num_groups(1) * LANES) {
+  const int step = ((int)get_num_groups(1) - dense_rows) * LANES;
+  for (int r = row_group * LANES + LANE; r < rows; r += step) {
     const int i = r * CHANNELS + c;
     const int sample = r / TIME * CHANNELS + c;
     const float gradient = block_gradient(
         LOAD(AT(kept), i), LOAD(AT(d_output), i), AT(scale)[sample], AT(d_mean)[sample], keep_scale);
     const float normalized = (BRANCH_ROW(x, r, c) - mean) * factor;
-    const float result = slope * (gradient - (merged.y + normalized * merged.x) * share);
+    const float result = slope * (gradient - (plain + normalized * weighted) * share);
     if (c < FIRST) {
       STORE(AT(dx0), r * FIRST + c, result);
     } else {
       STORE(AT(dx1), r * (CHANNELS - FIRST) + c - FIRST, result);
-    }
-  }
-}
-
-// Gradients of both dense layers: dw1 [C, U] = Σ_b squeezed·d_squeeze, db1 [U] = Σ_b d_squeeze,
-// dw2 [U, C] = Σ_b hidden·d_excite, db2 [C] = Σ_b d_excite. One column an element, of all four one
-// after the other.
-__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
-void squeeze_block_backward_dense(IN(float, squeezed), IN(float, hidden), IN(float, d_excite),
-                                  IN(float, d_squeeze), OUT(float, dw1), OUT(float, db1),
-                                  OUT(float, dw2), OUT(float, db2), const int channels,
-                                  const int units, const int width, const int live) {
-  __local float sums[GROUP_ITEMS];
-  const int element = get_group_id(0) * WIDTH + COLUMN;
-  const int kernels = CHANNELS * UNITS;
-  const int is_first = element < kernels + UNITS;
-  const int place = is_first ? element : element - kernels - UNITS;
-  const int has_factor = place < kernels;
-  const int last = place < kernels + (is_first ? UNITS : CHANNELS) ? live : 0;
-  const int outputs = is_first ? UNITS : CHANNELS;
-  const int inputs = is_first ? CHANNELS : UNITS;
-  const int o = has_factor ? place % outputs : place - kernels;
-  const int i = has_factor ? place / outputs : 0;
-  __global const float* gradients = is_first ? AT(d_squeeze) : AT(d_excite);
-  __global const float* factors = is_first ? AT(squeezed) : AT(hidden);
-
-  float sum = 0.0f;
-  for (int b = LANE; b < last; b += LANES) {
-    sum += (has_factor ? factors[b * inputs + i] : 1.0f) * gradients[b * outputs + o];
-  }
-  sum = column_sum(sums, sum, WIDTH);
-  if (LANE == 0 && last > 0) {
-    if (is_first) {
-      if (has_factor) AT(dw1)[place] = sum;
-      else AT(db1)[o] = sum;
-    } else {
-      if (has_factor) AT(dw2)[place] = sum;
-      else AT(db2)[o] = sum;
     }
   }
 }

@@ -86,31 +86,30 @@ extension Lowering {
 
     var arguments = try values + branches(block) { $0.gamma }
     arguments += [kept, scale, dOutput, meanGradient, partial]
+    arguments += [
+      try tensor(block.mean), try tensor(block.hidden), exciteGradient, squeezeGradient,
+    ]
     for branch in gradient.branches { arguments.append(try tensor(branch.gammaGradient)) }
     for branch in gradient.branches { arguments.append(try tensor(branch.betaGradient)) }
     for branch in gradient.branches { arguments.append(try tensor(branch.inputGradient)) }
-    arguments +=
-      settings + [
-        .int(time), .int(block.branches[0].shape.channels), .int(channels), .int(groups.width),
-        .live,
-      ]
+    arguments += [
+      try tensor(gradient.squeeze.kernel), try tensor(gradient.squeeze.bias),
+      try tensor(gradient.excite.kernel), try tensor(gradient.excite.bias),
+    ]
+    // The dense layers' gradients take groups of their own, an element a column.
+    let elements = 2 * channels * block.units + channels + block.units
+    let denseGroups = (elements + groups.width - 1) / groups.width
+    let denseRows = (denseGroups + groups.columns - 1) / groups.columns
+    arguments += settings + sizes(block, groups) + [.int(denseRows), .live]
     let tile = 4 * groups.lanes
     let apply = try kernel(
       "squeeze_block", "squeeze_block_backward_apply", defines: defines(block, groups),
       arguments, local: [ColumnGroups.items, 1],
-      groups: { [groups.columns, groups.sharing(tiles: ($0 * time + tile - 1) / tile)] })
-
-    let elements = 2 * channels * block.units + channels + block.units
-    let dense = try kernel(
-      "squeeze_block", "squeeze_block_backward_dense", defines: defines(block, groups),
-      [
-        try tensor(block.mean), try tensor(block.hidden), exciteGradient, squeezeGradient,
-        try tensor(gradient.squeeze.kernel), try tensor(gradient.squeeze.bias),
-        try tensor(gradient.excite.kernel), try tensor(gradient.excite.bias), .int(channels),
-        .int(block.units), .int(groups.width), .live,
-      ], local: [ColumnGroups.items],
-      groups: { _ in [(elements + groups.width - 1) / groups.width] })
-    return [sums, apply, dense]
+      groups: {
+        let sharing = groups.sharing(tiles: ($0 * time + tile - 1) / tile)
+        return [groups.columns, denseRows + sharing]
+      })
+    return [sums, apply]
   }
 
   // MARK: Arguments
