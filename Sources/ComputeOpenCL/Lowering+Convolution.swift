@@ -206,7 +206,7 @@ extension Lowering {
 
 extension Conv1DShape {
   /// Of each direction.
-  fileprivate func productOperations(live: Int) -> Int {
+  func productOperations(live: Int) -> Int {
     2 * live * time * taps * inputChannels * outputChannels
   }
 }

@@ -23,15 +23,18 @@ struct Matrix {
     return result
   }
 
-  /// Whether every row begins at a multiple of four elements.
-  var isAligned: Bool {
+  /// Where the first begins, and how far all others are from there: multiples of these elements.
+  var strides: [Int] {
     let offset =
       switch memory {
       case .tensor(_, let offset, _), .region(_, let offset, _): offset
       default: 1
       }
-    return [offset, stride, sampleStride, headStride].allSatisfy { $0 % 4 == 0 }
+    return [offset, stride, sampleStride, headStride]
   }
+
+  /// Whether every row begins at a multiple of four elements.
+  var isAligned: Bool { strides.allSatisfy { $0 % 4 == 0 } }
 
   var arguments: [KernelArgument] {
     [memory, .int(stride), .int(sampleStride), .int(headStride)]
@@ -127,46 +130,49 @@ extension Lowering {
     _ shape: DenseShape, input: TensorID, kernel weights: TensorID, bias: TensorID,
     output: TensorID
   ) throws(DeviceError) -> [Command] {
-    try product(
-      MatrixProduct(
-        form: .plain, rows: .live(times: shape.rowsPerSample), columns: shape.outputs,
-        depth: .fixed(shape.inputs), a: Matrix(memory: try tensor(input), stride: shape.inputs),
-        b: Matrix(memory: try tensor(weights), stride: shape.outputs),
-        c: Matrix(memory: try tensor(output), stride: shape.outputs), bias: try tensor(bias)))
+    let forward = MatrixProduct(
+      form: .plain, rows: .live(times: shape.rowsPerSample), columns: shape.outputs,
+      depth: .fixed(shape.inputs), a: Matrix(memory: try tensor(input), stride: shape.inputs),
+      b: Matrix(memory: try tensor(weights), stride: shape.outputs),
+      c: Matrix(memory: try tensor(output), stride: shape.outputs), bias: try tensor(bias))
+    if let command = try tensorCoreProduct(forward, weights: weights) { return [command] }
+    return try product(forward)
   }
 
   func denseBackwardInput(
     _ shape: DenseShape, outputGradient: TensorID, kernel weights: TensorID,
     inputGradient: TensorID
   ) throws(DeviceError) -> [Command] {
-    try product(
-      MatrixProduct(
-        form: .rightTurned, rows: .live(times: shape.rowsPerSample), columns: shape.inputs,
-        depth: .fixed(shape.outputs),
-        a: Matrix(memory: try tensor(outputGradient), stride: shape.outputs),
-        b: Matrix(memory: try tensor(weights), stride: shape.outputs),
-        c: Matrix(memory: try tensor(inputGradient), stride: shape.inputs)))
+    let backward = MatrixProduct(
+      form: .rightTurned, rows: .live(times: shape.rowsPerSample), columns: shape.inputs,
+      depth: .fixed(shape.outputs),
+      a: Matrix(memory: try tensor(outputGradient), stride: shape.outputs),
+      b: Matrix(memory: try tensor(weights), stride: shape.outputs),
+      c: Matrix(memory: try tensor(inputGradient), stride: shape.inputs))
+    if let command = try tensorCoreProduct(backward, weights: weights) { return [command] }
+    return try product(backward)
   }
 
   func denseBackwardKernel(
     _ shape: DenseShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
     biasGradient: TensorID
   ) throws(DeviceError) -> [Command] {
-    try product(
-      MatrixProduct(
-        form: .leftTurned, rows: .fixed(shape.inputs), columns: shape.outputs,
-        depth: .live(times: shape.rowsPerSample),
-        a: Matrix(memory: try tensor(input), stride: shape.inputs),
-        b: Matrix(memory: try tensor(outputGradient), stride: shape.outputs),
-        c: Matrix(memory: try tensor(kernelGradient), stride: shape.outputs),
-        columnSums: try tensor(biasGradient)))
+    let backward = MatrixProduct(
+      form: .leftTurned, rows: .fixed(shape.inputs), columns: shape.outputs,
+      depth: .live(times: shape.rowsPerSample),
+      a: Matrix(memory: try tensor(input), stride: shape.inputs),
+      b: Matrix(memory: try tensor(outputGradient), stride: shape.outputs),
+      c: Matrix(memory: try tensor(kernelGradient), stride: shape.outputs),
+      columnSums: try tensor(biasGradient))
+    if let commands = try tensorCoreColumnsProduct(backward) { return commands }
+    return try product(backward)
   }
 
   // MARK: Own kernels
 
   func productTile(_ product: ProductKey) -> ProductTile { device.tile(of: product) }
 
-  private func sizes(_ product: MatrixProduct) -> [KernelArgument] {
+  func sizes(_ product: MatrixProduct) -> [KernelArgument] {
     [
       .float(product.scale), product.rows.argument, .int(product.columns), product.depth.argument,
       product.isPerSample ? .live : .int(1), .int(product.heads),

@@ -52,14 +52,11 @@ extension Lowering {
       rows: rows, columns: columns, parts: (depth + span - 1) / span, regions: &regions)
     let start = try place(of: gradient.kernelGradient).offset
     let product = try tensorCoreKernel(
-      "conv1d_backward_weights", shape,
-      tile,
-      tile.defines(
-        part: .backwardKernel, writesChunks: parts.isSplit || start % TensorCoreTile.chunk == 0),
+      "conv1d_backward_weights", .backwardKernel, shape, tile,
       [
         try tensor(gradient.input), try tensor(gradient.outputGradient), parts.gradient,
         parts.sums, .int(isUnbiased ? 1 : 0), .int(span), .int(parts.size),
-      ],
+      ], writesChunks: parts.isSplit || start % TensorCoreTile.chunk == 0,
       groups: {
         [
           tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
@@ -68,7 +65,7 @@ extension Lowering {
     return (product, parts, span)
   }
 
-  private func halves(of weights: TensorID) throws(DeviceError) -> KernelArgument {
+  func halves(of weights: TensorID) throws(DeviceError) -> KernelArgument {
     scratch.weightCopies.halves(
       of: weights, for: program.id, at: try place(of: weights), count: plan[weights].elementCount)
   }
@@ -79,22 +76,103 @@ extension Lowering {
   ) throws(DeviceError) -> Command {
     let tile = TensorCoreTile.best(rows: program.capacity * shape.time, columns: columns)
     return try tensorCoreKernel(
-      name, shape, tile, tile.defines(part: part, writesChunks: true), arguments,
+      name, part, shape, tile, arguments,
       groups: { [tile.rowCount($0 * shape.time), tile.columnCount(columns), 1] })
   }
 
   private func tensorCoreKernel(
-    _ name: String, _ shape: Conv1DShape, _ tile: TensorCoreTile, _ defines: [String: Int],
-    _ arguments: [KernelArgument], groups: @escaping (_ live: Int) -> [Int]
+    _ name: String, _ part: ProductPart, _ shape: Conv1DShape, _ tile: TensorCoreTile,
+    _ arguments: [KernelArgument], writesChunks: Bool = true,
+    groups: @escaping (_ live: Int) -> [Int]
   ) throws(DeviceError) -> Command {
-    let all =
-      defines.merging(device.tensorCoreDefines ?? [:]) { $1 }
-      .merging(device.options.specializes ? sizeDefines(shape) : [:]) { $1 }
-    return .kernel(
-      try KernelCall(
-        kernel: try device.context.makeKernel(
-          file: "tensor_core_conv1d", name: name, defines: all),
-        name: name, arguments: arguments + sizes(shape), local: [tile.items, 1, 1],
-        groups: groups, context: device.context))
+    try kernel(
+      "tensor_core_conv1d", name, defines: sizeDefines(shape), arguments + sizes(shape),
+      local: [tile.items, 1, 1],
+      storage: build(tile.defines(part: part, writesChunks: writesChunks)), groups: groups,
+      products: { shape.productOperations(live: $0) })
+  }
+
+  /// With the emulation, where that is wanted.
+  private func build(_ defines: [String: Int]) -> [String: Int] {
+    defines.merging(device.tensorCoreDefines ?? [:]) { $1 }
+  }
+
+  // MARK: Dense layers over time steps
+
+  /// Batches with fewer rows are left to the ordinary kernels.
+  private static let fewestRows = 64
+
+  /// A product of a batch's rows with a layer's weights.
+  ///
+  /// - Parameter product: with the weights as they are; by their halves it is made.
+  /// - Returns: nil where it does not fit.
+  func tensorCoreProduct(
+    _ product: MatrixProduct, weights: TensorID
+  ) throws(DeviceError) -> Command? {
+    let (rows, columns) = (product.rows.value(live: program.capacity), product.columns)
+    var b = product.b
+    b.memory = .region(scratch.weightCopies.slot, offset: 0, isHalf: true)
+    guard rows >= Self.fewestRows, fitsTensorCores(product, b) else { return nil }
+    b.memory = try halves(of: weights)
+    let tile = TensorCoreTile.best(rows: rows, columns: columns)
+    let turned = product.form == .rightTurned
+    return try kernel(
+      "tensor_core_dense", turned ? "matrix_product_turned" : "matrix_product",
+      product.a.arguments + b.arguments
+        + [product.bias ?? product.c.memory, .int(product.bias == nil ? 0 : 1)]
+        + product.c.arguments + sizes(product), local: [tile.items, 1, 1],
+      storage: build(
+        tile.defines(
+          part: turned ? .backwardInput : .forward,
+          writesChunks: (product.c.strides + [columns]).allSatisfy {
+            $0 % TensorCoreTile.chunk == 0
+          }, hasHalfResult: product.c.memory.isHalf)),
+      groups: { [tile.rowCount(product.rows.value(live: $0)), tile.columnCount(columns), 1] },
+      products: { product.productOperations(live: $0) })
+  }
+
+  /// The gradient of a layer's weights: a product over the batch's rows.
+  ///
+  /// - Returns: nil where it does not fit.
+  func tensorCoreColumnsProduct(_ product: MatrixProduct) throws(DeviceError) -> [Command]? {
+    let (rows, columns) = (product.rows.value(live: program.capacity), product.columns)
+    let depth = product.depth.value(live: program.capacity)
+    guard depth >= Self.fewestRows, fitsTensorCores(product, product.b) else { return nil }
+    let tile = TensorCoreTile.best(rows: rows, columns: columns, splitsDepth: true)
+    let span = tile.span(rows: rows, columns: columns, depth: depth)
+    var regions = ScratchRegions(scratch)
+    let parts = SplitSums(
+      gradient: product.c.memory, sums: product.columnSums ?? product.c.memory, rows: rows,
+      columns: columns, parts: (depth + span - 1) / span, regions: &regions)
+    var c = product.c
+    c.memory = parts.gradient
+    let command = try kernel(
+      "tensor_core_dense", "matrix_columns_product",
+      product.a.arguments + product.b.arguments
+        + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments + sizes(product)
+        + [.int(span), .int(parts.size)], local: [tile.items, 1, 1],
+      storage: build(
+        tile.defines(
+          part: .backwardKernel,
+          writesChunks: c.strides.allSatisfy { $0 % TensorCoreTile.chunk == 0 })),
+      groups: {
+        let live = product.depth.value(live: $0)
+        return [tile.rowCount(rows), tile.columnCount(columns), (live + span - 1) / span]
+      }, products: { product.productOperations(live: $0) })
+    guard parts.isSplit else { return [command] }
+    return [
+      command,
+      try addParts(
+        parts, into: product.c.memory, sums: product.columnSums, count: product.depth.argument,
+        span: span),
+    ]
+  }
+
+  private func fitsTensorCores(_ product: MatrixProduct, _ b: Matrix) -> Bool {
+    device.tensorCoreDefines != nil && product.a.memory.isHalf && b.memory.isHalf
+      && TensorCoreTile.fits(
+        product.form, a: product.a.strides, b: b.strides,
+        rows: product.rows.value(live: program.capacity), columns: product.columns,
+        depth: product.depth.value(live: program.capacity))
   }
 }

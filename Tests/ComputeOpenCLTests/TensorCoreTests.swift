@@ -137,6 +137,46 @@ import Testing
     for launch in report { #expect(launch.passes, "\(launch)") }
   }
 
+  /// Dense layers over time steps, and those of too few rows or widths that are no whole chunks,
+  /// which are the ordinary kernels'; but the product for the input alone may have such columns.
+  @Test(.enabled(if: runsSlowTests))
+  func denseLayersAgreeWithTheReference() throws {
+    for (rows, inputs, outputs, isOnTensorCores) in [
+      (33, 24, 40, true), (9, 24, 40, false),
+      (40, 12, 40, true), (40, 40, 12, false), (40, 12, 12, false),
+    ] {
+      let subject = OperationCase.dense(
+        DenseShape(rowsPerSample: rows, inputs: inputs, outputs: outputs), capacity: 3, live: 2)
+      let loaded = try subject.load(on: Self.emulating.get())
+      let copies = try #require(loaded as? OpenCLLoadedPlan).scratch.weightCopies.copies
+      #expect(copies.isEmpty != isOnTensorCores, "\(subject.name)")
+      let report = try compare(
+        reference: subject.load(on: ReferenceDevice()), candidate: loaded,
+        program: subject.program, step: subject.step, live: subject.live)
+      for launch in report { #expect(launch.passes, "\(launch)") }
+    }
+  }
+
+  /// Fused launches among them: the gradients of all kernels end in one.
+  @Test(.enabled(if: runsSlowTests), arguments: [0, 1])
+  func wholeStepsAgreeWithTheReference(network: Int) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 4)
+    let programs: [ProgramID] = [.forwardBackward]
+    let report = try compare(
+      reference: made.load(ReferenceDevice(), programs: programs, fuses: false),
+      candidate: made.load(Self.emulating.get(), programs: programs, fuses: true),
+      program: .forwardBackward, step: 1, live: 3)
+    for launch in report { #expect(launch.passes, "\(launch)") }
+  }
+
+  @Test(.enabled(if: runsSlowTests), arguments: [0, 1])
+  func theSameSeedGivesTheSameBits(network: Int) throws {
+    let made = try TestPlan(StepRun.networks()[network], capacity: 4)
+    let runs = try (0..<2).map { _ in try StepRun(on: Self.emulating.get()).train(made) }
+    #expect(runs[0] == runs[1])
+    #expect(StepRun.isFinite(runs[0]))
+  }
+
   // MARK: The choice
 
   @Test func rowsThatAreNotWholeChunksAreLeftToTheOrdinaryKernels() {
