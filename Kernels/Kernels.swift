@@ -16,6 +16,7 @@ public enum Kernels {
     "table": PackageResources.table_cl,
     "adam": PackageResources.adam_cl,
     "attention": PackageResources.attention_cl,
+    "attention_dropout": PackageResources.attention_dropout_cl,
     "attention_short": PackageResources.attention_short_cl,
     "attention_short_backward": PackageResources.attention_short_backward_cl,
     "attention_tiles": PackageResources.attention_tiles_cl,
@@ -38,11 +39,13 @@ public enum Kernels {
     "squeeze_block": PackageResources.squeeze_block_cl,
     "squeeze_excitation": PackageResources.squeeze_excitation_cl,
     "tensor_core": PackageResources.tensor_core_cl,
+    "tensor_core_attention": PackageResources.tensor_core_attention_cl,
     "tensor_core_conv1d": PackageResources.tensor_core_conv1d_cl,
     "tensor_core_dense": PackageResources.tensor_core_dense_cl,
     "tensor_core_emulated": PackageResources.tensor_core_emulated_cl,
     "tensor_core_probe": PackageResources.tensor_core_probe_cl,
     "tensor_core_product": PackageResources.tensor_core_product_cl,
+    "tensor_core_scores": PackageResources.tensor_core_scores_cl,
     "weight_copies": PackageResources.weight_copies_cl,
   ]
 }

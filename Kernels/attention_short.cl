@@ -18,10 +18,12 @@
 
 // MARK: The weights' products
 
-// M and m: weights [C + 1, H, C]. One item an element.
+// M and m: weights [C + 1, H, C]; rounded to halves besides, for tensor cores, where has_halves says
+// so. One item an element.
 __kernel void attention_short_weights(
     IN(float, query_kernel), IN(float, query_bias), IN(float, key_kernel), OUT(float, weights),
-    const float scale, const int channels, const int heads, const int key_size) {
+    OUT(half, halves), const int has_halves, const float scale, const int channels,
+    const int heads, const int key_size) {
   const int i = get_global_id(0), d = i % CHANNELS, row = i / CHANNELS, h = row % HEADS;
   if (row >= (CHANNELS + 1) * HEADS) return;
   __global const float* q = row < CHANNELS * HEADS ? AT(query_kernel) + row * key_size
@@ -30,6 +32,7 @@ __kernel void attention_short_weights(
   float sum = 0.0f;
   for (int j = 0; j < key_size; ++j) sum += q[j] * k[j];
   AT(weights)[i] = sum * scale;
+  if (has_halves) vstore_half_rte(sum * scale, i, AT(halves));
 }
 
 // MARK: Sums over rows

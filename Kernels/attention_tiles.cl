@@ -1,9 +1,7 @@
 // Tiles of attention's scores, with what is dropped of them: what the kernels of both passes share.
 // Not a file of kernels: attention_short.cl says what is computed.
 
-#include "common.cl"
-#include "random.cl"
-#include "table.cl"
+#include "attention_dropout.cl"
 
 #ifndef TIME
 #define TIME time
@@ -19,7 +17,6 @@
 #define CHUNK 64  // channels that are in local memory at a time
 #define SIDE 8    // a group is SIDE × SIDE items
 #define PART (SPAN / SIDE)  // rows and columns of the tile that are an item's
-#define LOWEST -1e30f       // below every score
 
 // Rows of local memory are padded by one float4, so that neighbouring ones lie in other banks.
 typedef float4 tile_row[CHUNK / 4 + 1];
@@ -83,12 +80,6 @@ INLINE void score_tile(
 
 // MARK: Dropout
 
-struct dropout {
-  uint threshold, stream;
-  uint2 key;
-  ulong iteration;
-};
-
 // Philox blocks that the SPAN elements of a tile's row can touch.
 #define BLOCKS (SPAN / 8 + 1)
 
@@ -116,14 +107,6 @@ INLINE bool keeps(
   const uint place = (((index * TIME + first_t + r) * TIME + first_s) & 7) + c;
   return (kept[r * BLOCKS + place / 8] >> (place & 7)) & 1;
 }
-
-#define DROPOUT                                                                       \
-  __global const struct table_header *header, const uint threshold, const float scale, \
-      const uint stream, const uint key0, const uint key1, const int step
-#define DROPOUT_OF_STEP                     \
-  {                                         \
-    threshold, stream, (uint2)(key0, key1), header->first_iteration + step \
-  }
 
 // MARK: Sums over columns
 

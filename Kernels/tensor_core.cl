@@ -98,6 +98,13 @@ static inline void multiply_add(Warp* warp, float* sums, const uint* a, const ui
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// 2 to a power, within 2^-22 of itself.
+static inline float power_of_two(const float exponent) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(exponent));
+  return power;
+}
+
 // Rounded to the nearest halves, to even between two.
 static inline uint packed_halves(const float first, const float second) {
   uint pair;

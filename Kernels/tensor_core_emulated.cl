@@ -161,6 +161,8 @@ static inline void multiply_add(Warp* warp, float* sums, const uint* a, const ui
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 
+static inline float power_of_two(const float exponent) { return exp2(exponent); }
+
 static inline uint packed_halves(const float first, const float second) {
   uint pair;
   vstore_half2_rte((float2)(first, second), 0, (half*)&pair);

@@ -2,21 +2,29 @@ import Compute
 
 /// Attention of which only the mean over time is used: the kernels of `attention_short.cl`, between
 /// them our own products, a launch each: CLBlast takes several for matrices that begin anywhere.
+/// Those that make scores have another form on tensor cores, see `Lowering+TensorCoreAttention`.
 extension Lowering {
   func shortAttention(_ attention: AttentionMean) throws(DeviceError) -> [Command] {
     let shape = attention.shape
     let input = try tensor(attention.input)
     var regions = ScratchRegions(scratch)
-    let parts = ShortAttentionScratch(shape, capacity: program.capacity, &regions)
+    let onCores = try usesTensorCores(shape, [attention.input])
+    let parts = ShortAttentionScratch(
+      shape, capacity: program.capacity, onTensorCores: onCores, &regions)
     let mean = regions.floats(program.capacity * shape.heads * shape.time)
-    var commands = try shortQueries(shape, input, attention.parameters, parts, regions)
-    commands.append(try shortRows(shape, input, parts, gradient: nil))
-    commands.append(
-      try short(
-        "attention_short_mean", shape,
-        [parts.queries.memory, input, parts.statistics, mean] + dropoutArguments(shape),
-        last: shape.heads,
-        groups: { [shape.tiles, $0 * shape.heads, 1] }))
+    var commands = [try shortWeights(shape, attention.parameters, parts)]
+    if onCores {
+      commands += [
+        try tensorCoreRows(shape, input, parts, gradients: nil),
+        try tensorCoreMean(shape, input, parts, mean: mean),
+      ]
+    } else {
+      commands += try shortQueries(shape, input, parts, regions)
+      commands += [
+        try shortRows(shape, input, parts, gradient: nil),
+        try shortMean(shape, input, parts, mean: mean),
+      ]
+    }
     commands.append(try shortContext(shape, input, mean, attention.parameters, parts))
     commands.append(
       try elements(
@@ -35,15 +43,30 @@ extension Lowering {
     let shape = attention.shape
     let input = try tensor(attention.input)
     var regions = ScratchRegions(scratch)
-    let parts = ShortAttentionScratch(shape, capacity: program.capacity, &regions)
-    let gradients = ShortAttentionGradients(shape, capacity: program.capacity, &regions)
-    var commands = try shortQueries(shape, input, attention.parameters, parts, regions)
-    commands.append(try shortMeanGradient(attention, input, gradients))
-    commands.append(try shortRows(shape, input, parts, gradient: gradients))
-    commands.append(try shortQueryGradient(attention, input, parts, gradients))
-    commands += try shortProductGradients(attention, input, parts, gradients, regions)
+    let onCores = try usesTensorCores(shape, [attention.input, attention.inputGradient])
+    let parts = ShortAttentionScratch(
+      shape, capacity: program.capacity, onTensorCores: onCores, &regions)
+    let gradients = ShortAttentionGradients(
+      shape, capacity: program.capacity, onTensorCores: onCores, &regions)
+    var commands = [try shortWeights(shape, attention.parameters, parts)]
+    if onCores {
+      commands += [
+        try shortMeanGradient(attention, input, gradients),
+        try tensorCoreRows(shape, input, parts, gradients: gradients),
+        try tensorCoreInputGradient(attention, input, parts, gradients),
+      ]
+    } else {
+      commands += try shortQueries(shape, input, parts, regions)
+      commands += [
+        try shortMeanGradient(attention, input, gradients),
+        try shortRows(shape, input, parts, gradient: gradients),
+        try shortQueryGradient(attention, input, parts, gradients),
+      ]
+      commands += try shortInputGradient(attention, parts, gradients, regions)
+      commands.append(try shortKeyGradient(attention, input, parts, gradients))
+    }
+    commands += try shortWeightsGradient(shape, input, gradients, regions)
     return try commands + [
-      shortKeyGradient(attention, input, parts, gradients),
       shortContext(shape, input, gradients.mean, attention.parameters, parts),
       shortKernelGradients(attention, parts, gradients),
       shortOutputGradients(attention, parts),
@@ -52,27 +75,32 @@ extension Lowering {
 
   // MARK: Forward
 
-  /// M and m, and Q = X·M + m.
-  private func shortQueries(
-    _ shape: AttentionShape, _ input: KernelArgument, _ parameters: AttentionParameters,
-    _ parts: ShortAttentionScratch, _ regions: ScratchRegions
-  ) throws(DeviceError) -> [Command] {
-    let width = shape.heads * shape.channels
-    let count = (shape.channels + 1) * width
-    let weights = try kernel(
+  /// M and m.
+  private func shortWeights(
+    _ shape: AttentionShape, _ parameters: AttentionParameters, _ parts: ShortAttentionScratch
+  ) throws(DeviceError) -> Command {
+    let count = (shape.channels + 1) * shape.heads * shape.channels
+    return try kernel(
       "attention_short", "attention_short_weights", defines: shape.shortDefines,
       [
         try tensor(parameters.queryKernel), try tensor(parameters.queryBias),
-        try tensor(parameters.keyKernel), parts.weights.memory, .float(shape.scale),
-        .int(shape.channels), .int(shape.heads), .int(shape.keySize),
+        try tensor(parameters.keyKernel), parts.weights.memory,
+        parts.halves ?? parts.weights.memory, .int(parts.halves == nil ? 0 : 1),
+        .float(shape.scale), .int(shape.channels), .int(shape.heads), .int(shape.keySize),
       ], local: [64], groups: { _ in [(count + 63) / 64] })
-    let queries = try product(
+  }
+
+  /// Q = X·M + m.
+  private func shortQueries(
+    _ shape: AttentionShape, _ input: KernelArgument, _ parts: ShortAttentionScratch,
+    _ regions: ScratchRegions
+  ) throws(DeviceError) -> [Command] {
+    try product(
       MatrixProduct(
-        form: .plain, rows: .live(times: shape.time), columns: width,
+        form: .plain, rows: .live(times: shape.time), columns: shape.heads * shape.channels,
         depth: .fixed(shape.channels), a: Matrix(memory: input, stride: shape.channels),
         b: parts.weights, c: parts.queries, bias: parts.offsets), regions: regions,
       library: false)
-    return [weights] + queries
   }
 
   private func shortRows(
@@ -87,6 +115,16 @@ extension Lowering {
       ] + dropoutArguments(shape),
       last: shape.heads,
       groups: { [shape.tiles, $0 * shape.heads, 1] })
+  }
+
+  private func shortMean(
+    _ shape: AttentionShape, _ input: KernelArgument, _ parts: ShortAttentionScratch,
+    mean: KernelArgument
+  ) throws(DeviceError) -> Command {
+    try short(
+      "attention_short_mean", shape,
+      [parts.queries.memory, input, parts.statistics, mean] + dropoutArguments(shape),
+      last: shape.heads, groups: { [shape.tiles, $0 * shape.heads, 1] })
   }
 
   private func shortContext(
@@ -135,24 +173,32 @@ extension Lowering {
       groups: { [shape.tiles, $0 * shape.heads, shape.chunks] })
   }
 
-  /// From the gradient of Q: X's own through it, and those of M and m.
-  private func shortProductGradients(
-    _ attention: AttentionMeanGradient, _ input: KernelArgument,
-    _ parts: ShortAttentionScratch, _ gradients: ShortAttentionGradients,
-    _ regions: ScratchRegions
+  /// X's gradient as what Q is made of.
+  private func shortInputGradient(
+    _ attention: AttentionMeanGradient, _ parts: ShortAttentionScratch,
+    _ gradients: ShortAttentionGradients, _ regions: ScratchRegions
   ) throws(DeviceError) -> [Command] {
     let shape = attention.shape
-    let (T, C, width) = (shape.time, shape.channels, shape.heads * shape.channels)
-    let whole = Matrix(memory: try tensor(attention.inputGradient), stride: C)
+    let whole = Matrix(memory: try tensor(attention.inputGradient), stride: shape.channels)
     return try product(
       MatrixProduct(
-        form: .rightTurned, rows: .live(times: T), columns: C, depth: .fixed(width),
-        a: gradients.ofQueries, b: parts.weights, c: whole), regions: regions, library: false)
-      + product(
-        MatrixProduct(
-          form: .leftTurned, rows: .fixed(C), columns: width, depth: .live(times: T),
-          a: Matrix(memory: input, stride: C), b: gradients.ofQueries, c: gradients.ofWeights,
-          columnSums: gradients.ofOffsets), regions: regions, library: false)
+        form: .rightTurned, rows: .live(times: shape.time), columns: shape.channels,
+        depth: .fixed(shape.heads * shape.channels), a: gradients.ofQueries, b: parts.weights,
+        c: whole), regions: regions, library: false)
+  }
+
+  /// Those of M and m, from the gradient of Q.
+  private func shortWeightsGradient(
+    _ shape: AttentionShape, _ input: KernelArgument, _ gradients: ShortAttentionGradients,
+    _ regions: ScratchRegions
+  ) throws(DeviceError) -> [Command] {
+    let product = MatrixProduct(
+      form: .leftTurned, rows: .fixed(shape.channels), columns: shape.heads * shape.channels,
+      depth: .live(times: shape.time), a: Matrix(memory: input, stride: shape.channels),
+      b: gradients.ofQueries, c: gradients.ofWeights, columnSums: gradients.ofOffsets)
+    return gradients.onTensorCores
+      ? try tensorCoreColumns(product, regions: regions)
+      : try self.product(product, regions: regions, library: false)
   }
 
   /// Adds X's gradient as the keys that the scores are made with, and as what p averages; leaves p.
@@ -181,7 +227,7 @@ extension Lowering {
         gradients.ofWeights.memory, try tensor(p.queryKernel), try tensor(p.queryBias),
         try tensor(p.keyKernel), parts.values, gradients.ofContext, try tensor(d.queryKernel),
         try tensor(d.queryBias), try tensor(d.keyKernel), try tensor(d.keyBias),
-        try tensor(d.valueKernel), try tensor(d.valueBias), .float(shape.scale),
+        try tensor(d.valueKernel), try tensor(d.valueBias), .float(shape.scale / gradients.gain),
         .int(shape.channels), .int(shape.heads), .int(shape.keySize), .live,
       ], local: [64], groups: { _ in [(count + 63) / 64] })
   }
@@ -221,7 +267,7 @@ extension Lowering {
       products: { $0 * perSample })
   }
 
-  private func dropoutArguments(_ shape: AttentionShape) -> [KernelArgument] {
+  func dropoutArguments(_ shape: AttentionShape) -> [KernelArgument] {
     [
       .slot(table.header), .uint(Philox.dropoutThreshold(rate: shape.dropoutRate)),
       .float(Float(1 / (1 - shape.dropoutRate.decimalValue))), .uint(shape.stream),
@@ -230,12 +276,14 @@ extension Lowering {
 }
 
 /// What both passes make; in scratch.
-private struct ShortAttentionScratch {
+struct ShortAttentionScratch {
   /// `[C + 1, H, C]`: M, and m as its last row.
   let weights: Matrix
   /// m.
   let offsets: KernelArgument
-  /// Q `[B, T, H, C]`.
+  /// The weights again as halves, for tensor cores.
+  let halves: KernelArgument?
+  /// Q `[B, T, H, C]`, halves where tensor cores make it.
   let queries: Matrix
   /// `[B, H, T, 4]`.
   let statistics: KernelArgument
@@ -244,37 +292,52 @@ private struct ShortAttentionScratch {
   /// `[B, H, K]`.
   let context: KernelArgument
 
-  init(_ shape: AttentionShape, capacity: Int, _ regions: inout ScratchRegions) {
+  init(
+    _ shape: AttentionShape, capacity: Int, onTensorCores: Bool, _ regions: inout ScratchRegions
+  ) {
     let (T, C, H) = (shape.time, shape.channels, shape.heads)
     weights = Matrix(memory: regions.floats((C + 1) * H * C), stride: H * C)
     offsets = weights.advanced(by: C * H * C).memory
-    queries = Matrix(memory: regions.floats(capacity * T * H * C), stride: H * C)
+    halves = onTensorCores ? regions.floats((C + 1) * H * C, isHalf: true) : nil
+    queries = Matrix(
+      memory: regions.floats(capacity * T * H * C, isHalf: onTensorCores), stride: H * C)
     statistics = regions.floats(capacity * H * T * 4)
     values = regions.floats(capacity * H * (C + 1))
     context = regions.floats(capacity * H * shape.keySize)
   }
 }
 
-/// What the backward pass makes; in scratch.
-private struct ShortAttentionGradients {
+/// What the backward pass makes; in scratch. What is made of the gradient of Q is, as that is, times
+/// `gain`.
+struct ShortAttentionGradients {
   /// p and its gradient `[B, H, T]`.
   let mean, ofMean: KernelArgument
   /// `[B, H, K]`, `[B, H, C + 1]`.
   let ofContext, ofValues: KernelArgument
-  /// `[B, T, H, C]`.
+  /// `[B, T, H, C]`, halves where tensor cores make it.
   let ofQueries: Matrix
   /// `[C + 1, H, C]`.
   let ofWeights: Matrix
   /// Its last row.
   let ofOffsets: KernelArgument
+  let onTensorCores: Bool
+  let gain: Float
+  /// What the dropout keeps, a bit an element, for tensor cores: `[B, H, T]` rows of whole tiles.
+  let bits: KernelArgument?
 
-  init(_ shape: AttentionShape, capacity: Int, _ regions: inout ScratchRegions) {
+  init(
+    _ shape: AttentionShape, capacity: Int, onTensorCores: Bool, _ regions: inout ScratchRegions
+  ) {
     let (T, C, H) = (shape.time, shape.channels, shape.heads)
+    self.onTensorCores = onTensorCores
+    gain = onTensorCores ? shape.gain : 1
+    bits = onTensorCores ? regions.floats(capacity * H * T * shape.wordsPerRow) : nil
     mean = regions.floats(capacity * H * T)
     ofMean = regions.floats(capacity * H * T)
     ofContext = regions.floats(capacity * H * shape.keySize)
     ofValues = regions.floats(capacity * H * (C + 1))
-    ofQueries = Matrix(memory: regions.floats(capacity * T * H * C), stride: H * C)
+    ofQueries = Matrix(
+      memory: regions.floats(capacity * T * H * C, isHalf: onTensorCores), stride: H * C)
     ofWeights = Matrix(memory: regions.floats((C + 1) * H * C), stride: H * C)
     ofOffsets = ofWeights.advanced(by: C * H * C).memory
   }

@@ -37,6 +37,8 @@ public struct OpenCLDevice: Device {
     public var specializes: Bool
     public var precision: Precision
     public var tensorCores = TensorCoreUse.probed
+    /// How copies come where they are emulated.
+    var emulation = TensorCores.Emulation.copiesLate
     /// In half precision.
     public var halfPath: HalfPath
     /// In half precision: by what the loss is multiplied at first, a power of two.
@@ -111,7 +113,7 @@ public struct OpenCLDevice: Device {
     guard options.precision == .fp16 else { return nil }
     switch options.tensorCores {
     case .never: return nil
-    case .emulated: return TensorCores.Emulation.copiesLate.defines
+    case .emulated: return options.emulation.defines
     case .probed:
       return !description.isCPU && TensorCores.areUsable(on: description) ? [:] : nil
     }

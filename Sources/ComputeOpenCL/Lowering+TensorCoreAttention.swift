@@ -1,0 +1,138 @@
+import Compute
+
+/// The short form of attention on tensor cores, where the device has them and the shape fits: the
+/// kernels of `tensor_core_attention.cl`, which make Q and its gradient where they need them.
+extension Lowering {
+  /// - Parameter activations: that the kernels read and write.
+  func usesTensorCores(
+    _ shape: AttentionShape, _ activations: [TensorID]
+  ) throws(DeviceError) -> Bool {
+    guard device.tensorCoreDefines != nil else { return false }
+    var offsets: [Int] = []
+    for id in activations {
+      guard device.storage.type(of: plan[id]) == .float16 else { return false }
+      offsets.append(try place(of: id).offset)
+    }
+    return TensorCoreTile.fits(shape, offsets: offsets)
+  }
+
+  /// Q and the statistics of the rows; the dropout's bits where gradients are wanted.
+  func tensorCoreRows(
+    _ shape: AttentionShape, _ input: KernelArgument, _ parts: ShortAttentionScratch,
+    gradients: ShortAttentionGradients?
+  ) throws(DeviceError) -> Command {
+    try tensorCoreKernel(
+      "attention_short_rows", shape,
+      [
+        input, parts.halves ?? parts.weights.memory, parts.offsets, parts.queries.memory,
+        gradients?.ofMean ?? parts.statistics, parts.statistics,
+        gradients?.bits ?? parts.statistics, .int(gradients == nil ? 0 : 1),
+      ] + dropoutArguments(shape), each: shape.heads,
+      products: shape.queryProduct + shape.scoreProduct)
+  }
+
+  /// p.
+  func tensorCoreMean(
+    _ shape: AttentionShape, _ input: KernelArgument, _ parts: ShortAttentionScratch,
+    mean: KernelArgument
+  ) throws(DeviceError) -> Command {
+    try tensorCoreKernel(
+      "attention_short_mean", shape,
+      [parts.queries.memory, input, parts.statistics, mean] + dropoutArguments(shape),
+      each: shape.heads, products: shape.scoreProduct)
+  }
+
+  /// All of X's gradient, that of Q, and p.
+  func tensorCoreInputGradient(
+    _ attention: AttentionMeanGradient, _ input: KernelArgument, _ parts: ShortAttentionScratch,
+    _ gradients: ShortAttentionGradients
+  ) throws(DeviceError) -> Command {
+    let shape = attention.shape
+    return try tensorCoreKernel(
+      "attention_short_input_backward", shape,
+      [
+        parts.queries.memory, input, parts.halves ?? parts.weights.memory, parts.statistics,
+        gradients.bits ?? parts.statistics, gradients.ofMean, gradients.ofValues,
+        gradients.ofQueries.memory, gradients.mean, try tensor(attention.inputGradient),
+        .float(shape.dropoutScale), .float(gradients.gain),
+      ], each: 1, products: shape.queryProduct + 4 * shape.scoreProduct)
+  }
+
+  /// - Parameters:
+  ///   - factor: groups a sample for each tile of steps.
+  ///   - products: operations a sample.
+  private func tensorCoreKernel(
+    _ name: String, _ shape: AttentionShape, _ arguments: [KernelArgument], each factor: Int,
+    products: Int
+  ) throws(DeviceError) -> Command {
+    try kernel(
+      "tensor_core_attention", name, defines: ["TIME": shape.time, "HEADS": shape.heads],
+      arguments + [.int(shape.time), .int(shape.heads), .liveTimes(factor)], local: [128, 1, 1],
+      storage: (device.tensorCoreDefines ?? [:]).merging(["CHANNELS": shape.channels]) { $1 },
+      groups: { [shape.tensorCoreTiles, $0 * factor, 1] }, products: { $0 * products })
+  }
+
+  /// A product whose left factor is turned, of halves, into floats without gaps; its depth is cut as
+  /// that of a convolution's weights is.
+  func tensorCoreColumns(
+    _ product: MatrixProduct, regions: ScratchRegions
+  ) throws(DeviceError) -> [Command] {
+    let (rows, columns) = (product.rows.value(live: program.capacity), product.columns)
+    let depth = product.depth.value(live: program.capacity)
+    let tile = TensorCoreTile.best(rows: rows, columns: columns, splitsDepth: true)
+    let span = tile.span(rows: rows, columns: columns, depth: depth)
+    var regions = regions
+    let parts = SplitSums(
+      gradient: product.c.memory, sums: product.columnSums ?? product.c.memory, rows: rows,
+      columns: columns, parts: (depth + span - 1) / span, regions: &regions)
+    var c = product.c
+    c.memory = parts.gradient
+    let command = try kernel(
+      "tensor_core_dense", "matrix_columns_product",
+      product.a.arguments + product.b.arguments
+        + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments
+        + [
+          .float(product.scale), .int(rows), .int(columns), product.depth.argument, .int(1),
+          .int(1), .int(span), .int(parts.size),
+        ], local: [tile.items, 1, 1],
+      storage: tile.defines(part: .backwardKernel, writesChunks: true)
+        .merging(device.tensorCoreDefines ?? [:]) { $1 },
+      groups: {
+        [
+          tile.rowCount(rows), tile.columnCount(columns),
+          (product.depth.value(live: $0) + span - 1) / span,
+        ]
+      }, products: { product.productOperations(live: $0) })
+    guard parts.isSplit else { return [command] }
+    return [
+      command,
+      try addParts(
+        parts, into: product.c.memory, sums: product.columnSums, count: product.depth.argument,
+        span: span),
+    ]
+  }
+}
+
+extension TensorCoreTile {
+  /// Whether the kernels for attention take a shape: their tiles hold lines of up to 64 channels.
+  ///
+  /// - Parameter offsets: elements at which the tensors of halves begin.
+  static func fits(_ shape: AttentionShape, offsets: [Int]) -> Bool {
+    shape.channels % 16 == 0 && shape.channels <= 64 && offsets.allSatisfy { $0 % chunk == 0 }
+  }
+}
+
+extension AttentionShape {
+  var dropoutScale: Float { Float(1 / (1 - dropoutRate.decimalValue)) }
+  /// By what gradients of scores are multiplied before they are rounded to halves: they are divided
+  /// by the number of steps, and shares of a row besides, which would leave the smallest too few
+  /// digits; but not so much that a score with all of a row's weight overflows.
+  var gain: Float { Float(1 << max(0, (time / 8).bitWidth - 1 - (time / 8).leadingZeroBitCount)) }
+  /// `SPAN` of the kernels on tensor cores.
+  fileprivate var tensorCoreTiles: Int { (time + 63) / 64 }
+  /// Of the dropout's bits, whole tiles.
+  var wordsPerRow: Int { 2 * tensorCoreTiles }
+  /// Operations a sample.
+  fileprivate var queryProduct: Int { 2 * heads * time * channels * channels }
+  fileprivate var scoreProduct: Int { 2 * heads * time * time * channels }
+}

@@ -1,0 +1,146 @@
+import Compute
+import ComputeCPU
+import ComputeCases
+import ComputeReference
+import Networks
+import TestSupport
+import Testing
+
+@testable import ComputeOpenCL
+
+/// The short form of attention by the tensor-core kernels, with their instructions emulated.
+@Suite(.needsOpenCL) struct TensorCoreAttentionTests {
+  struct Shape: CustomStringConvertible {
+    var time: Int
+    var heads: Int
+    var dropoutRate: Float
+    var channels = 16
+
+    var description: String {
+      "T \(time), \(heads) heads, \(channels) channels, dropout \(dropoutRate)"
+    }
+
+    func operations(capacity: Int, live: Int) -> OperationCase {
+      .attention(
+        AttentionShape(
+          time: time, channels: channels, heads: heads, keySize: 5, outputChannels: 6,
+          dropoutRate: dropoutRate, stream: RandomStream.firstLayer + 3), capacity: capacity,
+        live: live, averages: true)
+    }
+  }
+
+  /// One step, the middle of a tile, both sides of half of one, a second tile with one step; rows of
+  /// the dropout that begin at all places of a Philox block.
+  static let shapes = [
+    Shape(time: 1, heads: 3, dropoutRate: 0), Shape(time: 7, heads: 1, dropoutRate: 0.4),
+    Shape(time: 31, heads: 3, dropoutRate: 0.4), Shape(time: 33, heads: 1, dropoutRate: 0),
+    Shape(time: 33, heads: 3, dropoutRate: 0.4), Shape(time: 65, heads: 3, dropoutRate: 0.4),
+    Shape(time: 65, heads: 1, dropoutRate: 0),
+  ]
+
+  private static let late = device(.copiesLate, specializes: false)
+  private static let early = device(.copiesEarly, specializes: false)
+  private static let specialized = device(.copiesLate, specializes: true)
+
+  private static func device(
+    _ emulation: TensorCores.Emulation, specializes: Bool
+  ) -> Result<OpenCLDevice, any Error> {
+    Result {
+      var options = OpenCLDevice.Options(
+        usesCLBlast: false, specializes: specializes, precision: .fp16)
+      options.tensorCores = .emulated
+      options.emulation = emulation
+      return try TestDevice.open(options: options)
+    }
+  }
+
+  private func expectAgreement(
+    of subject: OperationCase, on device: OpenCLDevice, with reference: any Device
+  ) throws {
+    let candidate = try subject.load(on: device, fuses: true)
+    #expect(try Self.attentionKernels(candidate, subject.program) == Self.kernels)
+    let report = try compare(
+      reference: subject.load(on: reference), candidate: candidate, program: subject.program,
+      step: subject.step, live: subject.live)
+    #expect(report.count == 2)
+    for launch in report { #expect(launch.passes, "\(launch)") }
+  }
+
+  /// Those that make scores, in order; the last is only there on tensor cores.
+  private static let kernels = [
+    "attention_short_rows", "attention_short_mean", "attention_short_rows",
+    "attention_short_input_backward",
+  ]
+
+  private static func attentionKernels(
+    _ loaded: any LoadedPlan, _ program: ProgramID
+  ) throws -> [String] {
+    let plan = try #require(loaded as? OpenCLLoadedPlan)
+    let scoring = Set(kernels + ["attention_short_query_backward", "attention_short_key_backward"])
+    return plan.commands(of: program).flatMap { $0 }.map(\.name).filter(scoring.contains)
+  }
+
+  /// Without `SEMG_ALL_TESTS` those of few emulated items.
+  @Test(arguments: shapes)
+  func awkwardShapesAgreeWithTheReference(_ shape: Shape) throws {
+    guard runsSlowTests || shape.time < 32 else { return }
+    try expectAgreement(
+      of: shape.operations(capacity: 3, live: 2), on: Self.late.get(), with: ReferenceDevice())
+  }
+
+  @Test(.enabled(if: runsSlowTests)) func copiesMayComeEarly() throws {
+    try expectAgreement(
+      of: Shape(time: 65, heads: 3, dropoutRate: 0.4).operations(capacity: 2, live: 2),
+      on: Self.early.get(), with: ReferenceDevice())
+  }
+
+  /// In a build for one shape; the model's lines are wider yet.
+  @Test(.enabled(if: runsSlowTests)) func widerLinesAgreeWithTheReference() throws {
+    let shape = Shape(time: 66, heads: 1, dropoutRate: 0.4, channels: 48)
+    try expectAgreement(
+      of: shape.operations(capacity: 1, live: 1), on: Self.specialized.get(),
+      with: ReferenceDevice())
+  }
+
+  @Test(.enabled(if: runsSlowTests)) func theModelsShapeAgreesWithTheCPU() throws {
+    let model = try #require(
+      OperationCase.models(batch: 1).first { $0.name.hasPrefix("attention and mean") })
+    try expectAgreement(of: model, on: Self.late.get(), with: CPUDevice(threads: 2))
+  }
+
+  @Test func theSameSeedGivesTheSameBitsTwice() throws {
+    let subject = Shape(time: 7, heads: 1, dropoutRate: 0.4).operations(capacity: 3, live: 2)
+    func gradients() throws -> [[Float]] {
+      let loaded = try subject.load(on: Self.late.get(), fuses: true)
+      try loaded.run(subject.program, step: subject.step, live: subject.live)
+      return try subject.inputs.map { try loaded.read($0.gradient) }
+    }
+    let first = try gradients()
+    #expect(first == (try gradients()))
+    #expect(first.contains { $0.contains { $0 != 0 } })
+  }
+
+  @Test func shapesThatDoNotFitAreLeftToTheOrdinaryKernels() {
+    func fits(_ channels: Int, offset: Int = 0) -> Bool {
+      TensorCoreTile.fits(
+        AttentionShape(
+          time: 204, channels: channels, heads: 4, keySize: 64, outputChannels: 64,
+          dropoutRate: 0, stream: RandomStream.firstLayer), offsets: [0, offset])
+    }
+    #expect(fits(16) && fits(64, offset: 64))
+    #expect(!fits(8) && !fits(20) && !fits(80) && !fits(64, offset: 4))
+  }
+
+  /// A whole network's step, by all the tensor-core kernels that it takes.
+  @Test(.enabled(if: runsSlowTests)) func aNetworksAttentionTakesTheTensorCores() throws {
+    let made = try TestPlan(StepRun.networks()[0], capacity: 2)
+    let candidate = try made.load(
+      Self.late.get(), programs: [.forwardBackward], fuses: true, steps: 1)
+    #expect(try Self.attentionKernels(candidate, .forwardBackward) == Self.kernels)
+    let report = try compare(
+      reference: made.load(
+        ReferenceDevice(), programs: [.forwardBackward], fuses: false, steps: 1),
+      candidate: candidate, program: .forwardBackward, step: 0, live: 2)
+    for launch in report { #expect(launch.passes, "\(launch)") }
+  }
+}
