@@ -363,24 +363,33 @@ void attention_short_input_backward(
     EACH_BLOCK
     for (int r = 0; r < 2; ++r) shared[line() + r * 8][item % 4] = kept_sums[r];
     barrier(CLK_LOCAL_MEM_FENCE);
-    __global const float* dz = AT(z_gradient) + (size_t)index * (CHANNELS + 1);
+    __local const float* parts = shared[item % SPAN];
+    const int s = first + item;
+    const float sum = parts[0] + parts[1] + parts[2] + parts[3];
+    if (item < SPAN && s < TIME) AT(mean)[first_row + s] = sum * scale / TIME;
+  }
+
+  // Not in the loop above, where it would double the registers that the sums take.
+  barrier(CLK_GLOBAL_MEM_FENCE);
+#pragma unroll 1
+  for (int head = 0; head < HEADS; ++head) {
+    const size_t index = (size_t)sample * HEADS + head;
+    __global const float* dz = AT(z_gradient) + index * (CHANNELS + 1);
     float means[2];
     EACH_BLOCK
     for (int r = 0; r < 2; ++r) {
-      __local const float* parts = shared[line() + r * 8];
-      const int s = first + line() + r * 8;
-      means[r] = (parts[0] + parts[1] + parts[2] + parts[3]) * scale / TIME;
-      if (item % 4 == 0 && s < TIME) AT(mean)[first_row + s] = means[r];
+      means[r] = AT(mean)[index * TIME + min(first + line() + r * 8, TIME - 1)] * gain;
     }
     EACH_BLOCK
     for (int i = 0; i < SUMS; ++i) {
-      result[i] += means[LINE_OF(i)] * gain * dz[i / 4 * 8 + column() + i % 2];
+      result[i] += means[LINE_OF(i)] * dz[i / 4 * 8 + column() + i % 2];
     }
   }
 
   uint gradient[FRAGMENTS];
+  const float loss = 1.0f / gain;
   EACH_BLOCK
-  for (int i = 0; i < SUMS; ++i) result[i] /= gain;
+  for (int i = 0; i < SUMS; ++i) result[i] *= loss;
   EACH_BLOCK
   for (int k = 0; k < CHANNELS / 16; ++k) pack_block(result + k * 8, gradient + k * 4);
   store_lines(gradient, AT(input_gradient) + (size_t)sample * TIME * CHANNELS, CHANNELS, first,

@@ -31,6 +31,8 @@
 #define LINE_BYTES (CHANNELS * 2 + 16)
 #define TILE_BYTES (SPAN * LINE_BYTES)
 #define TILE_COPIES (SPAN * CHANNELS / 8 / ITEMS)
+// Items that copy one line, neighbouring chunks at a time.
+#define LINE_ITEMS (CHANNELS % 64 == 0 ? 8 : CHANNELS % 32 == 0 ? 4 : 2)
 // Registers of sixteen lines as a left factor; sums of sixteen lines by CHANNELS.
 #define FRAGMENTS (CHANNELS / 4)
 #define SUMS (CHANNELS / 2)
@@ -60,14 +62,18 @@
 // there are none.
 static inline void fetch_tile(Warp* warp, const uint part, __global const ushort* lines,
                               const int stride, const int first, const int end) {
+  const int line = get_local_id(0) / LINE_ITEMS;
+  const int chunk = get_local_id(0) % LINE_ITEMS;
+  __global const ushort* from = lines + (first + line) * stride + chunk * 8;
   EACH_BLOCK
-  for (int i = 0; i < TILE_COPIES; ++i) {
-    const int place = get_local_id(0) + i * ITEMS;
-    const int line = place / (CHANNELS / 8);
-    const int chunk = place % (CHANNELS / 8);
-    const bool inside = first + line < end;
-    copy_later(warp, part + line * LINE_BYTES + chunk * 16,
-               inside ? lines + (size_t)(first + line) * stride + chunk * 8 : lines, inside);
+  for (int i = 0; i < SPAN * LINE_ITEMS / ITEMS; ++i) {
+    const int later = i * (ITEMS / LINE_ITEMS);
+    const bool inside = first + line + later < end;
+    EACH_BLOCK
+    for (int j = 0; j < CHANNELS / 8; j += LINE_ITEMS) {
+      copy_later(warp, part + (line + later) * LINE_BYTES + (chunk + j) * 16,
+                 inside ? from + later * stride + j * 8 : lines, inside);
+    }
   }
 }
 
