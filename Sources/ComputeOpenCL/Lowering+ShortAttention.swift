@@ -196,9 +196,8 @@ extension Lowering {
       form: .leftTurned, rows: .fixed(shape.channels), columns: shape.heads * shape.channels,
       depth: .live(times: shape.time), a: Matrix(memory: input, stride: shape.channels),
       b: gradients.ofQueries, c: gradients.ofWeights, columnSums: gradients.ofOffsets)
-    return gradients.onTensorCores
-      ? try tensorCoreColumns(product, regions: regions)
-      : try self.product(product, regions: regions, library: false)
+    if let commands = try tensorCoreColumnsProduct(product, regions: regions) { return commands }
+    return try self.product(product, regions: regions, library: false)
   }
 
   /// Adds X's gradient as the keys that the scores are made with, and as what p averages; leaves p.
@@ -320,7 +319,6 @@ struct ShortAttentionGradients {
   let ofWeights: Matrix
   /// Its last row.
   let ofOffsets: KernelArgument
-  let onTensorCores: Bool
   let gain: Float
   /// What the dropout keeps, a bit an element, for tensor cores: `[B, H, T]` rows of whole tiles.
   let bits: KernelArgument?
@@ -329,7 +327,6 @@ struct ShortAttentionGradients {
     _ shape: AttentionShape, capacity: Int, onTensorCores: Bool, _ regions: inout ScratchRegions
   ) {
     let (T, C, H) = (shape.time, shape.channels, shape.heads)
-    self.onTensorCores = onTensorCores
     gain = onTensorCores ? shape.gain : 1
     bits = onTensorCores ? regions.floats(capacity * H * T * shape.wordsPerRow) : nil
     mean = regions.floats(capacity * H * T)

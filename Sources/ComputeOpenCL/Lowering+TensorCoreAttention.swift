@@ -71,46 +71,6 @@ extension Lowering {
       storage: (device.tensorCoreDefines ?? [:]).merging(["CHANNELS": shape.channels]) { $1 },
       groups: { [shape.tensorCoreTiles, $0 * factor, 1] }, products: { $0 * products })
   }
-
-  /// A product whose left factor is turned, of halves, into floats without gaps; its depth is cut as
-  /// that of a convolution's weights is.
-  func tensorCoreColumns(
-    _ product: MatrixProduct, regions: ScratchRegions
-  ) throws(DeviceError) -> [Command] {
-    let (rows, columns) = (product.rows.value(live: program.capacity), product.columns)
-    let depth = product.depth.value(live: program.capacity)
-    let tile = TensorCoreTile.best(rows: rows, columns: columns, splitsDepth: true)
-    let span = tile.span(rows: rows, columns: columns, depth: depth)
-    var regions = regions
-    let parts = SplitSums(
-      gradient: product.c.memory, sums: product.columnSums ?? product.c.memory, rows: rows,
-      columns: columns, parts: (depth + span - 1) / span, regions: &regions)
-    var c = product.c
-    c.memory = parts.gradient
-    let command = try kernel(
-      "tensor_core_dense", "matrix_columns_product",
-      product.a.arguments + product.b.arguments
-        + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments
-        + [
-          .float(product.scale), .int(rows), .int(columns), product.depth.argument, .int(1),
-          .int(1), .int(span), .int(parts.size),
-        ], local: [tile.items, 1, 1],
-      storage: tile.defines(part: .backwardKernel, writesChunks: true)
-        .merging(device.tensorCoreDefines ?? [:]) { $1 },
-      groups: {
-        [
-          tile.rowCount(rows), tile.columnCount(columns),
-          (product.depth.value(live: $0) + span - 1) / span,
-        ]
-      }, products: { product.productOperations(live: $0) })
-    guard parts.isSplit else { return [command] }
-    return [
-      command,
-      try addParts(
-        parts, into: product.c.memory, sums: product.columnSums, count: product.depth.argument,
-        span: span),
-    ]
-  }
 }
 
 extension TensorCoreTile {

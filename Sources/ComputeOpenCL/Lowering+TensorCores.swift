@@ -133,14 +133,17 @@ extension Lowering {
 
   /// The gradient of a layer's weights: a product over the batch's rows.
   ///
+  /// - Parameter regions: of the scratch that the launch uses besides.
   /// - Returns: nil where it does not fit.
-  func tensorCoreColumnsProduct(_ product: MatrixProduct) throws(DeviceError) -> [Command]? {
+  func tensorCoreColumnsProduct(
+    _ product: MatrixProduct, regions: ScratchRegions? = nil
+  ) throws(DeviceError) -> [Command]? {
     let (rows, columns) = (product.rows.value(live: program.capacity), product.columns)
     let depth = product.depth.value(live: program.capacity)
     guard depth >= Self.fewestRows, fitsTensorCores(product, product.b) else { return nil }
     let tile = TensorCoreTile.best(rows: rows, columns: columns, splitsDepth: true)
     let span = tile.span(rows: rows, columns: columns, depth: depth)
-    var regions = ScratchRegions(scratch)
+    var regions = regions ?? ScratchRegions(scratch)
     let parts = SplitSums(
       gradient: product.c.memory, sums: product.columnSums ?? product.c.memory, rows: rows,
       columns: columns, parts: (depth + span - 1) / span, regions: &regions)
