@@ -108,6 +108,54 @@ import Testing
     try expectAgreement(of: model, on: Self.late.get(), with: CPUDevice(threads: 2))
   }
 
+  /// Every bit of the mask: a wrong one of many would hide within the bounds.
+  @Test func theDropoutKeepsWhatItKeepsElsewhere() throws {
+    let (time, heads, channels) = (65, 3, 16)
+    let (stream, step) = (RandomStream.firstLayer + 3, UInt64(301))
+    let key = Philox.key(seed: 5)
+    let threshold = Philox.dropoutThreshold(rate: 0.4)
+    let device = try Self.late.get()
+    let words = (time + 63) / 64 * 2
+    let header = BufferSlot()
+    header.buffer = try Buffer(copying: [step - 1, 0], context: device.context)
+    let bits = try Buffer(
+      copying: [UInt32](repeating: 0, count: heads * time * words), context: device.context)
+    func zeros<Element: BitwiseCopyable & ExpressibleByIntegerLiteral>(
+      _: Element.Type, _ count: Int
+    ) throws -> KernelArgument {
+      .tensor(
+        try Buffer(copying: [Element](repeating: 0, count: count), context: device.context),
+        offset: 0)
+    }
+    let arguments: [KernelArgument] = try [
+      zeros(Float16.self, time * channels), zeros(Float16.self, channels * heads * channels),
+      zeros(Float.self, heads * channels), zeros(Float16.self, time * heads * channels),
+      zeros(Float.self, heads * time), zeros(Float.self, heads * time * 4),
+      .tensor(bits, offset: 0), .int(1), .slot(header), .uint(threshold), .float(1),
+      .uint(stream), .uint(key.x), .uint(key.y), .int(1), .int(time), .int(heads), .int(heads),
+    ]
+    let call = try KernelCall(
+      kernel: device.context.makeKernel(
+        file: "tensor_core_attention", name: "attention_short_rows",
+        defines: #require(device.tensorCoreDefines).merging(["CHANNELS": channels]) { $1 }),
+      name: "attention_short_rows", arguments: arguments, local: [128, 1, 1],
+      groups: { _ in [2, heads, 1] }, context: device.context)
+    let memory = try DeviceMemory(context: device.context)
+    // A kernel does not hold its buffers.
+    try withExtendedLifetime(arguments) {
+      try call.enqueue(on: memory.queue, step: 0, live: 1)
+      try memory.finish()
+    }
+    var found = [UInt32](repeating: 0, count: heads * time * words)
+    try memory.read(bits, offset: 0, into: &found, count: found.count)
+    let wrong = (0..<heads * time * time).filter { element in
+      let (row, s) = (element / time, element % time)
+      let lane = Philox.lane(element: element, stream: stream, step: step, key: key)
+      return (found[row * words + s / 32] >> (s % 32) & 1 == 1) != (lane >= threshold)
+    }
+    #expect(wrong.isEmpty)
+  }
+
   @Test func theSameSeedGivesTheSameBitsTwice() throws {
     let subject = Shape(time: 7, heads: 1, dropoutRate: 0.4).operations(capacity: 3, live: 2)
     func gradients() throws -> [[Float]] {
