@@ -36,15 +36,16 @@
 // The first row of the window of output row o.
 #define WINDOW(o) ((o) / POOLED * TIME + (o) % POOLED * SIZE)
 
-// Training (`trains`): statistics come from the chunks of `batch_statistics_partial` and are left in
-// mean, variance and the moving ones. Inference: the normalization is by mean and variance as they
+// Training (`trains`): statistics come from the chunks of `batch_statistics_partial`, or from those
+// that the convolution left, whose means are less its `bias` (`of_bias`), and are left in mean,
+// variance and the moving ones. Inference: the normalization is by mean and variance as they
 // are. argmax is written where size > 1. Groups (C / width, any number), which share the tiles.
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
 void norm_block_forward(__global const struct table_header* header, IN(stored, x),
-                        IN(float, partial), IN(float, gamma), IN(float, beta),
+                        IN(float, partial), IN(float, bias), IN(float, gamma), IN(float, beta),
                         INOUT(float, mean), INOUT(float, variance), INOUT(float, moving_mean),
                         INOUT(float, moving_variance), OUT(stored, y), OUT(uchar, argmax),
-                        const int trains, const float epsilon, const float momentum,
+                        const int trains, const int of_bias, const float epsilon, const float momentum,
                         const float remainder, const uint threshold, const float keep_scale,
                         const uint stream, const uint key0, const uint key1, const int time,
                         const int pooled, const int channels, const int size, const int width,
@@ -65,7 +66,8 @@ void norm_block_forward(__global const struct table_header* header, IN(stored, x
   float mean = 0.0f;
   float variance = 1.0f;
   if (is_channel) {
-    mean = trains ? LOAD(AT(x), c) + merged.x : AT(mean)[c];
+    const float origin = of_bias ? AT(bias)[c] : LOAD(AT(x), c);
+    mean = trains ? origin + merged.x : AT(mean)[c];
     variance = trains ? merged.y : AT(variance)[c];
     if (trains && LANE == 0 && get_group_id(1) == 0) {
       AT(mean)[c] = mean;

@@ -72,20 +72,22 @@ void squeeze_block_statistics(IN(stored, x0), IN(stored, x1), OUT(float, partial
   }
 }
 
-// One work-group a sample. Training (`trains`): statistics come from the chunks and are left in mean,
-// variance and the moving ones; inference: mean and variance are read. w1 [C, U], w2 [U, C]; squeezed
+// One work-group a sample. Training (`trains`): statistics come from the chunks, or, of each branch
+// by itself, from those that its convolution left, the second's `other` elements behind the first's,
+// whose means are less its bias (`of_bias`), and are left in mean, variance and the moving ones; inference: mean and variance are read. w1 [C, U], w2 [U, C]; squeezed
 // [B, C], hidden [B, U], scale [B, C], output = kept·scale + shortcut [B, T, C].
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
 void squeeze_block_forward(__global const struct table_header* header, IN(stored, x0),
-                           IN(stored, x1), IN(float, partial), IN(float, gamma0),
-                           IN(float, gamma1), IN(float, beta0), IN(float, beta1),
+                           IN(stored, x1), IN(float, partial), const int other,
+                           IN(float, bias0), IN(float, bias1), IN(float, gamma0), IN(float, gamma1), IN(float, beta0), IN(float, beta1),
                            INOUT(float, mean0), INOUT(float, mean1), INOUT(float, variance0),
                            INOUT(float, variance1), INOUT(float, moving_mean0),
                            INOUT(float, moving_mean1), INOUT(float, moving_variance0),
                            INOUT(float, moving_variance1), IN(float, w1), IN(float, b1),
                            IN(float, w2), IN(float, b2), IN(stored, shortcut), OUT(stored, kept),
                            OUT(float, squeezed), OUT(float, hidden), OUT(float, scale),
-                           OUT(stored, output), const int trains, const float epsilon,
+                           OUT(stored, output), const int trains, const int of_bias,
+                           const float epsilon,
                            const float momentum, const float remainder, const uint threshold,
                            const float keep_scale, const uint stream, const uint key0,
                            const uint key1, const int time, const int first,
@@ -106,13 +108,15 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
     const int c = left + COLUMN;
     const int is_channel = c < CHANNELS && live > 0;
     const float2 merged = merged_statistics(
-        sums, AT(partial) + c, rows, chunk, trains && is_channel ? chunk_count(rows, chunk) : 0,
-        CHANNELS, WIDTH);
+        sums, AT(partial) + (c < FIRST ? c : other + c - FIRST), rows, chunk,
+        trains && is_channel ? chunk_count(rows, chunk) : 0,
+        !of_bias ? CHANNELS : c < FIRST ? FIRST : CHANNELS - FIRST, WIDTH);
     float mean = 0.0f;
     float factor = 0.0f;
     float beta = 0.0f;
     if (is_channel) {
-      mean = trains ? BRANCH_ROW(x, 0, c) + merged.x : BRANCH(mean, c);
+      const float origin = of_bias ? BRANCH(bias, c) : BRANCH_ROW(x, 0, c);
+      mean = trains ? origin + merged.x : BRANCH(mean, c);
       const float variance = trains ? merged.y : BRANCH(variance, c);
       factor = BRANCH(gamma, c) / sqrt(variance + epsilon);
       beta = BRANCH(beta, c);

@@ -3,10 +3,13 @@
 // eight (see tensor_core_product.cl).
 //
 // instructions: HMMA LDSM LDGSTS
+// build: -DPART=1 -DSTATISTICS=1
 // build: -DPART=2
 // build: -DPART=3
 // build: -DPART=1 -DTIME=204 -DINPUTS=8 -DOUTPUTS=32 -DTAPS=7 -DDILATION=8 -DLEFT=48 -DTILE_ROWS=128 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1 -DRESULT_CHUNKS=1
 // build: -DPART=1 -DTIME=204 -DINPUTS=64 -DOUTPUTS=32 -DTAPS=7 -DDILATION=4 -DLEFT=24 -DTILE_ROWS=128 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1 -DRESULT_CHUNKS=1
+// build: -DPART=1 -DTIME=204 -DINPUTS=64 -DOUTPUTS=32 -DTAPS=7 -DDILATION=4 -DLEFT=24 -DTILE_ROWS=128 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1 -DRESULT_CHUNKS=1 -DSTATISTICS=1
+// build: -DPART=1 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=64 -DWARPS_DOWN=2 -DWARPS_ACROSS=2 -DRESULT_CHUNKS=1 -DSTATISTICS=1
 // build: -DPART=1 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
 // build: -DPART=2 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
 // build: -DPART=2 -DTIME=204 -DINPUTS=64 -DOUTPUTS=32 -DTAPS=7 -DDILATION=4 -DLEFT=12 -DTILE_ROWS=128 -DTILE_COLUMNS=64 -DWARPS_DOWN=2 -DWARPS_ACROSS=2 -DRESULT_CHUNKS=1
@@ -29,14 +32,26 @@
   const int rows, const int time_, const int inputs_, const int outputs_, const int taps_, \
       const int dilation_, const int left_
 
+// The statistics of the output's channels, chunk by chunk of TILE_ROWS rows, in a build with
+// STATISTICS.
+#if STATISTICS
+#define LEAVES_STATISTICS , OUT(float, statistics)
+#define LEFT_STATISTICS AT(statistics)
+#else
+#define LEAVES_STATISTICS
+#define LEFT_STATISTICS 0
+#endif
+
 #if PART == 1
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void conv1d_forward(
-    IN(ushort, input), IN(ushort, weights), IN(float, bias), OUT(RESULT, output), SIZES) {
+    IN(ushort, input), IN(ushort, weights), IN(float, bias), OUT(RESULT, output),
+    SIZES LEAVES_STATISTICS) {
   TILES;
   const Sequences a = {AT(input), INPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT};
   const Factor b = {AT(weights), OUTPUTS, OUTPUTS};
-  rows_product(&warp, tiles, a, b, AT(bias), 0, 1.0f, AT(output), OUTPUTS, rows);
+  rows_product(&warp, tiles, a, b, AT(bias), 0, 1.0f, AT(output), OUTPUTS, rows,
+               LEFT_STATISTICS);
 }
 #endif
 
@@ -49,7 +64,7 @@ void conv1d_backward_input(
   const Sequences a = {AT(output_gradient), OUTPUTS, TIME, TAPS, OUTPUTS, -DILATION, LEFT};
   const Factor b = {AT(weights), OUTPUTS, INPUTS};
   rows_product(&warp, tiles, a, b, 0, adds ? AT(addend) : 0, 1.0f, AT(input_gradient), INPUTS,
-               rows);
+               rows, 0);
 }
 #endif
 

@@ -24,7 +24,7 @@
   const Sequences left = {AT(a) + BATCH_OFFSET(a), a_stride, INT_MAX, 1, depth, 0, 0};        \
   const Factor right = {AT(b) + BATCH_OFFSET(b), b_stride, columns};                          \
   rows_product(&warp, tiles, left, right, has_bias ? AT(bias) : 0, 0, scale,                  \
-               AT(c) + BATCH_OFFSET(c), c_stride, z < samples * heads ? rows : 0)
+               AT(c) + BATCH_OFFSET(c), c_stride, z < samples * heads ? rows : 0, 0)
 
 #if PART == 1
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[k, n]; bias where has_bias says so.

@@ -52,6 +52,12 @@
 #define RESULT_CHUNKS 0
 #endif
 
+// Whether every tile row also leaves the statistics of its columns, for a batch normalization: of
+// halves that are products with a bias.
+#ifndef STATISTICS
+#define STATISTICS 0
+#endif
+
 #define ITEMS (32 * WARPS_DOWN * WARPS_ACROSS)
 #define WARP_ROWS (TILE_ROWS / WARPS_DOWN)
 #define WARP_COLUMNS (TILE_COLUMNS / WARPS_ACROSS)
@@ -258,6 +264,47 @@ static inline void multiply_parts(Warp* warp, const uint stage, float* sums, flo
   }
 }
 
+#if STATISTICS
+// Rows of partial sums: eight of items a warp, of all warps below each other.
+#define SUM_ROWS (WARPS_DOWN * 8)
+
+// partial[tile row] = (mean [columns], squares about it [columns]) over the tile's rows, as chunks.cl
+// has them: of the values before they are rounded, less the bias, so that the sums below are of
+// deviations. What lies beyond the last row is zero. `held` is local memory for SUM_ROWS ×
+// TILE_COLUMNS pairs.
+static inline void store_statistics(__local float2* held, const float* sums, const float scale,
+                                    __global float* partial, const int first_row, const int rows,
+                                    const int first_column, const int columns) {
+  const int lane = get_local_id(0) % WARP;
+  const int sum_row = get_local_id(0) / WARP / WARPS_ACROSS * 8 + lane / 4;
+  const int warp_column = get_local_id(0) / WARP % WARPS_ACROSS * WARP_COLUMNS + lane % 4 * 2;
+  EACH_BLOCK
+  for (int j = 0; j < BLOCKS_ACROSS * 2; ++j) {
+    float sum = 0.0f;
+    float squares = 0.0f;
+    EACH_BLOCK
+    for (int i = 0; i < BLOCKS_DOWN * 2; ++i) {
+      const float value = scale * sums[(i / 2 * BLOCKS_ACROSS + j / 2) * 4 + i % 2 * 2 + j % 2];
+      sum += value;
+      squares += value * value;
+    }
+    held[sum_row * TILE_COLUMNS + warp_column + j / 2 * 8 + j % 2] = (float2)(sum, squares);
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int i = get_local_id(0); i < TILE_COLUMNS; i += ITEMS) {
+    float2 total = 0.0f;
+    for (int k = 0; k < SUM_ROWS; ++k) total += held[k * TILE_COLUMNS + i];
+    const int count = min(TILE_ROWS, rows - first_row);
+    const float mean = total.x / count;
+    __global float* to =
+        partial + 2 * (size_t)columns * (first_row / TILE_ROWS) + first_column + i;
+    const bool inside = first_row < rows && first_column + i < columns;
+    if (inside) to[0] = mean;
+    if (inside) to[columns] = fmax(total.y - total.x * mean, 0.0f);
+  }
+}
+#endif
+
 #if HALF_RESULT
 // Halves go through local memory, so that whole chunks are written.
 static inline void store_tile(__local uint4* tiles, const float* sums, __global const float* bias,
@@ -342,11 +389,12 @@ static inline void store_tile(__local uint4* tiles, const float* sums, __global 
 #if PART != 3
 // c[r, n] = bias[n] + addend[r, n] + scale · Σ_{tap, d} a(r, tap, d) · b(tap, d, n) for r < rows,
 // n < b.columns. Work-group (x, y) makes tile row x and tile column y. Bias and addend may be 0;
-// the addend may be c, of which it has the type, halves, and the strides.
+// the addend may be c, of which it has the type, halves, and the strides. Where there are STATISTICS,
+// they go to where that says, those of tile row x at 2 · x · b.columns.
 static inline void rows_product(Warp* warp, __local uint4* tiles, const Sequences a, const Factor b,
                                 __global const float* bias, __global const ushort* addend,
                                 const float scale, __global RESULT* c, const int c_stride,
-                                const int rows) {
+                                const int rows, __global float* statistics) {
   const int first_row = get_group_id(0) * TILE_ROWS;
   const int first_column = get_group_id(1) * TILE_COLUMNS;
   const int total = a.taps * a.depth;
@@ -384,6 +432,13 @@ static inline void rows_product(Warp* warp, __local uint4* tiles, const Sequence
   }
   store_tile(tiles, sums, bias, addend, scale, c, c_stride, first_row, rows, first_column,
              b.columns);
+#if STATISTICS
+  // Behind the result's tile, which is still being read.
+  store_statistics((__local float2*)(tiles + TILE_ROWS * TILE_COLUMNS / 8), sums, scale, statistics,
+                   first_row, rows, first_column, b.columns);
+#else
+  (void)statistics;
+#endif
 }
 #else
 // c[m, n] = scale · Σ_r a(r, tap, d) · b[r, n] for m = tap·depth + d < taps·depth, n < b.columns,

@@ -19,16 +19,20 @@ extension ColumnGroups {
 extension Lowering {
   /// The chunks of rows of batch statistics, and how they were cut.
   struct StatisticsChunks {
-    var command: Command
+    /// What makes them, unless the convolution has.
+    var command: Command?
     var partial: KernelArgument
     var chunk: Int
+    /// What the means are less than they are, unless it is the first row.
+    var bias: KernelArgument?
   }
 
   /// What goes into the statistics of a block's input, left to be merged by the launches that need
-  /// them.
+  /// them: the convolution's, if it has left them, or by a launch.
   func statisticsChunks(
     _ shape: NormalizationShape, _ input: TensorID, _ regions: inout ScratchRegions
   ) throws(DeviceError) -> StatisticsChunks {
+    if let left = leftStatistics[input] { return left }
     let groups = ColumnGroups(channels: shape.channels)
     let rows = program.capacity * shape.time
     let chunk = groups.mergedChunk(rows: rows)
@@ -51,21 +55,24 @@ extension Lowering {
     // Inference has no chunks and no moving statistics apart from those that it reads: anything may
     // stand in their places.
     var (partial, chunk) = (try tensor(block.mean), 1)
+    var bias: KernelArgument?
     let moving = block.moving ?? (block.mean, block.variance)
     if block.moving != nil {
       let statistics = try statisticsChunks(block.shape, block.input, &regions)
-      commands.append(statistics.command)
-      (partial, chunk) = (statistics.partial, statistics.chunk)
+      if let command = statistics.command { commands.append(command) }
+      (partial, chunk, bias) = (statistics.partial, statistics.chunk, statistics.bias)
     }
     let momentum = block.shape.momentum.decimalValue
     let pooled = block.pool?.outputTime ?? block.shape.time
     let tile = 4 * groups.lanes  // TILE_ROWS of Kernels/lanes.cl
     var arguments: [KernelArgument] = [
-      .slot(table.header), try tensor(block.input), partial, try tensor(block.gamma),
+      .slot(table.header), try tensor(block.input), partial, bias ?? partial,
+      try tensor(block.gamma),
       try tensor(block.beta), try tensor(block.mean), try tensor(block.variance),
       try tensor(moving.mean), try tensor(moving.variance), try tensor(block.output),
       try tensor(block.argmax ?? block.output), .int(block.moving == nil ? 0 : 1),
-      .float(block.shape.epsilon), .float(Float(momentum)), .float(Float(1 - momentum)),
+      .int(bias == nil ? 0 : 1), .float(block.shape.epsilon), .float(Float(momentum)),
+      .float(Float(1 - momentum)),
     ]
     arguments += dropoutArguments(block.dropout) + keyArguments
     arguments += sizes(block, groups) + [.int(chunk), .step, .live]

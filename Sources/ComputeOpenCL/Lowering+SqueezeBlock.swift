@@ -15,14 +15,21 @@ extension Lowering {
     let (time, channels) = (block.sequence.time, block.sequence.channels)
     let groups = ColumnGroups(channels: channels)
     let rows = program.capacity * time
-    let chunk = groups.mergedChunk(rows: rows)
+    var chunk = groups.mergedChunk(rows: rows)
     let trains = block.branches[0].moving != nil
     let x = try branches(block) { $0.input }
     var commands: [Command] = []
     // Inference has no chunks and no moving statistics apart from those that it reads: anything may
     // stand in their places.
     var partial = try tensor(block.mean)
-    if trains {
+    var biases = [partial, partial]
+    // From one branch's statistics to the other's.
+    var other = block.branches[0].shape.channels
+    let left = trains ? leftStatistics(of: block) : nil
+    if let left {
+      (partial, other, chunk) = (left.partial, left.other, left.chunk)
+      biases = left.biases
+    } else if trains {
       var regions = ScratchRegions(scratch)
       partial = regions.floats(2 * channels * ((rows + chunk - 1) / chunk))
       commands.append(
@@ -32,11 +39,11 @@ extension Lowering {
             partial, .int(block.branches[0].shape.channels), .int(channels), .int(groups.width),
             .int(chunk), .liveTimes(time),
           ], local: [ColumnGroups.items, 1],
-          groups: { [groups.columns, ($0 * time + chunk - 1) / chunk] }))
+          groups: { [chunk] in [groups.columns, ($0 * time + chunk - 1) / chunk] }))
     }
     let shape = block.branches[0].shape
     let momentum = shape.momentum.decimalValue
-    var arguments: [KernelArgument] = [.slot(table.header)] + x + [partial]
+    var arguments: [KernelArgument] = [.slot(table.header)] + x + [partial, .int(other)] + biases
     arguments += try branches(block) { $0.gamma } + branches(block) { $0.beta }
     arguments += try branches(block) { $0.mean } + branches(block) { $0.variance }
     arguments += try branches(block) { $0.moving?.mean ?? $0.mean }
@@ -46,7 +53,8 @@ extension Lowering {
       try tensor(block.excite.kernel), try tensor(block.excite.bias), try tensor(block.shortcut),
       try tensor(block.kept), try tensor(block.mean), try tensor(block.hidden),
       try tensor(block.scale), try tensor(block.output), .int(trains ? 1 : 0),
-      .float(shape.epsilon), .float(Float(momentum)), .float(Float(1 - momentum)),
+      .int(left == nil ? 0 : 1), .float(shape.epsilon), .float(Float(momentum)),
+      .float(Float(1 - momentum)),
     ]
     arguments += dropoutArguments(block.dropout) + keyArguments
     arguments += sizes(block, groups) + [.int(chunk), .step, .live]
@@ -110,6 +118,18 @@ extension Lowering {
         return [groups.columns, denseRows + sharing]
       })
     return [sums, apply]
+  }
+
+  /// What the convolutions of both branches left, where both did and cut alike.
+  private func leftStatistics(
+    of block: SqueezeBlock
+  ) -> (partial: KernelArgument, other: Int, chunk: Int, biases: [KernelArgument])? {
+    let left = block.branches.compactMap { leftStatistics[$0.input] }
+    guard left.count == 2, left[0].chunk == left[1].chunk,
+      case .region(let slot, let first, _) = left[0].partial,
+      case .region(let otherSlot, let second, _) = left[1].partial, slot === otherSlot
+    else { return nil }
+    return (left[0].partial, second - first, left[0].chunk, left.compactMap(\.bias))
   }
 
   // MARK: Arguments

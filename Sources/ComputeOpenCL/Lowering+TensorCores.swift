@@ -20,22 +20,41 @@ extension Lowering {
     _ shape: Conv1DShape, input: TensorID, kernel weights: TensorID, bias: TensorID,
     output: TensorID
   ) throws(DeviceError) -> Command {
-    try tensorCoreRows(
-      "conv1d_forward", .forward, shape,
+    let rows = program.capacity * shape.time
+    let tile = TensorCoreTile.best(rows: rows, columns: shape.outputChannels)
+    var statistics: [KernelArgument] = []
+    if options.fuses, isNormalizedByBatch(output) {
+      let partial = scratch.keep(floats: 2 * shape.outputChannels * tile.rowCount(rows))
+      leftStatistics[output] = StatisticsChunks(
+        command: nil, partial: partial, chunk: tile.rows, bias: try tensor(bias))
+      statistics = [partial]
+    }
+    return try tensorCoreKernel(
+      "conv1d_forward", .forward, shape, tile,
       [try tensor(input), try halves(of: weights), try tensor(bias), try tensor(output)],
-      columns: shape.outputChannels)
+      rest: statistics, leavesStatistics: !statistics.isEmpty,
+      groups: { [tile.rowCount($0 * shape.time), tile.columnCount(shape.outputChannels), 1] })
+  }
+
+  private func isNormalizedByBatch(_ tensor: TensorID) -> Bool {
+    program.operations.contains {
+      if case .batchNormForward(_, input: tensor, _, _, _, _, _, _, _) = $0 { true } else { false }
+    }
   }
 
   func tensorCoreBackwardInput(
     _ shape: Conv1DShape, outputGradient: TensorID, kernel weights: TensorID,
     inputGradient: TensorID, addend: TensorID?
   ) throws(DeviceError) -> Command {
-    try tensorCoreRows(
-      "conv1d_backward_input", .backwardInput, shape,
+    let tile = TensorCoreTile.best(
+      rows: program.capacity * shape.time, columns: shape.inputChannels)
+    return try tensorCoreKernel(
+      "conv1d_backward_input", .backwardInput, shape, tile,
       [
         try tensor(outputGradient), try halves(of: weights), try tensor(addend ?? inputGradient),
         .int(addend == nil ? 0 : 1), try tensor(inputGradient),
-      ], columns: shape.inputChannels)
+      ],
+      groups: { [tile.rowCount($0 * shape.time), tile.columnCount(shape.inputChannels), 1] })
   }
 
   /// The product of one kernel's gradient, where it leaves its parts, and the steps of each.
@@ -70,25 +89,16 @@ extension Lowering {
       of: weights, for: program.id, at: try place(of: weights), count: plan[weights].elementCount)
   }
 
-  private func tensorCoreRows(
-    _ name: String, _ part: ProductPart, _ shape: Conv1DShape, _ arguments: [KernelArgument],
-    columns: Int
-  ) throws(DeviceError) -> Command {
-    let tile = TensorCoreTile.best(rows: program.capacity * shape.time, columns: columns)
-    return try tensorCoreKernel(
-      name, part, shape, tile, arguments,
-      groups: { [tile.rowCount($0 * shape.time), tile.columnCount(columns), 1] })
-  }
-
   private func tensorCoreKernel(
     _ name: String, _ part: ProductPart, _ shape: Conv1DShape, _ tile: TensorCoreTile,
-    _ arguments: [KernelArgument], writesChunks: Bool = true,
-    groups: @escaping (_ live: Int) -> [Int]
+    _ arguments: [KernelArgument], rest: [KernelArgument] = [], writesChunks: Bool = true,
+    leavesStatistics: Bool = false, groups: @escaping (_ live: Int) -> [Int]
   ) throws(DeviceError) -> Command {
-    try kernel(
-      "tensor_core_conv1d", name, defines: sizeDefines(shape), arguments + sizes(shape),
-      local: [tile.items, 1, 1],
-      storage: build(tile.defines(part: part, writesChunks: writesChunks)), groups: groups,
+    var defines = tile.defines(part: part, writesChunks: writesChunks)
+    if leavesStatistics { defines["STATISTICS"] = 1 }
+    return try kernel(
+      "tensor_core_conv1d", name, defines: sizeDefines(shape), arguments + sizes(shape) + rest,
+      local: [tile.items, 1, 1], storage: build(defines), groups: groups,
       products: { shape.productOperations(live: $0) })
   }
 

@@ -19,6 +19,8 @@ final class Lowering {
     let buffer: ObjectIdentifier
     let offset: Int
   }
+  /// By the tensors that they are of: what convolutions leave for the normalizations behind them.
+  var leftStatistics: [TensorID: StatisticsChunks] = [:]
   /// Made when the first product asks for it.
   private var knownQueue: DeviceMemory?
 

@@ -90,10 +90,21 @@ final class SharedScratch {
   /// besides.
   let library = BufferSlot()
   let weightCopies = WeightCopies()
+  /// What a launch leaves for a later one of the same program.
+  let kept = BufferSlot()
+  private var keptByteCount = 0
   private var sharedByteCount = 0
   private var libraryByteCount = 0
 
-  var byteCount: Int { sharedByteCount + libraryByteCount + weightCopies.byteCount }
+  var byteCount: Int {
+    sharedByteCount + libraryByteCount + keptByteCount + weightCopies.byteCount
+  }
+
+  /// Room for `count` floats that no other launch writes.
+  func keep(floats count: Int) -> KernelArgument {
+    defer { keptByteCount += (count * 4 + 127) / 128 * 128 }
+    return .region(kept, offset: keptByteCount / 4)
+  }
 
   func reserve(bytes: Int) { sharedByteCount = max(sharedByteCount, bytes) }
 
@@ -106,6 +117,7 @@ final class SharedScratch {
   func allocate(context: OpenCLContext) throws(DeviceError) {
     slot.buffer = try Buffer(byteCount: sharedByteCount, context: context)
     try weightCopies.allocate(context: context)
+    if keptByteCount > 0 { kept.buffer = try Buffer(byteCount: keptByteCount, context: context) }
     guard libraryByteCount > 0 else { return }
     library.buffer = try Buffer(byteCount: libraryByteCount, context: context)
   }
