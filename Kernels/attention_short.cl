@@ -37,8 +37,9 @@ __kernel void attention_short_weights(
 
 // MARK: Sums over rows
 
-// Statistics of each row t; inner where the gradient of p [B, H, T] is given. A group has SPAN rows of a sample's head; an item sums
-// up its own columns of them, which are put together at the end, in order.
+// Statistics of each row t; inner where the gradient of p [B, H, T] is given. A group has SPAN rows of
+// a sample's head; an item sums up its own columns of them, which are put together at the end, in
+// order.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_short_rows(
     IN(float, q), IN(stored, x), IN(float, mean_gradient), OUT(float, statistics),
     const int has_gradient, DROPOUT, const int time, const int channels,

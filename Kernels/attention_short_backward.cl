@@ -77,8 +77,8 @@ INLINE void gradient_tile(
 // U = S'·X [B, T, H, C], the gradient of Q. A group has SPAN rows t of a sample's head and CHUNK
 // channels.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_short_query_backward(
-    IN(float, q), IN(stored, x), IN(float, statistics), IN(float, mean_gradient), OUT(float, query_gradient), DROPOUT, const int time,
-    const int channels, const int heads, const int count) {
+    IN(float, q), IN(stored, x), IN(float, statistics), IN(float, mean_gradient),
+    OUT(float, query_gradient), DROPOUT, const int time, const int channels, const int heads, const int count) {
   __local tile_row queries[SPAN], keys[SPAN];
   __local score_row gradients[SPAN];
   __local uchar kept[SPAN * BLOCKS];
@@ -149,8 +149,8 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 // dX += Σ_h S'ᵀ·Q + p·z_gradient, [B, T, C]; and p [B, H, T] itself. A group has SPAN steps s of a
 // sample and CHUNK channels.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_short_key_backward(
-    IN(float, q), IN(stored, x), IN(float, statistics), IN(float, mean_gradient), IN(float, z_gradient), OUT(float, mean), INOUT(stored, input_gradient),
-    DROPOUT, const int time, const int channels, const int heads, const int live) {
+    IN(float, q), IN(stored, x), IN(float, statistics), IN(float, mean_gradient),
+    IN(float, z_gradient), OUT(float, mean), INOUT(stored, input_gradient), DROPOUT, const int time, const int channels, const int heads, const int live) {
   __local tile_row queries[SPAN], keys[SPAN];
   __local score_row gradients[SPAN];
   __local uchar kept[SPAN * BLOCKS];

@@ -74,12 +74,14 @@ void squeeze_block_statistics(IN(stored, x0), IN(stored, x1), OUT(float, partial
 
 // One work-group a sample. Training (`trains`): statistics come from the chunks, or, of each branch
 // by itself, from those that its convolution left, the second's `other` elements behind the first's,
-// whose means are less its bias (`of_bias`), and are left in mean, variance and the moving ones; inference: mean and variance are read. w1 [C, U], w2 [U, C]; squeezed
-// [B, C], hidden [B, U], scale [B, C], output = kept·scale + shortcut [B, T, C].
+// whose means are less its bias (`of_bias`), and are left in mean, variance and the moving ones;
+// inference: mean and variance are read. w1 [C, U], w2 [U, C]; squeezed [B, C], hidden [B, U],
+// scale [B, C], output = kept·scale + shortcut [B, T, C].
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
 void squeeze_block_forward(__global const struct table_header* header, IN(stored, x0),
                            IN(stored, x1), IN(float, partial), const int other,
-                           IN(float, bias0), IN(float, bias1), IN(float, gamma0), IN(float, gamma1), IN(float, beta0), IN(float, beta1),
+                           IN(float, bias0), IN(float, bias1), IN(float, gamma0),
+                           IN(float, gamma1), IN(float, beta0), IN(float, beta1),
                            INOUT(float, mean0), INOUT(float, mean1), INOUT(float, variance0),
                            INOUT(float, variance1), INOUT(float, moving_mean0),
                            INOUT(float, moving_mean1), INOUT(float, moving_variance0),
