@@ -19,6 +19,9 @@ import Foundation
   @Option(help: "Only cases whose names contain this; may be given several times.")
   var match: [String] = []
 
+  @Option(help: "No cases whose names contain this; may be given several times.")
+  var skip: [String] = []
+
   @Option(help: "Only what this file names, one a line, in its order; fused where it says so.")
   var cases: String?
 
@@ -86,7 +89,10 @@ import Foundation
       return elements <= mostElements
     }
     let scaling = device.storesHalves ? LossScalingCheck.allCases : []
-    func isWanted(_ name: String) -> Bool { match.isEmpty || match.contains { name.contains($0) } }
+    func isWanted(_ name: String) -> Bool {
+      (match.isEmpty || match.contains { name.contains($0) })
+        && !skip.contains { name.contains($0) }
+    }
     guard let cases else {
       return all.filter { isWanted($0.name) }.map { subject in
         Run { Self.verdicts(on: subject, fuses: [false, true], device: $0) }
