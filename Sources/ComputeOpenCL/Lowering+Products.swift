@@ -246,12 +246,18 @@ extension Lowering {
           splits ? (live + span - 1) / span : product.copies(live: $0),
         ]
       }, products: { product.productOperations(live: $0) }, product: key)
-    guard parts.isSplit else { return [command] }
+    return try [command] + addParts(parts, of: product, span: span)
+  }
+
+  /// Adds up the parts that a product was cut into, where it was.
+  func addParts(
+    _ parts: SplitSums, of product: MatrixProduct, span: Int
+  ) throws(DeviceError) -> [Command] {
+    guard parts.isSplit else { return [] }
     return [
-      command,
       try addParts(
         parts, into: product.c.memory, sums: product.columnSums, count: product.depth.argument,
-        span: span),
+        span: span)
     ]
   }
 }

@@ -7,13 +7,7 @@ extension Lowering {
   func usesTensorCores(
     _ shape: AttentionShape, _ activations: [TensorID]
   ) throws(DeviceError) -> Bool {
-    guard device.tensorCoreDefines != nil else { return false }
-    var offsets: [Int] = []
-    for id in activations {
-      guard device.storage.type(of: plan[id]) == .float16 else { return false }
-      offsets.append(try place(of: id).offset)
-    }
-    return TensorCoreTile.fits(shape, offsets: offsets)
+    try offsetsForTensorCores(activations).map { TensorCoreTile.fits(shape, offsets: $0) } ?? false
   }
 
   /// Q and the statistics of the rows; the dropout's bits where gradients are wanted.

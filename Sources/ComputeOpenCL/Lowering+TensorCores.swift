@@ -7,13 +7,19 @@ extension Lowering {
   func usesTensorCores(
     _ shape: Conv1DShape, _ activations: [TensorID]
   ) throws(DeviceError) -> Bool {
-    guard device.tensorCoreDefines != nil else { return false }
+    try offsetsForTensorCores(activations).map { TensorCoreTile.fits(shape, offsets: $0) } ?? false
+  }
+
+  /// Elements at which activations begin; nil where the device has no tensor cores, or where one is
+  /// not stored as halves.
+  func offsetsForTensorCores(_ activations: [TensorID]) throws(DeviceError) -> [Int]? {
+    guard device.tensorCoreDefines != nil else { return nil }
     var offsets: [Int] = []
     for id in activations {
-      guard device.storage.type(of: plan[id]) == .float16 else { return false }
+      guard device.storage.type(of: plan[id]) == .float16 else { return nil }
       offsets.append(try place(of: id).offset)
     }
-    return TensorCoreTile.fits(shape, offsets: offsets)
+    return offsets
   }
 
   func tensorCoreForward(
@@ -172,13 +178,7 @@ extension Lowering {
         let live = product.depth.value(live: $0)
         return [tile.rowCount(rows), tile.columnCount(columns), (live + span - 1) / span]
       }, products: { product.productOperations(live: $0) })
-    guard parts.isSplit else { return [command] }
-    return [
-      command,
-      try addParts(
-        parts, into: product.c.memory, sums: product.columnSums, count: product.depth.argument,
-        span: span),
-    ]
+    return try [command] + addParts(parts, of: product, span: span)
   }
 
   private func fitsTensorCores(_ product: MatrixProduct, _ b: Matrix) -> Bool {

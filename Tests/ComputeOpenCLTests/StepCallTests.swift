@@ -52,6 +52,22 @@ import Testing
     #expect(layer.count("clCreateBuffer") == 0)
   }
 
+  /// The published networks, with the commands that a step is to stay below.
+  private static func published() throws -> [(network: Network, bound: Int)] {
+    [
+      (try .semgNet(time: 204, channels: 8, classes: 5), 40),
+      (try .inceptionSE(time: 204, channels: 8, classes: 5, padding: .causal), 80),
+    ]
+  }
+
+  /// Laid out for whole batches, as in training.
+  private static func loadWhole(
+    _ network: Network, on device: OpenCLDevice
+  ) throws -> any LoadedPlan {
+    try TestPlan(network, capacity: 128).load(
+      device, programs: [.forwardBackward, .update], fuses: true, keepsActivations: false)
+  }
+
   /// Every enqueue, CLBlast's, copies and fills among them, of the published networks, laid out for
   /// whole batches: a launch costs a few microseconds, whatever it does.
   @Test(.enabled(if: runsSlowTests, "long without optimization"), arguments: [true, false])
@@ -60,13 +76,8 @@ import Testing
     let device = try OpenCLDevice(
       TestDevice.open().description,
       options: .init(usesCLBlast: usesCLBlast, specializes: false))
-    for (network, bound) in [
-      (try Network.semgNet(time: 204, channels: 8, classes: 5), 40),
-      (try .inceptionSE(time: 204, channels: 8, classes: 5, padding: .causal), 80),
-    ] {
-      let made = TestPlan(network, capacity: 128)
-      let loaded = try made.load(
-        device, programs: [.forwardBackward, .update], fuses: true, keepsActivations: false)
+    for (network, bound) in try Self.published() {
+      let loaded = try Self.loadWhole(network, on: device)
       layer.reset()
       try loaded.run(.forwardBackward, step: 0, live: 2)
       try loaded.run(.update, step: 0, live: 2)
@@ -84,13 +95,8 @@ import Testing
     var options = OpenCLDevice.Options(usesCLBlast: false, specializes: false, precision: .fp16)
     options.tensorCores = usesTensorCores ? .emulated : .never
     let device = try OpenCLDevice(TestDevice.open().description, options: options)
-    for (network, bound) in [
-      (try Network.semgNet(time: 204, channels: 8, classes: 5), 40),
-      (try .inceptionSE(time: 204, channels: 8, classes: 5, padding: .causal), 80),
-    ] {
-      let made = TestPlan(network, capacity: 128)
-      let loaded = try made.load(
-        device, programs: [.forwardBackward, .update], fuses: true, keepsActivations: false)
+    for (network, bound) in try Self.published() {
+      let loaded = try Self.loadWhole(network, on: device)
       var counts: [Int] = []
       for step in 0..<2 {
         layer.reset()

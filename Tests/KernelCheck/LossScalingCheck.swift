@@ -84,10 +84,10 @@ enum LossScalingCheck: CaseIterable {
       try parameters.map { id throws(DeviceError) in try loaded.read(id) }
     }
 
-    private func gap() throws(DeviceError) -> String? {
+    private func gap(to expected: LossScaling) throws(DeviceError) -> String? {
       let found = try loaded.lossScaling()
-      return found == scaling
-        ? nil : "\(String(describing: found)) where \(scaling) was expected"
+      return found == expected
+        ? nil : "\(String(describing: found)) where \(expected) was expected"
     }
 
     /// A step with one gradient of this value, by its place among all of them.
@@ -107,7 +107,7 @@ enum LossScalingCheck: CaseIterable {
       guard try weights() == before else { return "\(value) at \(place) reached the weights" }
       scaling.scale = max(scaling.scale / 2, 1)
       scaling.skippedSteps += 1
-      return try gap()
+      return try gap(to: scaling)
     }
 
     func steps(_ count: Int, leaveScale scale: Float) throws(DeviceError) -> String? {
@@ -116,9 +116,7 @@ enum LossScalingCheck: CaseIterable {
       let before = try weights()
       for _ in 0..<count { try loaded.run(program, step: step, live: 1) }
       guard try weights() != before else { return "\(count) good steps moved no weight" }
-      let found = try loaded.lossScaling()
-      return found == expected
-        ? nil : "\(String(describing: found)) where \(expected) was expected"
+      return try gap(to: expected)
     }
   }
 }
