@@ -3,7 +3,7 @@ import Compute
 /// Runs plans on one OpenCL device, in single precision or in half. The same seed gives the same bits
 /// on the same device.
 public struct OpenCLDevice: Device {
-  public enum Precision: String, Sendable, CaseIterable {
+  public enum Precision: String, Sendable, CaseIterable, Codable {
     case fp32
     /// Activations and their gradients are stored as halves, the loss is scaled so that they stay
     /// within their range, and everything is computed and summed in single precision.
@@ -20,12 +20,30 @@ public struct OpenCLDevice: Device {
   }
 
   /// What products of halves are made of.
-  public enum HalfPath: String, Sendable, CaseIterable {
+  public enum HalfPath: String, Sendable, CaseIterable, Codable {
     /// Halves in global memory, floats everywhere else: every device can.
     case storage
     /// Halves in local memory as well, weights among them, sums in floats; where there is
     /// `cl_khr_fp16`.
     case native
+  }
+
+  /// A precision, with what products of halves are made of.
+  public struct Arithmetic: Sendable, Hashable, Codable, CustomStringConvertible {
+    public var precision: Precision
+    /// In half precision.
+    public var halfPath: HalfPath
+
+    public init(_ precision: Precision, _ halfPath: HalfPath = .storage) {
+      self.precision = precision
+      self.halfPath = halfPath
+    }
+
+    /// `fp32`, `fp16`, `fp16, native`.
+    public var description: String {
+      precision == .fp16 && halfPath != .storage
+        ? "\(precision.rawValue), \(halfPath.rawValue)" : precision.rawValue
+    }
   }
 
   /// How the device computes: what the user asks for, and choices that tests and tuning make.
@@ -65,6 +83,11 @@ public struct OpenCLDevice: Device {
     description.hasFP16 ? [.storage, .native] : [.storage]
   }
 
+  /// All ways of computing that a device can be asked for.
+  public static func arithmetics(of description: OpenCLDeviceDescription) -> [Arithmetic] {
+    [Arithmetic(.fp32)] + halfPaths(of: description).map { Arithmetic(.fp16, $0) }
+  }
+
   public let description: OpenCLDeviceDescription
   public let options: Options
   let context: OpenCLContext
@@ -86,18 +109,18 @@ public struct OpenCLDevice: Device {
   /// - Parameters:
   ///   - options: by default kernels are specialized on what is no CPU, and CLBlast is used unless
   ///     `SEMG_OPENCL_WITHOUT_CLBLAST` is set.
-  ///   - precision, halfPath: where no options are given.
+  ///   - arithmetic: where no options are given.
   /// - Throws: `DeviceError` where the driver refuses a context.
   public init(
-    _ description: OpenCLDeviceDescription, options: Options? = nil, precision: Precision = .fp32,
-    halfPath: HalfPath = .storage
+    _ description: OpenCLDeviceDescription, options: Options? = nil,
+    arithmetic: Arithmetic = Arithmetic(.fp32)
   ) throws(DeviceError) {
     self.description = description
     self.options =
       options
       ?? Options(
         usesCLBlast: !KernelSource.leavesOutCLBlast, specializes: !description.isCPU,
-        precision: precision, halfPath: halfPath)
+        precision: arithmetic.precision, halfPath: arithmetic.halfPath)
     tunedTiles =
       self.options.usesTuning && self.options.specializes
       ? TileFile.standard(for: description)?.tiles ?? [:] : [:]

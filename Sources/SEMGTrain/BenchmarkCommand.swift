@@ -45,7 +45,7 @@ struct BenchmarkCommand: ParsableCommand {
 
   func run() throws {
     let console = output.console
-    let device = try DeviceSettings(device).open(on: console)
+    let device = try DeviceSettings(device, prefersSpeed: true).open(on: console)
     var results: [String: StepBenchmark.Result] = [:]
     for kind in models ?? ModelKind.allCases {
       console.note("\(kind.rawValue): \(Figure.count(steps, "step")) of \(batchSize) samples")

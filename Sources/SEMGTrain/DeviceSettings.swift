@@ -9,25 +9,31 @@ import Parity
 struct DeviceSettings {
   let threads: Int
   private let choice: DeviceChoice
-  private let precision: OpenCLDevice.Precision
+  private let precision: Precision
+  private let prefersSpeed: Bool
   /// OpenCL devices to try, the best first; none where the CPU backend was asked for.
   private let candidates: [OpenCLDeviceDescription]
 
   /// Finds the devices, opens none.
   ///
+  /// - Parameter prefersSpeed: where the precision is left to us, half precision is taken on a device
+  ///   on which it was timed and is faster; otherwise single precision always is.
   /// - Throws: `CommandFailure` where the device is not there or cannot do the precision.
-  init(_ options: DeviceOptions) throws {
+  init(_ options: DeviceOptions, prefersSpeed: Bool) throws {
     let threads = options.threads ?? ProcessInfo.processInfo.activeProcessorCount
     try self.init(
-      choice: options.device ?? .auto, precision: options.precision ?? .auto, threads: threads)
+      choice: options.device ?? .auto, precision: options.precision ?? .auto,
+      prefersSpeed: prefersSpeed, threads: threads)
   }
 
-  init(choice: DeviceChoice, precision: Precision = .auto, threads: Int) throws {
+  init(
+    choice: DeviceChoice, precision: Precision = .auto, prefersSpeed: Bool = false, threads: Int
+  ) throws {
     self.threads = threads
     self.choice = choice
-    // Until it has been timed on a device, auto takes no half precision.
-    self.precision = precision == .fp16 ? .fp16 : .fp32
-    guard self.precision == .fp32 || choice != .cpu else {
+    self.precision = precision
+    self.prefersSpeed = prefersSpeed
+    guard precision != .fp16 || choice != .cpu else {
       throw CommandFailure(
         .contradiction,
         "the CPU backend computes in fp32, --precision fp16 is for OpenCL devices; "
@@ -35,7 +41,7 @@ struct DeviceSettings {
     }
     // A driver that is broken may bring a process down: --device cpu asks none.
     candidates = choice == .cpu ? [] : try OpenCLChoice(OpenCLSurvey()).candidates(for: choice)
-    guard self.precision == .fp32 || !candidates.isEmpty else {
+    guard precision != .fp16 || !candidates.isEmpty else {
       throw CommandFailure(
         .contradiction,
         "--precision fp16 is for OpenCL devices and --device auto found no GPU; the CPU backend "
@@ -55,14 +61,11 @@ struct DeviceSettings {
       guard let candidate = candidates.first else { break }
       let device = try checked(candidate, on: console)
       OpenCLChoice.remarks(on: candidate).forEach(console.warning)
-      console.note("device: \(title(of: candidate))")
       return device
     case .auto:
       for candidate in candidates {
         do {
-          let device = try checked(candidate, on: console)
-          console.note("device: \(title(of: candidate))")
-          return device
+          return try checked(candidate, on: console)
         } catch let failure as CommandFailure {
           console.warning("\(failure)")
         } catch let failure as DeviceError {
@@ -70,7 +73,7 @@ struct DeviceSettings {
         }
       }
     }
-    guard precision == .fp32 else {
+    guard precision != .fp16 else {
       throw CommandFailure(
         .unavailable,
         "no GPU passes its self-check in fp16; drop --precision, which takes the CPU backend")
@@ -83,25 +86,38 @@ struct DeviceSettings {
   /// Opens the device without a check, for what is a check itself.
   ///
   /// - Throws: `DeviceError`.
-  func openUnchecked(
-    halfPath: OpenCLDevice.HalfPath = .storage
-  ) throws -> any Device {
+  func openUnchecked(_ arithmetic: OpenCLDevice.Arithmetic? = nil) throws -> any Device {
     guard let candidate = candidates.first else { return CPUDevice(threads: threads) }
-    return try OpenCLDevice(candidate, precision: precision, halfPath: halfPath)
-  }
-
-  private func title(of candidate: OpenCLDeviceDescription) -> String {
-    candidate.title + (precision == .fp16 ? ", fp16" : "")
+    return try OpenCLDevice(
+      candidate,
+      arithmetic: arithmetic ?? OpenCLDevice.Arithmetic(precision == .fp16 ? .fp16 : .fp32))
   }
 
   /// Ways to compute in half precision that the device may have besides the one that is taken.
-  var otherHalfPaths: [OpenCLDevice.HalfPath] {
+  var otherHalfPaths: [OpenCLDevice.Arithmetic] {
     guard precision == .fp16, let candidate else { return [] }
-    return OpenCLDevice.halfPaths(of: candidate).filter { $0 != .storage }
+    return OpenCLDevice.arithmetics(of: candidate).filter {
+      $0.precision == .fp16 && $0.halfPath != .storage
+    }
   }
 
   /// The OpenCL device that is tried first, if any.
   var candidate: OpenCLDeviceDescription? { candidates.first }
+
+  /// Ways of computing to try on a device, the preferred first.
+  private func arithmetics(on candidate: OpenCLDeviceDescription) -> [OpenCLDevice.Arithmetic] {
+    let single = OpenCLDevice.Arithmetic(.fp32)
+    let times = PrecisionTimes.kept(for: candidate)
+    switch precision {
+    case .fp32: return [single]
+    case .fp16: return [times?.fastest(.fp16)?.arithmetic ?? OpenCLDevice.Arithmetic(.fp16)]
+    case .auto:
+      guard prefersSpeed, let best = times?.best?.arithmetic, best != single else {
+        return [single]
+      }
+      return [best, single]
+    }
+  }
 
   /// An opened device that computes every operation rightly.
   ///
@@ -111,11 +127,23 @@ struct DeviceSettings {
   ) throws -> any Device {
     console.progress("checking \(candidate.name); its first start builds the kernels")
     defer { console.clearProgress() }
-    let device = try OpenCLDevice(candidate, precision: precision)
-    if let refusal = SelfCheckReport(device).refusal(of: candidate) {
-      throw CommandFailure(.unavailable, refusal)
+    var refusals: [String] = []
+    for arithmetic in arithmetics(on: candidate) {
+      let device = try OpenCLDevice(candidate, arithmetic: arithmetic)
+      if let refusal = SelfCheckReport(device).refusal(of: candidate) {
+        refusals.append(arithmetic.precision == .fp32 ? refusal : "in \(arithmetic) \(refusal)")
+        continue
+      }
+      console.clearProgress()
+      refusals.forEach(console.warning)
+      console.note("device: \(candidate.title)\(Self.suffix(arithmetic))")
+      return device
     }
-    return device
+    throw CommandFailure(.unavailable, refusals.joined(separator: "\n"))
+  }
+
+  private static func suffix(_ arithmetic: OpenCLDevice.Arithmetic) -> String {
+    arithmetic.precision == .fp32 ? "" : ", \(arithmetic)"
   }
 }
 

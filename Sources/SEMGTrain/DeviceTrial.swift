@@ -35,7 +35,8 @@ struct DeviceTrial {
     }
     for path in OpenCLDevice.halfPaths(of: description) {
       do throws(DeviceError) {
-        let device = try OpenCLDevice(description, precision: .fp16, halfPath: path)
+        let device = try OpenCLDevice(
+          description, arithmetic: OpenCLDevice.Arithmetic(.fp16, path))
         halfFaults.append((path, SelfCheckReport(device).refusal(of: description)))
       } catch {
         halfFaults.append((path, "\(error)"))

@@ -114,9 +114,7 @@ struct DevicePreferences {
     } else {
       reasons.append("gpu is refused: there is no OpenCL device.")
     }
-    if !all.isEmpty {
-      reasons.append("--precision auto takes fp32: fp16 has not been timed on this machine.")
-    }
+    if let gpu { reasons.append(Self.precision(on: gpu)) }
     self.reasons =
       reasons
       + trials.sorted { $0.key < $1.key }.flatMap { trial in
@@ -131,6 +129,22 @@ struct DevicePreferences {
     case .cpu, .other:
       "the processor behind OpenCL, as there is no GPU; --device cpu is faster"
     }
+  }
+
+  /// What `--precision auto` takes there, and why.
+  private static func precision(on device: OpenCLDeviceDescription) -> String {
+    let place = "--precision auto takes"
+    guard let times = PrecisionTimes.kept(for: device), let best = times.best else {
+      let advice =
+        device.kind == .cpu ? "" : "; semg-train tune --device gpu:\(device.index) times both"
+      return "\(place) fp32: fp16 has not been timed on gpu:\(device.index)\(advice)."
+    }
+    let rival = times.fastest(best.arithmetic.precision == .fp16 ? .fp32 : .fp16)
+    let beside = rival.map {
+      " against \(Figure.fixed($0.milliseconds, 2)) in \($0.arithmetic)"
+    }
+    return "\(place) \(best.arithmetic) to train on gpu:\(device.index): "
+      + "\(Figure.fixed(best.milliseconds, 2)) ms a step of \(times.batchSize)\(beside ?? "")."
   }
 
   func choosers(of device: OpenCLDeviceDescription) -> [String] {

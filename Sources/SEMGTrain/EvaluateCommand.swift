@@ -40,7 +40,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     let console = output.console
-    let device = try DeviceSettings(device)
+    let device = try DeviceSettings(device, prefersSpeed: false)
     let data = try DataSettings(data, threads: device.threads)
     let part = part ?? .test
     let models = try TrainedModels(

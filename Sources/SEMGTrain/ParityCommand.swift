@@ -52,10 +52,10 @@ struct ParityCommand: ParsableCommand {
     let subject = ParityDevice(settings.candidate, name: opened.name)
     if !output.json { try console.result(subject.header + "\n" + ParityTable.header) }
     var results = try results(of: run(opened), console: console)
-    for path in settings.otherHalfPaths {
+    for arithmetic in settings.otherHalfPaths {
       results += try self.results(
-        of: run(settings.openUnchecked(halfPath: path)), prefix: "\(path.rawValue) half: ",
-        console: console)
+        of: run(settings.openUnchecked(arithmetic)),
+        prefix: "\(arithmetic.halfPath.rawValue) half: ", console: console)
     }
     let missed = results.count { !$0.passes }
     if output.json {

@@ -28,7 +28,7 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     let console = output.console
-    let device = try DeviceSettings(device)
+    let device = try DeviceSettings(device, prefersSpeed: false)
     for path in paths { try Self.check(path) }
     let models = try TrainedModels([artifacts])
     try models.check(ensembleWeights: ensembleWeights)

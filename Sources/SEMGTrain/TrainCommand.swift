@@ -104,7 +104,7 @@ struct TrainSettings {
 
   /// - Throws: `CommandFailure` and others for settings that contradict each other.
   init(_ command: TrainCommand) throws {
-    device = try DeviceSettings(command.device)
+    device = try DeviceSettings(command.device, prefersSpeed: true)
     data = try DataSettings(command.data, threads: device.threads)
     preparation = try data.preparation
     split = try SplitSettings(command.split)

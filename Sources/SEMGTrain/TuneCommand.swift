@@ -8,11 +8,13 @@ import Training
 struct TuneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tune",
-    abstract: "Find the fastest kernels for a GPU, for later runs.",
+    abstract: "Find the fastest kernels and precision for a GPU, for later runs.",
     discussion: """
       Times the networks' matrix products in tiles of several sizes and keeps, for this \
       device, driver and batch size, those that are fastest and agree with the plain \
-      kernels. Never needed: without it sizes are chosen by rule. Needs no recordings.
+      kernels. Then times training in single and in half precision, by every way that \
+      passes the self-check: from then on --precision auto takes the fastest. Never \
+      needed: without it sizes are chosen by rule, and auto takes fp32. Needs no recordings.
       """)
 
   @Option(
@@ -31,10 +33,14 @@ struct TuneCommand: ParsableCommand {
     help: .init("causal or same. (default: causal)", valueName: "padding"),
     completion: .list(Padding.names), transform: OptionValue.choice)
   var padding: Padding?
+  @Flag(help: "Keep the tiles as they are: only time single and half precision.")
+  var precisionsOnly = false
   @OptionGroup(title: "Output") var output: OutputOptions
 
   /// Samples of the batch in which tiles are compared with the plain kernels.
   private static let comparedBatch = 8
+  /// Training steps that are timed in each precision.
+  private static let timedSteps = 30
 
   func run() throws {
     let console = output.console
@@ -52,31 +58,77 @@ struct TuneCommand: ParsableCommand {
     }
     // Only a device that computes rightly is worth an hour of anybody's electricity.
     _ = try settings.open(on: console)
+    var report = TuneReport(
+      device: ParityDevice(candidate, name: candidate.name), batchSize: batchSize)
+    if !precisionsOnly { try tuneTiles(candidate, into: &report, console: console) }
+    try timePrecisions(candidate, into: &report, console: console)
+    if output.json {
+      try console.result(json: report)
+    } else {
+      try console.result(report.text)
+    }
+  }
+
+  private var kinds: [ModelKind] { models ?? ModelKind.allCases }
+
+  private func network(_ kind: ModelKind) throws -> Network {
+    try RunSettings(padding: padding).network(kind, windowLength: 204, channels: 8, classes: 5)
+  }
+
+  private func tuneTiles(
+    _ candidate: OpenCLDeviceDescription, into report: inout TuneReport, console: Console
+  ) throws {
+    defer { console.clearProgress() }
     let tuning = ProductTuning(candidate)
-    let subjects = try (models ?? ModelKind.allCases).map { try subject($0) }
-    let report = try tuning.run(subjects) { console.progress("tiles of \($0)") }
-    console.clearProgress()
-    let file: URL?
+    let found = try tuning.run(kinds.map { try subject($0) }) {
+      console.progress("tiles of \($0)")
+    }
+    report.products = found.choices.map(TuneReport.Product.init)
+    report.rejected += found.rejections.map(TuneReport.Rejected.init)
+    report.file = try keeping("tiles") { try tuning.store(found) }
+  }
+
+  /// Times training steps by every way of computing that passes the self-check.
+  private func timePrecisions(
+    _ candidate: OpenCLDeviceDescription, into report: inout TuneReport, console: Console
+  ) throws {
+    defer { console.clearProgress() }
+    let networks = try kinds.map { try network($0) }
+    var times: [PrecisionTimes.Time] = []
+    for arithmetic in OpenCLDevice.arithmetics(of: candidate) {
+      console.progress("training in \(arithmetic)")
+      do {
+        let device = try OpenCLDevice(candidate, arithmetic: arithmetic)
+        if let refusal = SelfCheckReport(device).refusal(of: candidate) {
+          report.rejected.append(.init(arithmetic, reason: refusal))
+          continue
+        }
+        let milliseconds = try networks.map { network in
+          try StepBenchmark(
+            network: network, device: device, batchSize: batchSize, work: .training
+          ).run(steps: Self.timedSteps, profiles: false).millisecondsPerStep
+        }
+        times.append(.init(arithmetic, milliseconds: milliseconds.reduce(0, +)))
+      } catch let error as DeviceError {
+        report.rejected.append(.init(arithmetic, reason: "\(error)"))
+      }
+    }
+    let found = PrecisionTimes(batchSize: batchSize, times: times)
+    report.take(found)
+    report.precisionFile = try keeping("times") { try found.store(for: candidate) }
+  }
+
+  private func keeping(_ what: String, _ store: () throws -> URL?) throws -> String? {
     do {
-      file = try tuning.store(report)
+      return try store()?.path
     } catch {
       throw CommandFailure(
-        .cannotCreate, "the tiles cannot be kept: \(error.localizedDescription)")
-    }
-    let document = Document(
-      device: ParityDevice(candidate, name: candidate.name), batchSize: batchSize,
-      products: report.choices.map(Document.Product.init),
-      rejected: report.rejections.map(Document.Rejected.init), file: file?.path)
-    if output.json {
-      try console.result(json: document)
-    } else {
-      try console.result(document.text)
+        .cannotCreate, "the \(what) cannot be kept: \(error.localizedDescription)")
     }
   }
 
   private func subject(_ kind: ModelKind) throws -> ProductTuning.Subject {
-    let network = try RunSettings(padding: padding).network(
-      kind, windowLength: 204, channels: 8, classes: 5)
+    let network = try network(kind)
     func plan(batch: Int) -> Plan {
       NetworkPlan(
         network,
@@ -86,70 +138,5 @@ struct TuneCommand: ParsableCommand {
     }
     return ProductTuning.Subject(
       timed: plan(batch: batchSize), compared: plan(batch: min(batchSize, Self.comparedBatch)))
-  }
-
-  /// What `--json` prints.
-  private struct Document: Encodable {
-    struct Product: Encodable {
-      let product, tile: String
-      let milliseconds: Double
-      let usualTile: String
-      let usualMilliseconds: Double
-
-      init(_ choice: ProductTuning.Choice) {
-        (product, tile, usualTile) = (choice.product, choice.tile, choice.usualTile)
-        (milliseconds, usualMilliseconds) = (choice.milliseconds, choice.usualMilliseconds)
-      }
-
-      enum CodingKeys: String, CodingKey {
-        case product, tile, milliseconds
-        case usualTile = "usual_tile"
-        case usualMilliseconds = "usual_milliseconds"
-      }
-    }
-
-    struct Rejected: Encodable {
-      let tile, kernel, reason: String
-
-      init(_ rejection: ProductTuning.Rejection) {
-        (tile, kernel, reason) = (rejection.tile, rejection.kernel, rejection.reason)
-      }
-    }
-
-    let device: ParityDevice
-    let batchSize: Int
-    let products: [Product]
-    let rejected: [Rejected]
-    let file: String?
-
-    enum CodingKeys: String, CodingKey {
-      case device, products, rejected, file
-      case batchSize = "batch_size"
-    }
-
-    var text: String {
-      var table = TextTable(header: ["product", "tile", "ms a step", "usual tile", "ms a step"])
-      for product in products {
-        table.append([
-          product.product, product.tile, Figure.fixed(product.milliseconds, 3), product.usualTile,
-          Figure.fixed(product.usualMilliseconds, 3),
-        ])
-      }
-      let sums = products.reduce((0, 0)) { ($0.0 + $1.milliseconds, $0.1 + $1.usualMilliseconds) }
-      var blocks = [
-        table.text,
-        "all products: \(Figure.fixed(sums.0, 3)) ms a step, "
-          + "\(Figure.fixed(sums.1, 3)) with the usual tiles",
-      ]
-      if !rejected.isEmpty {
-        blocks.append(
-          rejected.map { "\($0.tile) is not used for \($0.kernel): \($0.reason)" }
-            .joined(separator: "\n"))
-      }
-      blocks.append(
-        file.map { "kept in \($0); later runs use it" }
-          ?? "not kept: there is no home directory, or SEMG_OPENCL_CACHE=0 is set")
-      return blocks.joined(separator: "\n\n")
-    }
   }
 }

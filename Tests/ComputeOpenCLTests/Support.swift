@@ -19,11 +19,11 @@ enum TestDevice {
   }
 
   private static let half: Result<OpenCLDevice, any Error> = Result {
-    try OpenCLDevice(opened.get().description, precision: .fp16)
+    try OpenCLDevice(opened.get().description, arithmetic: OpenCLDevice.Arithmetic(.fp16))
   }
 
   private static let nativeHalf: Result<OpenCLDevice, any Error> = Result {
-    try OpenCLDevice(opened.get().description, precision: .fp16, halfPath: .native)
+    try OpenCLDevice(opened.get().description, arithmetic: OpenCLDevice.Arithmetic(.fp16, .native))
   }
 
   /// In half precision, by a path of `halfPaths`.

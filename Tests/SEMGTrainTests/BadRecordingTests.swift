@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Bad recordings as a user meets them: all named at once, or left out and counted.

@@ -204,6 +204,47 @@ struct PretendedGPUTests {
     #expect(!outcome.error.contains("warning"))
   }
 
+  /// Times both precisions; then, as if half had been the faster one, lets `auto` choose.
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func theFasterPrecisionIsTakenOnceItWasTimed() throws {
+    let semgTrain = try SemgTrain()
+    let cache = semgTrain.directory.file("cache")
+    let environment = Self.gpu.merging(["XDG_CACHE_HOME": cache]) { $1 }
+    let untimed = try semgTrain("devices", environment: environment)
+    #expect(
+      untimed.output.contains("auto takes fp32: fp16 has not been timed on gpu:0; semg-train"))
+    let tuned = try semgTrain(
+      "tune", "--precisions-only", "--models", "semg-net", "--batch-size", "2", "--json",
+      environment: environment)
+    #expect(tuned.status == 0, "\(tuned.error)")
+    let value = try JSONSerialization.jsonObject(with: Data(tuned.output.utf8))
+    let report = try #require(value as? [String: Any])
+    let precisions = try #require(report["precisions"] as? [[String: Any]])
+    #expect(precisions.map { $0["precision"] as? String } == ["fp32", "fp16"])
+    #expect(report["products"] == nil)
+    let times = precisions.compactMap { $0["milliseconds"] as? Double }
+    #expect(report["auto"] as? String == (times[1] < 0.98 * times[0] ? "fp16" : "fp32"))
+
+    let file = try #require(report["precision_file"] as? String)
+    let kept = try String(contentsOfFile: file, encoding: .utf8)
+    for (milliseconds, expected) in [("1e-3", "fp16"), ("1e9", "fp32")] {
+      // The second figure is half precision's.
+      let pattern = /"milliseconds" : [0-9.e+-]+/
+      let last = try #require(kept.ranges(of: pattern).last)
+      var doctored = kept
+      doctored.replaceSubrange(last, with: "\"milliseconds\" : \(milliseconds)")
+      try doctored.write(toFile: file, atomically: true, encoding: .utf8)
+      let listed = try semgTrain("devices", environment: environment)
+      #expect(listed.output.contains("--precision auto takes \(expected) to train on gpu:0"))
+      let run = try semgTrain.run(Self.brief, environment: environment)
+      #expect(run.status == 0, "\(run.error)")
+      #expect(run.error.contains(", fp16\n") == (expected == "fp16"), "\(run.error)")
+    }
+    // Asked for, a precision is taken whatever the times say.
+    let single = try semgTrain.run(Self.brief + ["--precision", "fp16"], environment: environment)
+    #expect(single.error.contains(", fp16\n"), "\(single.error)")
+  }
+
   @Test func aGPUThatComputesWronglyIsRefusedAndAutoGoesOnWithTheCPU() throws {
     let semgTrain = try SemgTrain()
     let kernels = semgTrain.directory.file("kernels")

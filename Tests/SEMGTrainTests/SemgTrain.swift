@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// The built command, run as a user runs it.
 struct SemgTrain {
@@ -70,26 +71,6 @@ struct SemgTrain {
         output: try String(contentsOf: output, encoding: .utf8),
         error: try String(contentsOf: error, encoding: .utf8))
     }
-  }
-}
-
-/// A directory that goes away with the test.
-final class TemporaryDirectory {
-  let path: String
-
-  init() throws {
-    let url = FileManager.default.temporaryDirectory.appending(
-      path: "semg-train-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    path = url.resolvingSymlinksInPath().path
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func file(_ name: String) -> String { "\(path)/\(name)" }
-  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
-  func names(in name: String = "") -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: file(name))) ?? []).sorted()
   }
 }
 

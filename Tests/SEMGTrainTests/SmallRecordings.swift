@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// Recordings that can be trained on in a second: two gestures that differ in which channels are
 /// loud, two trials, three sessions, two subjects where asked for; two windows each.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Wrong usage, as a user meets it: the exit code, and a sentence with the nearest right thing.

@@ -172,7 +172,8 @@ import Testing
       kind == .inceptionSE ? try .inceptionSE(padding: .causal) : try .semgNet()
     let description = try #require(Self.openCLDevices.first, "no OpenCL device on this machine")
     let single = try Trained(network, data, on: CPUDevice(threads: 2))
-    let half = try Trained(network, data, on: OpenCLDevice(description, precision: .fp16))
+    let half = try Trained(
+      network, data, on: OpenCLDevice(description, arithmetic: OpenCLDevice.Arithmetic(.fp16)))
     let expected = Self.means(of: single.losses, 10)
     let difference = Self.largestDifference(Self.means(of: half.losses, 10), expected)
     let largest = Self.largestDifference(half.losses, single.losses)

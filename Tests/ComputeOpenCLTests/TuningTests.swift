@@ -1,0 +1,109 @@
+import Compute
+import ComputeCases
+import Foundation
+import TestSupport
+import Testing
+
+@testable import ComputeOpenCL
+
+/// What `semg-train tune` finds out about a device, and what becomes of it.
+@Suite(.needsOpenCL) struct TuningTests {
+  private static let tiles = [
+    ProductTile(rows: 32, columns: 32, itemRows: 4),
+    ProductTile(rows: 64, columns: 64, itemRows: 8),
+  ]
+
+  private var description: OpenCLDeviceDescription {
+    get throws { try #require(TestDevice.all.first) }
+  }
+
+  private func withDirectory(_ body: (URL) throws -> Void) throws {
+    let directory = try TemporaryDirectory()
+    try body(URL(filePath: directory.path))
+  }
+
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func everyProductOfAStepGetsATileThatComputesRightly() throws {
+    let shape = Conv1DShape(time: 40, inputChannels: 8, outputChannels: 16, taps: 3)
+    let plan = OperationCase.conv1D(shape, capacity: 4, live: 4).plan
+    let subject = ProductTuning.Subject(timed: plan, compared: plan)
+    let report = try ProductTuning(try description, candidates: Self.tiles).run([subject])
+    #expect(report.rejections.isEmpty)
+    // Forward, input gradient, kernel gradient.
+    #expect(report.choices.count == 3)
+    let known = Set((ProductTile.candidates + [.generic]).map(\.description))
+    for choice in report.choices {
+      #expect(known.contains(choice.tile) && known.contains(choice.usualTile))
+      #expect(choice.milliseconds > 0)
+      #expect(choice.milliseconds <= choice.usualMilliseconds)
+    }
+  }
+
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func aTileThatTheKernelsAreNotWrittenForIsRejected() throws {
+    let shape = Conv1DShape(time: 40, inputChannels: 8, outputChannels: 16, taps: 3)
+    let plan = OperationCase.conv1D(shape, capacity: 4, live: 4).plan
+    let subject = ProductTuning.Subject(timed: plan, compared: plan)
+    // Six rows an item: no multiple of what a load takes.
+    let odd = ProductTile(rows: 30, columns: 32, itemRows: 6)
+    let report = try ProductTuning(try description, candidates: [odd]).run([subject])
+    #expect(!report.rejections.isEmpty)
+    #expect(report.rejections.allSatisfy { $0.tile == odd.description })
+    #expect(report.choices.allSatisfy { $0.tile == $0.usualTile })
+  }
+
+  @Test func tilesComeBackForTheirDeviceAlone() throws {
+    try withDirectory { directory in
+      let file = TileFile(directory: directory, description: try description)
+      #expect(file.tiles.isEmpty)
+      try file.add(["conv1d 1x1x1": Self.tiles[0]])
+      try file.add(["conv1d 2x2x2": Self.tiles[1]])
+      #expect(file.tiles == ["conv1d 1x1x1": Self.tiles[0], "conv1d 2x2x2": Self.tiles[1]])
+      // As another driver would have left it.
+      let text = try String(contentsOf: file.url, encoding: .utf8)
+      let driver = "\"driver\" : \"\(try description.driver)"
+      try #require(text.contains(driver))
+      try text.replacing(driver, with: driver + ".1").write(
+        to: file.url, atomically: true, encoding: .utf8)
+      #expect(file.tiles.isEmpty)
+    }
+  }
+
+  @Test func aDamagedFileAndOneOfOtherKernelsAreAsGoodAsNone() throws {
+    try withDirectory { directory in
+      let description = try description
+      let file = TuningFile<[Int]>(
+        directory: directory, description: description, kernels: ["pooling"])
+      try file.write([1, 2])
+      #expect(file.findings == [1, 2])
+      let others = TuningFile<[Int]>(
+        directory: directory, description: description, kernels: ["pooling", "adam"])
+      #expect(others.url == file.url)
+      #expect(others.findings == nil)
+      let whole = try Data(contentsOf: file.url)
+      for cut in [0, 1, whole.count / 2, whole.count - 1] {
+        try whole.prefix(cut).write(to: file.url)
+        #expect(file.findings == nil, "cut to \(cut) bytes")
+      }
+    }
+  }
+
+  @Test func halfPrecisionIsTakenOnlyWhereItIsFaster() {
+    typealias Arithmetic = OpenCLDevice.Arithmetic
+    func best(_ times: (Arithmetic, Double)...) -> Arithmetic? {
+      PrecisionTimes(
+        batchSize: 1, times: times.map { PrecisionTimes.Time($0.0, milliseconds: $0.1) }
+      ).best?.arithmetic
+    }
+    let (single, half) = (Arithmetic(.fp32), Arithmetic(.fp16))
+    let native = Arithmetic(.fp16, .native)
+    #expect(best((single, 2), (half, 1)) == half)
+    #expect(best((single, 2), (half, 2)) == single)
+    #expect(best((single, 2), (half, 1.99)) == single)
+    #expect(best((single, 2), (half, 3), (native, 1)) == native)
+    #expect(best((single, 2)) == single)
+    // Nothing to compare with.
+    #expect(best((half, 1)) == nil)
+    #expect(best() == nil)
+  }
+}
