@@ -29,6 +29,10 @@ CHANGES = [
 ]
 STATEMENT = re.compile(r"^(\s+)((?!const |return\b|float|int |uint|ulong|__|for |if |else|#|\})"
                        r"[\w(*][^;{}]*(?:=|\+=|\*=|-=)[^;{}]*;)\s*$")
+# Text before an index or a constant that makes it the size of an array.
+DECLARED = re.compile(
+    r"^\s*(?:\w+ )*(?:float\d?|u?int\d?|uchar|ushort|ulong|bool|void|tile_row|score_row|float_row)"
+    r"\s*\**\s*\w+(?:\[[^\]]*\])*(?:, \w+(?:\[[^\]]*\])*)*$")
 
 
 @dataclasses.dataclass
@@ -62,6 +66,8 @@ def mutants(path: pathlib.Path) -> list[Mutant]:
         changed: list[tuple[str, int, int, str]] = []
         for name, pattern, replacement in CHANGES:
             for match in re.finditer(pattern, code):
+                if name == "index plus one" and DECLARED.match(code[:match.start()]):
+                    continue  # an array that has room to spare
                 # In place, so that what the pattern looks at around it is seen.
                 new = match.expand(replacement) if isinstance(replacement, str) \
                     else replacement(match)

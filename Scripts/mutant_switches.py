@@ -2,8 +2,9 @@
 
 Compiling a kernel takes a device for CPUs a second, running a small case a few milliseconds. So the
 kernels are written once with most mutants in them, each behind a comparison with a number that lies
-at a fixed address of the process: on a CPU device that is memory like any other. A preloaded
-library puts it there. What cannot be written so, or does not compile, is left to be judged alone.
+at a fixed address of the process: on a CPU device that is memory like any other, and
+semg-kernel-check puts the number there. What cannot be written so, or does not compile, is left to
+be judged alone.
 """
 
 import collections
@@ -11,7 +12,7 @@ import pathlib
 import re
 import subprocess
 
-from kernel_mutants import Mutant, code_of
+from kernel_mutants import DECLARED, Mutant, code_of
 
 ADDRESS = 0x5E6000000000
 HEAD = f"""#ifndef SEMG_MUTANT
@@ -20,24 +21,12 @@ HEAD = f"""#ifndef SEMG_MUTANT
 #define SEMG_SIGN(k) (1 - 2 * SEMG_PICKED(k))
 #endif
 """
-LIBRARY = f"""
-#define _GNU_SOURCE
-#include <stdlib.h>
-#include <sys/mman.h>
-__attribute__((constructor)) static void pick(void) {{
-  const char *number = getenv("SEMG_MUTANT");
-  int *place = mmap((void *){ADDRESS:#x}, 4096, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-  if (place == MAP_FAILED) abort();
-  *place = number ? atoi(number) : 0;
-}}
-"""
-ATTEMPTS = 5  # to leave out what does not compile
+ATTEMPTS = 6  # to leave out what does not compile
 
-# Text before an index or a constant that makes it the size of an array.
-DECLARED = re.compile(
-    r"^\s*(?:\w+ )*(?:float\d?|u?int\d?|uchar|ushort|ulong|tile_row|score_row)\s+\**\w+"
-    r"(?:\[\w+\])*(?:, \w+(?:\[[^\]]*\])*)*(?:, \w+)?$")
+# What a statement may follow in its line.
+HEADER = re.compile(r"\s*(?:\} )?(?:else )?(?:if|for|while) \(")
+ALTERNATIVES = (
+    "* to +", "/ to *", "&& to ||", "+= to =", "< to <=", "<= to <", "> to >=", ">= to >")
 
 
 class Insertion:
@@ -49,8 +38,9 @@ class Insertion:
         self.order = (position, opens, -reach if opens else reach)
 
 
-def operand_end(code: str, start: int) -> int | None:
-    """Where the right side of a comparison or an assignment ends; None where on another line."""
+def operand_end(code: str, start: int, ends: bool = True) -> int | None:
+    """Where the right side of a comparison or an assignment ends, or, not by what `ends` one, the
+    bracket that it lies in; None where on another line."""
     depth = 0
     for place in range(start, len(code)):
         character = code[place]
@@ -60,13 +50,84 @@ def operand_end(code: str, start: int) -> int | None:
             if depth == 0:
                 return place
             depth -= 1
-        elif depth == 0 and (character in ",;?:" or code[place:place + 2] in ("&&", "||")):
+        elif ends and depth == 0 and (character in ",;?:" or code[place:place + 2] in ("&&", "||")):
             return place
     return None
 
 
-def insertions(mutant: Mutant, code: str, number: int) -> list[Insertion] | None:
+def operand_start(code: str, place: int, delimiters: tuple[str, ...]) -> int | None:
+    """Where what ends before `place` begins: behind the last delimiter outside of brackets, or the
+    bracket that it lies in; None where a header like `for (` is open at the line's end."""
+    start = len(code) - len(code.lstrip())
+    while header := HEADER.match(code, start):
+        behind = operand_end(code, header.end(), ends=False)
+        if behind is None or behind >= place:
+            start = header.end()
+            break
+        start = behind + 1
+    opened: list[int] = []
+    starts = [start]
+    for at in range(start, place):
+        character = code[at]
+        if character in "([{":
+            opened.append(at)
+            starts.append(at + 1)
+        elif character in ")]}" and opened:
+            opened.pop()
+            starts.pop()
+        elif any(code.startswith(each, at) for each in delimiters):
+            is_comparison = character == "=" and (code[at - 1] in "=<>!" or code[at + 1] == "=")
+            if not is_comparison:
+                length = 2 if character in "&|" else 1
+                starts[-1] = at + length
+    start = starts[-1]
+    start += len(code[start:]) - len(code[start:].lstrip())
+    if code.startswith("return ", start):
+        start += len("return ")
+    return start if start < place else None
+
+
+def alternative(mutant: Mutant, code: str, before: str) -> tuple[int, int] | None:
+    """From where to where the mutant and the original can stand side by side as two choices; None
+    where that is not sure. `before` is the code of the line before."""
+    change = mutant.change
+    if change == "+= to =":
+        start = operand_start(code, mutant.start, (",", ";"))
+        last = operand_end(code, mutant.end)
+    else:
+        joined = () if change == "&& to ||" else ("&&", "||")
+        start = operand_start(code, mutant.start, (",", ";", "?", ":", "=", *joined))
+        last = operand_end(code, mutant.end)
+        while joined == () and last is not None and code[last:last + 2] in ("&&", "||"):
+            last = operand_end(code, last + 2)
+    if start is None or last is None:
+        return None
+    # What begins the line may belong to what ends the one before.
+    if not code[:start].strip() and before and before[-1] not in ";{}(,=":
+        return None
+    return start, last
+
+
+def insertions(
+    mutant: Mutant, code: str, number: int, before: str, with_alternatives: bool
+) -> list[Insertion] | None:
     """What makes the mutant of its line where it is picked; None where that cannot be written."""
+    found = switch(mutant, code, number)
+    if found is not None or not with_alternatives or mutant.change not in ALTERNATIVES:
+        return found
+    region = alternative(mutant, code, before)
+    if region is None:
+        return None
+    start, end = region
+    changed = mutant.text.split("\n")[mutant.line - 1]
+    mutated = changed[start:len(changed) - (len(code) - end)]
+    reach = (3 if mutant.change == "+= to =" else 2) * len(code) + end - start
+    return [Insertion(start, True, reach, f"(SEMG_PICKED({number}) ? ({mutated}) : ("),
+            Insertion(end, False, reach, "))")]
+
+
+def switch(mutant: Mutant, code: str, number: int) -> list[Insertion] | None:
+    """The same for changes that a sum, a sign or a condition makes."""
     start, end, change = mutant.start, mutant.end, mutant.change
     picked, sign = f"SEMG_PICKED({number})", f"SEMG_SIGN({number})"
     whole = len(code)
@@ -107,42 +168,54 @@ def insertions(mutant: Mutant, code: str, number: int) -> list[Insertion] | None
     return None
 
 
-def write(mutants: list[Mutant], kernels: pathlib.Path, folder: pathlib.Path) -> dict[str, int]:
-    """Writes the kernels with the mutants in them; the number of each that is, by its key."""
-    users = [path.name for path in sorted(kernels.glob("*.cl")) if "__kernel" in path.read_text()]
-    left_out: set[tuple[str, int]] = set()
+def write(
+    mutants: list[Mutant], kernels: pathlib.Path, folder: pathlib.Path,
+    builds: dict[str, list[list[str]]],
+) -> dict[str, int]:
+    """Writes the kernels with the mutants in them; the number of each that is, by its key.
+
+    `builds` has the files with kernels and the defines that each is compiled with.
+    """
+    # Of each file and line, how often it did not compile.
+    strikes: collections.Counter[tuple[str, int]] = collections.Counter()
     for _ in range(ATTEMPTS):
-        numbers = write_once(mutants, kernels, folder, left_out)
-        wrong = {place for user in users for place in errors(user, folder)}
+        numbers = write_once(mutants, kernels, folder, strikes)
+        wrong = {
+            place for file, defined in builds.items() for defines in defined
+            for place in errors(file, defines, folder)}
         if not wrong:
             return numbers
-        left_out |= wrong
+        strikes.update(wrong)
     return {}
 
 
 def write_once(
     mutants: list[Mutant], kernels: pathlib.Path, folder: pathlib.Path,
-    left_out: set[tuple[str, int]],
+    strikes: collections.Counter[tuple[str, int]],
 ) -> dict[str, int]:
     numbers: dict[str, int] = {}
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(kernels.glob("*.cl")):
         lines = path.read_text().split("\n")
+        codes = [code_of(line) for line in lines]
         inserted: dict[int, list[Insertion]] = collections.defaultdict(list)
         for mutant in mutants:
             index = mutant.line - 1
-            if mutant.file != path.name or (path.name, index) in left_out:
+            if mutant.file != path.name or strikes[path.name, index] > 1:
                 continue
-            # Macros take part in declarations and in the joining of names.
-            if lines[index].startswith("#") or index and lines[index - 1].endswith("\\"):
+            # Macros take part in declarations and in the joining of names; types need constants.
+            if lines[index].startswith(("#", "typedef ", "enum ")) \
+                    or index and lines[index - 1].endswith("\\"):
                 continue
             number = len(numbers) + 1
-            found = insertions(mutant, code_of(lines[index]), number)
+            before = next((code for code in reversed(codes[:index]) if code), "")
+            found = insertions(
+                mutant, codes[index], number, before, strikes[path.name, index] == 0)
             if found is not None:
                 numbers[mutant.key] = number
                 inserted[index] += found
         for index, parts in inserted.items():
-            code, done, text = code_of(lines[index]), 0, ""
+            code, done, text = codes[index], 0, ""
             for part in sorted(parts, key=lambda each: each.order):
                 text += code[done:part.position] + part.text
                 done = part.position
@@ -151,20 +224,12 @@ def write_once(
     return numbers
 
 
-def errors(file: str, folder: pathlib.Path) -> set[tuple[str, int]]:
+def errors(file: str, defines: list[str], folder: pathlib.Path) -> set[tuple[str, int]]:
     """Files and lines, from zero and without the head, that do not compile."""
     result = subprocess.run(
         ["clang-19", "-x", "cl", "-cl-std=CL1.2", "--target=spir64", "-fsyntax-only", "-w",
          "-ferror-limit=0", "-Xclang", "-fdeclare-opencl-builtins", "-Xclang",
-         "-finclude-default-header", file],
+         "-finclude-default-header", *defines, file],
         cwd=folder, stderr=subprocess.PIPE, text=True)
     found = re.findall(r"^(?:\./)?(\w+\.cl):(\d+):\d+: error:", result.stderr, re.M)
     return {(name, int(line) - HEAD.count("\n") - 1) for name, line in found}
-
-
-def library(folder: pathlib.Path) -> pathlib.Path:
-    """What is to be preloaded: it picks the mutant that SEMG_MUTANT says."""
-    source, built = folder / "pick.c", folder / "pick.so"
-    source.write_text(LIBRARY)
-    subprocess.run(["clang-19", "-shared", "-fPIC", str(source), "-o", str(built)], check=True)
-    return built

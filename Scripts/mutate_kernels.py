@@ -1,19 +1,22 @@
 """Breaks the OpenCL kernels in small ways, one at a time, and counts what the small cases notice.
 
-usage: mutate_kernels.py KERNEL_CHECK LAYER [--sample N] [FILE.cl ...]   (or `make test-long`)
+usage: mutate_kernels.py KERNEL_CHECK LAYER [--sample N] [--without-oclgrind] [FILE.cl ...]
+       (or `make test-long`)
 
 A mutant is a kernel file with one index, comparison, sign, constant, barrier or statement changed.
-Those that clang turns into the very code of the original, in the build for all shapes and in the
-builds that the files declare, are counted apart: nothing can tell them from it. All run the cases
-that use their file, by semg-kernel-check on PoCL, in single precision, in half precision, and with
-emulated tensor cores, those first that caught most so far: most of them in one program with a
-switch for each (mutant_switches.py). What survives there runs once more by itself, then under
-Oclgrind's passes. Where only builds for one shape differ, those are run.
+All run the cases that use their file, by semg-kernel-check on PoCL, in single precision, in half
+precision, and with emulated tensor cores: most of them in one program with a switch for each
+(mutant_switches.py), the others by themselves. What survives is told from those that clang turns
+into the very code of the original, in the build for all shapes and in the builds that the files
+declare: nothing can tell them from it. The rest goes through Oclgrind's passes. Where only builds
+for one shape differ, those are run.
 
-`--sample` takes N mutants of each file, always the same ones. Finished mutants are kept in
-build/mutants, so a stopped run goes on where it was; a changed file is done anew. At the end:
-caught of those that compiled to other code, and the survivors with their lines. A survivor is
-either explained or a case that is missing.
+`--sample` takes N mutants of each file, always the same ones; `--without-oclgrind` leaves out the
+simulations, which take a minute or two a mutant, until the next run. Finished mutants are kept in
+build/mutants, so a stopped run goes on where it was; those of kernels that have changed are judged
+anew, and where cases have changed those that survived. At the end: caught of those that compiled to
+other code, and the survivors with their lines. A survivor is either explained or a case that is
+missing.
 """
 
 import argparse
@@ -31,6 +34,7 @@ import tempfile
 import time
 
 import check_kernels
+import mutant_sweep
 import mutant_switches
 import opencl
 from kernel_mutants import Mutant, mutants
@@ -43,6 +47,7 @@ EMULATION = "tensor_core_emulated.cl"
 # Of processor time, so that a busy machine makes nobody look caught: a mutant that takes longer
 # hangs. What is still running when so many times as much has gone by on the clock is not judged.
 SECONDS = 60
+SWEEP_SECONDS = 10  # without a word, when everything has been compiled
 SIMULATOR_SECONDS = 60
 PATIENCE = 20
 # How semg-kernel-check runs its cases; the first that uses a file finds most.
@@ -53,6 +58,10 @@ MODES = {
 }
 # Compiling is most of the work, and what is judged is the source.
 BUILD_OPTIONS = "-cl-opt-disable"
+
+
+# A verdict until Oclgrind has its say.
+SURVIVES_POCL = "survives on PoCL"
 
 
 class NotJudged(Exception):
@@ -70,20 +79,21 @@ class Judge:
         self.kept: set[pathlib.Path] = set()
         self.switched = folder / "switched"
         self.numbers: dict[str, int] = {}
-        self.library = mutant_switches.library(folder)
         self.all_cases: dict[str, list[str]] = {}  # of each mode
         self.cases: dict[str, dict[str, list[str]]] = {}  # of each file that was asked for
 
+    def settings(self, kernels: pathlib.Path) -> dict[str, str]:
+        return {
+            **opencl.POCL.environment(), "SEMG_KERNELS": str(kernels),
+            "SEMG_OPENCL_WITHOUT_CLBLAST": "1", "SEMG_OPENCL_BUILD_OPTIONS": BUILD_OPTIONS,
+            "POCL_CACHE_DIR": str(self.cache),
+        }
+
     def run(
-        self, kernels: pathlib.Path, arguments: list[str], seconds: float = SECONDS,
-        **settings: str,
+        self, kernels: pathlib.Path, arguments: list[str], seconds: float = SECONDS
     ) -> tuple[opencl.Verdicts, str]:
         """Verdicts, and why the run ended early, if it did."""
-        environment = {
-            **os.environ, **opencl.POCL.environment(), "SEMG_KERNELS": str(kernels),
-            "SEMG_OPENCL_WITHOUT_CLBLAST": "1", "SEMG_OPENCL_BUILD_OPTIONS": BUILD_OPTIONS,
-            "POCL_CACHE_DIR": str(self.cache), **settings,
-        }
+        environment = {**os.environ, **self.settings(kernels)}
         limit = int(seconds)
         try:
             result = subprocess.run(
@@ -121,33 +131,48 @@ class Judge:
     # MARK: Switches
 
     def write_switches(self, found: list[Mutant]) -> None:
-        self.numbers = mutant_switches.write(found, KERNELS, self.switched)
-
-    def arguments(self, mode: str, names: list[str], folder: pathlib.Path) -> list[str]:
-        listed = folder / f"cases {mode}"
-        listed.write_text("\n".join(names) + "\n")
-        return [*MODES[mode], "--cases", str(listed), "--stop-after", "1"]
-
-    def picked(
-        self, number: int, mode: str, names: list[str], folder: pathlib.Path
-    ) -> tuple[opencl.Verdicts, str]:
-        """The cases with the mutant of this number; 0 is none."""
-        return self.run(
-            self.switched, self.arguments(mode, names, folder), SECONDS if number else 600,
-            LD_PRELOAD=str(self.library), SEMG_MUTANT=str(number))
+        builds = {
+            source.name: [
+                [*emulation(source.name), *defines] for defines in ([], *filter(None, source.builds))]
+            for source in sources()}
+        self.numbers = mutant_switches.write(found, KERNELS, self.switched, builds)
+        print(f"{len(self.numbers)} of {len(found)} mutants share a program", flush=True)
 
     def demand_switches(self, file: str, cases: dict[str, list[str]]) -> None:
         """Compiles the cases' kernels with their switches, once. Where one fails with none picked,
         the mutants of this file are judged alone."""
-        with tempfile.TemporaryDirectory(prefix="semg-mutant-") as folder:
-            found = [
-                self.picked(0, mode, names, pathlib.Path(folder)) for mode, names in cases.items()]
-        if not any(first_miss(*each) for each in found):
+        verdicts = [self.sweep(mode, names, [0], 600) for mode, names in cases.items()]
+        if not any(each[0] for each in verdicts):
             self.keep()
             return
         print(f"{file}: fails with switches: its mutants are judged alone", flush=True)
         for mutant in mutants(KERNELS / file):
             self.numbers.pop(mutant.key, None)
+
+    def sweep(
+        self, mode: str, names: list[str], wanted: list[int], seconds: float = SWEEP_SECONDS
+    ) -> dict[int, str | None]:
+        """What noticed each of the mutants with these numbers, if anything."""
+        verdicts: dict[int, str | None] = {}
+        with tempfile.TemporaryDirectory(prefix="semg-mutant-") as name:
+            folder = pathlib.Path(name)
+            (folder / "mutants").write_text("")
+            command = [
+                str(self.kernel_check), *self.arguments(mode, names, folder),
+                "--mutants", str(folder / "mutants"),
+                "--mutant-address", str(mutant_switches.ADDRESS)]
+            environment = {**os.environ, **self.settings(self.switched)}
+            while left := [number for number in wanted if number not in verdicts]:
+                (folder / "mutants").write_text("\n".join(map(str, left)) + "\n")
+                found, ended = mutant_sweep.run(command, environment, seconds)
+                verdicts.update(found)
+                if not ended and len(found) < len(left):
+                    raise RuntimeError(f"semg-kernel-check judged {len(found)} of {len(left)} mutants")
+                # The first of a process did that itself; a later one may stand in the ruins of
+                # an earlier one. What hangs hangs by itself.
+                if ended and left[len(found):] and (not found or ended == mutant_sweep.HANGS):
+                    verdicts[left[len(found)]] = ended
+        return verdicts
 
     def cases_of(self, file: str) -> dict[str, list[str]]:
         """The cases that use a file with kernels, itself or by what it includes, a mode."""
@@ -176,45 +201,56 @@ class Judge:
                 found[mode] = [name for name, problem in verdicts.cases if problem]
         return found
 
-    def verdict(self, mutant: Mutant, cases: dict[str, list[str]]) -> str:
-        """"does not compile", "same code", "caught: …" or "survives"."""
-        with tempfile.TemporaryDirectory(prefix="semg-mutant-") as name:
-            folder = pathlib.Path(name)
-            number = self.numbers.get(mutant.key)
-            if number is not None:
-                for mode, names in cases.items():
-                    caught = first_miss(*self.picked(number, mode, names, folder))
-                    if caught:
-                        return f"caught: {caught[0]}"
-            kernels = folder / "kernels"
-            shutil.copytree(KERNELS, kernels)
-            (kernels / mutant.file).write_text(mutant.text)
-            return self.verdict_alone(mutant, cases, kernels, folder)
+    def arguments(self, mode: str, names: list[str], folder: pathlib.Path) -> list[str]:
+        listed = folder / f"cases {mode}"
+        listed.write_text("\n".join(names) + "\n")
+        return [*MODES[mode], "--cases", str(listed), "--stop-after", "1"]
 
     def verdict_alone(
-        self, mutant: Mutant, cases: dict[str, list[str]], kernels: pathlib.Path,
-        folder: pathlib.Path
+        self, mutant: Mutant, cases: dict[str, list[str]], survives_generic: bool
     ) -> str:
-        difference = differs(mutant.file, kernels)
-        if difference not in ("generic", "specialized"):
-            return difference
-        for mode, names in cases.items():
-            arguments = self.arguments(mode, names, folder)
-            if difference == "specialized":
-                arguments.append("--specialize")
-            caught = first_miss(*self.run(kernels, arguments))
-            self.forget()
-            if caught:
-                # Clang took it for no device in particular.
-                is_refused = "clBuildProgram" in caught[1]
-                return "does not compile" if is_refused else f"caught: {caught[0]}"
-        # Nothing is said of races and of what was never written: that is Oclgrind's part, in the
-        # first mode, which is the quickest.
-        for mode, names in list(cases.items())[:1]:
-            for name in opencl.OCLGRIND_PASSES:
-                if self.simulated(name, self.arguments(mode, names, folder), kernels):
-                    return f"caught: Oclgrind, {name}"
-        return "survives" if difference == "generic" else "survives where specialized"
+        """"does not compile", "same code", "caught: …" or "survives …", of a mutant by itself, which
+        may be known to survive all cases in the build for all shapes: without Oclgrind."""
+        with tempfile.TemporaryDirectory(prefix="semg-mutant-") as name:
+            folder = pathlib.Path(name)
+            kernels = self.broken(mutant, folder)
+            difference = differs(mutant.file, kernels)
+            if difference not in ("generic", "specialized"):
+                return difference
+            is_special = difference == "specialized"
+            if survives_generic and not is_special:
+                return SURVIVES_POCL
+            for mode, names in cases.items():
+                arguments = self.arguments(mode, names, folder)
+                if is_special:
+                    arguments.append("--specialize")
+                caught = first_miss(*self.run(kernels, arguments))
+                self.forget()
+                if caught:
+                    # Clang took it for no device in particular.
+                    is_refused = "clBuildProgram" in caught[1]
+                    return "does not compile" if is_refused else f"caught: {caught[0]}"
+        return f"{SURVIVES_POCL} where specialized" if is_special else SURVIVES_POCL
+
+    def simulated_verdict(
+        self, mutant: Mutant, cases: dict[str, list[str]], survives: str
+    ) -> str:
+        """Nothing is said of races and of what was never written: that is Oclgrind's part, in the
+        first mode, which is the quickest."""
+        with tempfile.TemporaryDirectory(prefix="semg-mutant-") as name:
+            folder = pathlib.Path(name)
+            kernels = self.broken(mutant, folder)
+            for mode, names in list(cases.items())[:1]:
+                for name in opencl.OCLGRIND_PASSES:
+                    if self.simulated(name, self.arguments(mode, names, folder), kernels):
+                        return f"caught: Oclgrind, {name}"
+        return survives.replace(SURVIVES_POCL, "survives")
+
+    def broken(self, mutant: Mutant, folder: pathlib.Path) -> pathlib.Path:
+        kernels = folder / "kernels"
+        shutil.copytree(KERNELS, kernels)
+        (kernels / mutant.file).write_text(mutant.text)
+        return kernels
 
     def simulated(self, name: str, arguments: list[str], kernels: pathlib.Path) -> bool:
         """Whether one of Oclgrind's passes finds anything; it is stopped at the first finding."""
@@ -271,6 +307,11 @@ def sources() -> list[check_kernels.Source]:
     return [source for source in found if source.kernels]
 
 
+def emulation(file: str) -> list[str]:
+    """As the cases build it: no device but one has PTX."""
+    return ["-DEMULATED=2"] if EMULATION in included(file, KERNELS) else []
+
+
 def users_of(file: str) -> list[str]:
     return [each.name for each in sources() if file in included(each.name, KERNELS)]
 
@@ -286,8 +327,7 @@ def differs(file: str, kernels: pathlib.Path) -> str:
     builds += [(each.name, defines) for each in users for defines in each.builds if defines]
     for name, defines in builds:
         is_special = bool(defines)
-        if EMULATION in included(name, KERNELS):
-            defines = [*defines, "-DEMULATED=2"]  # as the cases build it: no device but one has PTX
+        defines = [*emulation(name), *defines]
         key = (name, *defines)
         if key not in ORIGINAL:
             ORIGINAL[key] = code(name, defines, KERNELS)
@@ -299,12 +339,32 @@ def differs(file: str, kernels: pathlib.Path) -> str:
     return "same code"
 
 
-def digest_of_kernels(judge: Judge) -> str:
-    """What a verdict depends on besides the mutant: the other files and the program that judges."""
-    digest = hashlib.sha256(judge.kernel_check.read_bytes())
-    for path in sorted(KERNELS.glob("*.cl")):
-        digest.update(path.name.encode() + path.read_bytes())
+def digest_of_kernels(file: str) -> str:
+    """Of all that a mutant of the file is compiled with."""
+    names = {file}.union(*(included(user, KERNELS) for user in users_of(file)))
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        digest.update(name.encode() + (KERNELS / name).read_bytes())
     return digest.hexdigest()[:24]
+
+
+def known_verdicts(judge: Judge, path: pathlib.Path) -> dict:
+    """What is known of a file's mutants. With other kernels nothing; where semg-kernel-check is
+    another, what survived is to be judged again, and what a case caught that is no longer there."""
+    file, kernels = RESULTS / f"{path.stem}.json", digest_of_kernels(path.name)
+    known = json.loads(file.read_text()) if file.exists() else {}
+    program = hashlib.sha256(judge.kernel_check.read_bytes()).hexdigest()[:24]
+    if known.get("kernels") == kernels and known.get("program") == program:
+        return known
+    cases = judge.cases_of(path.name)
+    verdicts: dict[str, str] = {}
+    if known.get("kernels") == kernels:
+        names = {name for each in cases.values() for name in each}
+        gone = {name for each in known["cases"].values() for name in each} - names
+        verdicts = {
+            key: verdict for key, verdict in known["verdicts"].items()
+            if not verdict.startswith("survives") and verdict.removeprefix("caught: ") not in gone}
+    return {"kernels": kernels, "program": program, "cases": cases, "verdicts": verdicts}
 
 
 def ordered(cases: dict[str, list[str]], verdicts: dict[str, str]) -> dict[str, list[str]]:
@@ -343,36 +403,49 @@ def sampled(found: list[Mutant], most: int | None) -> list[Mutant]:
 
 
 def judge_file(
-    judge: Judge, path: pathlib.Path, state: str, sample: int | None
+    judge: Judge, path: pathlib.Path, sample: int | None, simulates: bool
 ) -> list[tuple[Mutant, str]]:
-    known_file = RESULTS / f"{path.stem}.json"
-    known = json.loads(known_file.read_text()) if known_file.exists() else {}
-    if known.get("state") != state:
-        known = {"state": state, "cases": judge.cases_of(path.name), "verdicts": {}}
-    judge.demand_switches(path.name, known["cases"])
+    known = known_verdicts(judge, path)
+    cases, verdicts = known["cases"], known["verdicts"]
     wanted = sampled(mutants(path), sample)
-    counts = ", ".join(f"{len(names)} cases in {mode}" for mode, names in known["cases"].items())
+    counts = ", ".join(f"{len(names)} cases in {mode}" for mode, names in cases.items())
     print(f"{path.name}: {len(wanted)} mutants, {counts or 'no cases'}", flush=True)
-    results: list[tuple[Mutant, str]] = []
-    for mutant in wanted:
-        if mutant.key not in known["verdicts"]:
-            cases = ordered(known["cases"], known["verdicts"])
-            try:
-                known["verdicts"][mutant.key] = judge.verdict(mutant, cases)
-            except NotJudged:
-                print(f"  {mutant.file}:{mutant.line}: {mutant.change}: not judged", flush=True)
-                continue
-            beside = known_file.with_suffix(".new")
-            beside.write_text(json.dumps(known, indent=1))
-            beside.replace(known_file)
-        verdict = known["verdicts"][mutant.key]
-        results.append((mutant, verdict))
+
+    def decide(mutant: Mutant, verdict: str) -> None:
+        verdicts[mutant.key] = verdict
+        beside = RESULTS / f"{path.stem}.new"
+        beside.write_text(json.dumps(known, indent=1))
+        beside.replace(RESULTS / f"{path.stem}.json")
         print(f"  {mutant.file}:{mutant.line}: {mutant.change}: {verdict}", flush=True)
-    return results
+
+    left = [mutant for mutant in wanted if mutant.key not in verdicts]
+    if left:
+        judge.demand_switches(path.name, cases)
+    switched = {
+        judge.numbers[mutant.key]: mutant for mutant in left if mutant.key in judge.numbers}
+    for mode, names in cases.items():
+        for number, caught in judge.sweep(mode, names, list(switched)).items():
+            if caught:
+                decide(switched.pop(number), f"caught: {caught}")
+    surviving = {mutant.key for mutant in switched.values()}
+    for mutant in wanted:
+        verdict = verdicts.get(mutant.key)
+        try:
+            if verdict is None:
+                verdict = judge.verdict_alone(
+                    mutant, ordered(cases, verdicts), mutant.key in surviving)
+                decide(mutant, verdict)
+            if simulates and verdict.startswith(SURVIVES_POCL):
+                decide(mutant, judge.simulated_verdict(
+                    mutant, ordered(cases, verdicts), verdict))
+        except NotJudged:
+            print(f"  {mutant.file}:{mutant.line}: {mutant.change}: not judged", flush=True)
+    return [(mutant, verdicts[mutant.key]) for mutant in wanted if mutant.key in verdicts]
 
 
 def main(
-    kernel_check: pathlib.Path, layer: pathlib.Path, files: list[str], sample: int | None
+    kernel_check: pathlib.Path, layer: pathlib.Path, files: list[str], sample: int | None,
+    simulates: bool,
 ) -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     paths = [KERNELS / file for file in files] or [
@@ -382,9 +455,8 @@ def main(
         judge = Judge(kernel_check, layer, pathlib.Path(folder))
         judge.demand_whole()
         judge.write_switches([mutant for path in paths for mutant in mutants(path)])
-        state = digest_of_kernels(judge)
         for path in paths:
-            results += judge_file(judge, path, state, sample)
+            results += judge_file(judge, path, sample, simulates)
     text = report(results)
     (RESULTS / "report.md").write_text(text)
     print(text)
@@ -397,6 +469,8 @@ if __name__ == "__main__":
     parser.add_argument("layer", type=pathlib.Path, help="libsemg-opencl-layer.so")
     parser.add_argument("files", nargs="*", help="of Kernels; all where none is named")
     parser.add_argument("--sample", type=int, metavar="N", help="so many mutants of each file")
+    parser.add_argument("--without-oclgrind", action="store_true", help="leave it to the next run")
     given = parser.parse_intermixed_args()  # files may follow --sample
     sys.exit(main(
-        given.kernel_check.resolve(), given.layer.resolve(), given.files, given.sample))
+        given.kernel_check.resolve(), given.layer.resolve(), given.files, given.sample,
+        not given.without_oclgrind))

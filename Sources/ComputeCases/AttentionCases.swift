@@ -5,15 +5,19 @@ extension OperationCase {
   ///
   /// - Parameter averages: appends the mean over time that follows in the published network, which
   ///   lets a device take the short form.
+  /// - Parameter contrast: a power of two, of the size of the scores; all that they are made of is
+  ///   coarse then, so that they are exact. At 64 their exponentials are beyond single precision,
+  ///   unless the largest of a row is subtracted.
   public static func attention(
-    _ shape: AttentionShape, capacity: Int, live: Int, averages: Bool = false
+    _ shape: AttentionShape, capacity: Int, live: Int, averages: Bool = false,
+    contrast: Float? = nil
   ) -> OperationCase {
     var build = CaseBuilder(capacity: capacity)
     let (T, C, H, K, O) = (
       shape.time, shape.channels, shape.heads, shape.keySize, shape.outputChannels
     )
-    let x = build.input("input", [T, C])
-    let (values, gradients) = build.attentionParameters(shape)
+    let x = build.input("input", [T, C], contrast == nil ? .uniform(1) : .coarse(1))
+    let (values, gradients) = build.attentionParameters(shape, contrast: contrast)
     let activations = AttentionActivations(
       query: build.activation("query", [T, H, K]), key: build.activation("key", [T, H, K]),
       value: build.activation("value", [T, H, K]),
@@ -40,18 +44,19 @@ extension OperationCase {
     build.useIteration(300, step: 1)
     return build.build(
       "attention\(averages ? " and mean" : ""), \(H) heads of \(K), \(C) → \(O), T \(T), "
-        + "dropout \(shape.dropoutRate), \(live)/\(capacity)", live: live)
+        + "dropout \(shape.dropoutRate)\(contrast.map { ", contrast \($0)" } ?? ""), "
+        + "\(live)/\(capacity)", live: live)
   }
 
   private static func attention(
     _ time: Int, _ channels: Int, _ heads: Int, _ keySize: Int, _ outputs: Int, _ rate: Float,
-    _ capacity: Int, _ live: Int, averages: Bool = false
+    _ capacity: Int, _ live: Int, averages: Bool = false, contrast: Float? = nil
   ) -> OperationCase {
     attention(
       AttentionShape(
         time: time, channels: channels, heads: heads, keySize: keySize, outputChannels: outputs,
         dropoutRate: rate, stream: RandomStream.firstLayer + 9),
-      capacity: capacity, live: live, averages: averages)
+      capacity: capacity, live: live, averages: averages, contrast: contrast)
   }
 
   static var awkwardAttention: [OperationCase] {
@@ -64,6 +69,15 @@ extension OperationCase {
       attention(7, 6, 2, 3, 6, 0, 3, 2, averages: true),
       attention(9, 7, 4, 5, 7, 0.3, 3, 2, averages: true),
       attention(1, 4, 2, 3, 4, 0.3, 2, 2, averages: true),
+      // More rows, columns and channels than one tile or one turn of a loop takes.
+      attention(70, 5, 2, 4, 4, 0.3, 3, 2, contrast: 64),
+      attention(33, 70, 2, 3, 5, 0.3, 3, 2, averages: true),
+      attention(70, 5, 2, 4, 4, 0.3, 3, 2, averages: true, contrast: 64),
+      attention(5, 6, 1, 66, 3, 0, 2, 2, averages: true),
+      // As tensor cores want them.
+      attention(70, 16, 3, 4, 4, 0.3, 3, 2, averages: true, contrast: 64),
+      attention(17, 64, 1, 9, 7, 0.3, 3, 2, averages: true),
+      attention(33, 48, 2, 4, 3, 0, 2, 2, averages: true),
     ]
   }
 
@@ -79,15 +93,18 @@ extension OperationCase {
 extension CaseBuilder {
   /// The eight weights and their gradients.
   fileprivate mutating func attentionParameters(
-    _ shape: AttentionShape
+    _ shape: AttentionShape, contrast: Float?
   ) -> (values: AttentionParameters, gradients: AttentionParameters) {
     let (C, H, K, O) = (shape.channels, shape.heads, shape.keySize, shape.outputChannels)
-    let scale = Fill.uniform(OperationCase.fanScale(C))
+    let fan = Fill.uniform(OperationCase.fanScale(C))
     let pairs =
-      ["query", "key", "value"].flatMap {
+      [
+        ("query", contrast.map(Fill.coarse) ?? fan), ("key", contrast == nil ? fan : .coarse(1)),
+        ("value", fan),
+      ].flatMap { name, kernel in
         [
-          parameter("\($0)_kernel", [C, H, K], scale),
-          parameter("\($0)_bias", [H, K], .uniform(0.5)),
+          parameter("\(name)_kernel", [C, H, K], kernel),
+          parameter("\(name)_bias", [H, K], contrast == nil ? .uniform(0.5) : .coarse(1)),
         ]
       } + [
         parameter("output_kernel", [H, K, O], .uniform(OperationCase.fanScale(H * K))),

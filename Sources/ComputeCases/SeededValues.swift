@@ -42,8 +42,8 @@ public enum Fill: Sendable, Hashable {
   /// Uniform in ±the value.
   case uniform(Float)
   case between(Float, Float)
-  /// Multiples of ½ in [−1, 1]: full of ties.
-  case coarse
+  /// Multiples of half the value in ±it: full of ties, and of a few bits where it is a power of two.
+  case coarse(Float)
   /// A one in each row of this many classes.
   case oneHot(Int)
   /// Whole numbers from zero up to, not including, the value.
@@ -55,7 +55,7 @@ public enum Fill: Sendable, Hashable {
     switch self {
     case .uniform(let limit): return uniform.map { $0 * limit }
     case .between(let low, let high): return uniform.map { low + (high - low) * (0.5 * $0 + 0.5) }
-    case .coarse: return uniform.map { ($0 * 2).rounded() / 2 }
+    case .coarse(let limit): return uniform.map { ($0 * 2).rounded() / 2 * limit }
     case .places(let limit):
       return uniform.map { ((0.5 * $0 + 0.5) * Float(limit)).rounded(.down) }
     case .oneHot(let classes):

@@ -56,7 +56,7 @@ extension OperationCase {
     _ shape: PoolShape, capacity: Int, live: Int, ties: Bool = false
   ) -> OperationCase {
     var build = CaseBuilder(capacity: capacity)
-    let x = build.input("input", [shape.time, shape.channels], ties ? .coarse : .uniform(1))
+    let x = build.input("input", [shape.time, shape.channels], ties ? .coarse(1) : .uniform(1))
     let y = build.output("output", [shape.outputTime, shape.channels])
     let argmax = build.activation("argmax", [shape.outputTime, shape.channels], type: .uint8)
     build.operations = [

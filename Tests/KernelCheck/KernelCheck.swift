@@ -25,6 +25,12 @@ import Foundation
   @Option(help: "Only what this file names, one a line, in its order; fused where it says so.")
   var cases: String?
 
+  @Option(help: "Numbers of mutants, one a line: which case of `--cases` notices each.")
+  var mutants: String?
+
+  @Option(help: "Address where the kernels look for the number of the mutant that is on.")
+  var mutantAddress: UInt = 0
+
   @Flag(help: "Build kernels for the shapes of each case, as on a GPU, in place of one for all.")
   var specialize = false
 
@@ -56,6 +62,7 @@ import Foundation
     Self.say("device \(description.name) of \(description.platformName), \(description.driver)")
     if device { return }
     let opened = try OpenCLDevice(description, options: options(for: description))
+    if let mutants { return try sweep(mutants, on: opened) }
     var misses = 0
     for run in try selected(on: opened) where misses < stopAfter {
       for line in run.verdicts(opened) {
@@ -65,6 +72,16 @@ import Foundation
     }
     Self.say("done")
     if misses > 0 { throw ExitCode(1) }
+  }
+
+  private func sweep(_ mutants: String, on device: OpenCLDevice) throws {
+    let numbers = try String(contentsOfFile: mutants, encoding: .utf8).split(separator: "\n")
+      .compactMap { Int32($0) }
+    let cases = try selected(on: device).map { run in
+      (name: run.name, misses: { run.verdicts(device).contains { $0.hasPrefix("miss ") } })
+    }
+    try MutantSweep(address: mutantAddress).run(numbers, cases: cases, say: Self.say)
+    Self.say("done")
   }
 
   private func options(for description: OpenCLDeviceDescription) -> OpenCLDevice.Options {
@@ -78,6 +95,7 @@ import Foundation
 
   /// What has a name, and lines of verdicts on a device.
   private struct Run {
+    var name: String
     var verdicts: (OpenCLDevice) -> [String]
   }
 
@@ -88,26 +106,36 @@ import Foundation
       let elements = subject.plan.tensors.reduce(0) { $0 + $1.elementCount }
       return elements <= mostElements
     }
-    let scaling = device.storesHalves ? LossScalingCheck.allCases : []
+    var checks: [Run] = []
+    if device.storesHalves {
+      checks += LossScalingCheck.allCases.map { check in
+        Run(name: check.name) { [check.verdict(on: $0)] }
+      }
+    }
+    if emulated {
+      checks += WeightCopiesCheck.allCases.map { check in
+        Run(name: check.name) { [check.verdict(on: $0)] }
+      }
+    }
     func isWanted(_ name: String) -> Bool {
       (match.isEmpty || match.contains { name.contains($0) })
         && !skip.contains { name.contains($0) }
     }
     guard let cases else {
       return all.filter { isWanted($0.name) }.map { subject in
-        Run { Self.verdicts(on: subject, fuses: [false, true], device: $0) }
+        Run(name: subject.name) {
+          Self.verdicts(on: subject, fuses: [false, true], device: $0)
+        }
       }
-        + scaling.filter { isWanted($0.name) }.map { check in Run { [check.verdict(on: $0)] } }
+        + checks.filter { isWanted($0.name) }
     }
     let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     return try String(contentsOfFile: cases, encoding: .utf8).split(separator: "\n").compactMap {
-      if let check = scaling.first(where: { [name = $0] in $0.name == name }) {
-        return Run { [check.verdict(on: $0)] }
-      }
-      let fuses = $0.hasSuffix(Self.fused)
-      let name = String(fuses ? $0.dropLast(Self.fused.count) : $0)
-      return byName[name].map { subject in
-        Run { Self.verdicts(on: subject, fuses: [fuses], device: $0) }
+      let line = String($0)
+      if let check = checks.first(where: { $0.name == line }) { return check }
+      let fuses = line.hasSuffix(Self.fused)
+      return byName[fuses ? String($0.dropLast(Self.fused.count)) : line].map { subject in
+        Run(name: line) { Self.verdicts(on: subject, fuses: [fuses], device: $0) }
       }
     }
   }

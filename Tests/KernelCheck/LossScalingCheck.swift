@@ -9,20 +9,15 @@ enum LossScalingCheck: CaseIterable {
 
   var name: String {
     switch self {
-    case .overflow: "loss scaling: overflow skips the step and halves the scale"
-    case .growth: "loss scaling: the scale doubles after 2000 good steps in a row"
-    case .smallest: "loss scaling: the scale stays at one or above"
-    case .largest: "loss scaling: the scale grows no larger than 2^24"
+    case .overflow: "loss scaling, overflow skips the step and halves the scale"
+    case .growth: "loss scaling, the scale doubles after 2000 good steps in a row"
+    case .smallest: "loss scaling, the scale stays at one or above"
+    case .largest: "loss scaling, the scale grows no larger than 2^24"
     }
   }
 
   func verdict(on device: OpenCLDevice) -> String {
-    do {
-      let problem = try found(on: device)
-      return problem.map { "miss \(name): \($0)" } ?? "pass \(name)"
-    } catch {
-      return "miss \(name): \("\(error)".split(separator: "\n").joined(separator: " | "))"
-    }
+    verdictLine(name) { try found(on: device) }
   }
 
   private func found(on device: OpenCLDevice) throws -> String? {
@@ -118,5 +113,14 @@ enum LossScalingCheck: CaseIterable {
       guard try weights() != before else { return "\(count) good steps moved no weight" }
       return try gap(to: expected)
     }
+  }
+}
+
+/// `pass NAME`, or `miss NAME: why`, of a check that says what is wrong.
+func verdictLine(_ name: String, problem: () throws -> String?) -> String {
+  do {
+    return try problem().map { "miss \(name): \($0)" } ?? "pass \(name)"
+  } catch {
+    return "miss \(name): \("\(error)".split(separator: "\n").joined(separator: " | "))"
   }
 }
