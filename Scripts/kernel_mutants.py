@@ -48,14 +48,20 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(f"{self.file}\n{self.text}".encode()).hexdigest()[:24]
+        text = f"{self.file}\n{without_comments(self.text)}"
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def without_comments(text: str) -> str:
+    lines = (line.split("//")[0].rstrip() for line in text.split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def code_of(line: str) -> str:
     """The line without its comment; preprocessor lines that hold no code are left out."""
     if re.match(r"\s*#(?!define)|\s*#define \w+ \w+\s*$", line):
         return ""
-    return line.split("//")[0].rstrip()
+    return without_comments(line)
 
 
 def mutants(path: pathlib.Path) -> list[Mutant]:

@@ -37,7 +37,7 @@ import check_kernels
 import mutant_sweep
 import mutant_switches
 import opencl
-from kernel_mutants import Mutant, mutants
+from kernel_mutants import Mutant, mutants, without_comments
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "Kernels"
@@ -344,7 +344,8 @@ def digest_of_kernels(file: str) -> str:
     names = {file}.union(*(included(user, KERNELS) for user in users_of(file)))
     digest = hashlib.sha256()
     for name in sorted(names):
-        digest.update(name.encode() + (KERNELS / name).read_bytes())
+        code = without_comments((KERNELS / name).read_text())
+        digest.update(f"{name}\n{code}".encode())
     return digest.hexdigest()[:24]
 
 

@@ -57,6 +57,14 @@ class Mutation(unittest.TestCase):
     def test_comments_and_includes_are_left_alone(self):
         self.assertTrue(all(mutant.line > 2 for mutant in self.made()))
 
+    def test_a_comment_makes_no_other_mutant(self):
+        keys = [mutant.key for mutant in self.made()]
+        self.assertEqual(len(set(keys)), len(keys))
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "k.cl"
+            path.write_text("// more\n\n" + KERNEL.replace("= sum;", "= sum;  // the result"))
+            self.assertEqual([mutant.key for mutant in mutate_kernels.mutants(path)], keys)
+
     def test_a_sample_is_always_the_same(self):
         made = self.made()
         first = mutate_kernels.sampled(made, 5)

@@ -27,7 +27,10 @@ extension Lowering {
     output: TensorID
   ) throws(DeviceError) -> Command {
     let rows = program.capacity * shape.time
-    let tile = TensorCoreTile.best(rows: rows, columns: shape.outputChannels)
+    let key = ProductKey(
+      kernel: "conv1d_forward", rows: rows, columns: shape.outputChannels,
+      depth: shape.taps * shape.inputChannels, isOnTensorCores: true)
+    let tile = device.tensorCoreTile(of: key)
     var statistics: [KernelArgument] = []
     if options.fuses, isNormalizedByBatch(output) {
       let partial = scratch.keep(floats: 2 * shape.outputChannels * tile.rowCount(rows))
@@ -36,7 +39,7 @@ extension Lowering {
       statistics = [partial]
     }
     return try tensorCoreKernel(
-      "conv1d_forward", .forward, shape, tile,
+      key, .forward, shape, tile,
       [try tensor(input), try halves(of: weights), try tensor(bias), try tensor(output)],
       rest: statistics, leavesStatistics: !statistics.isEmpty,
       groups: { [tile.rowCount($0 * shape.time), tile.columnCount(shape.outputChannels), 1] })
@@ -52,10 +55,13 @@ extension Lowering {
     _ shape: Conv1DShape, outputGradient: TensorID, kernel weights: TensorID,
     inputGradient: TensorID, addend: TensorID?
   ) throws(DeviceError) -> Command {
-    let tile = TensorCoreTile.best(
-      rows: program.capacity * shape.time, columns: shape.inputChannels)
+    let key = ProductKey(
+      kernel: "conv1d_backward_input", rows: program.capacity * shape.time,
+      columns: shape.inputChannels, depth: shape.taps * shape.outputChannels,
+      isOnTensorCores: true)
+    let tile = device.tensorCoreTile(of: key)
     return try tensorCoreKernel(
-      "conv1d_backward_input", .backwardInput, shape, tile,
+      key, .backwardInput, shape, tile,
       [
         try tensor(outputGradient), try halves(of: weights), try tensor(addend ?? inputGradient),
         .int(addend == nil ? 0 : 1), try tensor(inputGradient),
@@ -70,14 +76,17 @@ extension Lowering {
     let shape = gradient.shape
     let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
     let depth = program.capacity * shape.time
-    let tile = TensorCoreTile.best(rows: rows, columns: columns, splitsDepth: true)
+    let key = ProductKey(
+      kernel: "conv1d_backward_weights", rows: rows, columns: columns, depth: depth,
+      splitsDepth: true, isOnTensorCores: true)
+    let tile = device.tensorCoreTile(of: key)
     let span = tile.span(rows: rows, columns: columns, depth: depth)
     let parts = SplitSums(
       gradient: try tensor(gradient.kernelGradient), sums: try tensor(gradient.biasGradient),
       rows: rows, columns: columns, parts: (depth + span - 1) / span, regions: &regions)
     let start = try place(of: gradient.kernelGradient).offset
     let product = try tensorCoreKernel(
-      "conv1d_backward_weights", .backwardKernel, shape, tile,
+      key, .backwardKernel, shape, tile,
       [
         try tensor(gradient.input), try tensor(gradient.outputGradient), parts.gradient,
         parts.sums, .int(isUnbiased ? 1 : 0), .int(span), .int(parts.size),
@@ -96,16 +105,16 @@ extension Lowering {
   }
 
   private func tensorCoreKernel(
-    _ name: String, _ part: ProductPart, _ shape: Conv1DShape, _ tile: TensorCoreTile,
+    _ key: ProductKey, _ part: ProductPart, _ shape: Conv1DShape, _ tile: TensorCoreTile,
     _ arguments: [KernelArgument], rest: [KernelArgument] = [], writesChunks: Bool = true,
     leavesStatistics: Bool = false, groups: @escaping (_ live: Int) -> [Int]
   ) throws(DeviceError) -> Command {
     var defines = tile.defines(part: part, writesChunks: writesChunks)
     if leavesStatistics { defines["STATISTICS"] = 1 }
     return try kernel(
-      "tensor_core_conv1d", name, defines: sizeDefines(shape), arguments + sizes(shape) + rest,
-      local: [tile.items, 1, 1], storage: build(defines), groups: groups,
-      products: { shape.productOperations(live: $0) })
+      "tensor_core_conv1d", key.kernel, defines: sizeDefines(shape),
+      arguments + sizes(shape) + rest, local: [tile.items, 1, 1], storage: build(defines),
+      groups: groups, products: { shape.productOperations(live: $0) }, product: key)
   }
 
   /// With the emulation, where that is wanted.
@@ -130,10 +139,13 @@ extension Lowering {
     b.memory = .region(scratch.weightCopies.slot, offset: 0, isHalf: true)
     guard rows >= Self.fewestRows, fitsTensorCores(product, b) else { return nil }
     b.memory = try halves(of: weights)
-    let tile = TensorCoreTile.best(rows: rows, columns: columns)
     let turned = product.form == .rightTurned
+    let key = ProductKey(
+      kernel: turned ? "matrix_product_turned" : "matrix_product", rows: rows, columns: columns,
+      depth: product.depth.value(live: program.capacity), isOnTensorCores: true)
+    let tile = device.tensorCoreTile(of: key)
     return try kernel(
-      "tensor_core_dense", turned ? "matrix_product_turned" : "matrix_product",
+      "tensor_core_dense", key.kernel,
       product.a.arguments + b.arguments
         + [product.bias ?? product.c.memory, .int(product.bias == nil ? 0 : 1)]
         + product.c.arguments + sizes(product), local: [tile.items, 1, 1],
@@ -144,7 +156,7 @@ extension Lowering {
             $0 % TensorCoreTile.chunk == 0
           }, hasHalfResult: product.c.memory.isHalf)),
       groups: { [tile.rowCount(product.rows.value(live: $0)), tile.columnCount(columns), 1] },
-      products: { product.productOperations(live: $0) })
+      products: { product.productOperations(live: $0) }, product: key)
   }
 
   /// The gradient of a layer's weights: a product over the batch's rows.
@@ -157,7 +169,10 @@ extension Lowering {
     let (rows, columns) = (product.rows.value(live: program.capacity), product.columns)
     let depth = product.depth.value(live: program.capacity)
     guard depth >= Self.fewestRows, fitsTensorCores(product, product.b) else { return nil }
-    let tile = TensorCoreTile.best(rows: rows, columns: columns, splitsDepth: true)
+    let key = ProductKey(
+      kernel: "matrix_columns_product", rows: rows, columns: columns, depth: depth,
+      splitsDepth: true, isOnTensorCores: true)
+    let tile = device.tensorCoreTile(of: key)
     let span = tile.span(rows: rows, columns: columns, depth: depth)
     var regions = regions ?? ScratchRegions(scratch)
     let parts = SplitSums(
@@ -166,7 +181,7 @@ extension Lowering {
     var c = product.c
     c.memory = parts.gradient
     let command = try kernel(
-      "tensor_core_dense", "matrix_columns_product",
+      "tensor_core_dense", key.kernel,
       product.a.arguments + product.b.arguments
         + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments + sizes(product)
         + [.int(span), .int(parts.size)], local: [tile.items, 1, 1],
@@ -177,7 +192,7 @@ extension Lowering {
       groups: {
         let live = product.depth.value(live: $0)
         return [tile.rowCount(rows), tile.columnCount(columns), (live + span - 1) / span]
-      }, products: { product.productOperations(live: $0) })
+      }, products: { product.productOperations(live: $0) }, product: key)
     return try [command] + addParts(parts, of: product, span: span)
   }
 

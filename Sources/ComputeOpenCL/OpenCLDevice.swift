@@ -65,6 +65,8 @@ public struct OpenCLDevice: Device {
     public var usesTuning = true
     /// The tile of every product, where it fits, for whoever times them.
     var tile: ProductTile?
+    /// The same on tensor cores.
+    var tensorCoreTile: TensorCoreTile?
 
     public init(
       usesCLBlast: Bool = true, specializes: Bool = true, precision: Precision = .fp32,
@@ -91,8 +93,8 @@ public struct OpenCLDevice: Device {
   public let description: OpenCLDeviceDescription
   public let options: Options
   let context: OpenCLContext
-  /// By `ProductKey.text`.
-  let tunedTiles: [String: ProductTile]
+  /// `TunableTile.sizes`, by `ProductKey.text`.
+  let tunedTiles: [String: [Int]]
   /// With what the kernels for tensor cores are built; nil where they are not used.
   let tensorCoreDefines: [String: Int]?
 

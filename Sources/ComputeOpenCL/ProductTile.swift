@@ -90,10 +90,45 @@ struct ProductKey: Hashable {
   var copies = 1
   /// The depth can be cut to have more groups.
   var splitsDepth = false
+  var isOnTensorCores = false
 
   /// In files and reports: `conv1d_forward 26112x32x192`.
   var text: String {
-    "\(kernel) \(rows)x\(columns)x\(depth)" + (copies == 1 ? "" : ", \(copies) of them")
+    (isOnTensorCores ? "tensor cores, " : "") + "\(kernel) \(rows)x\(columns)x\(depth)"
+      + (copies == 1 ? "" : ", \(copies) of them")
+  }
+}
+
+/// A way to cut products, of which `ProductTuning` tries several.
+protocol TunableTile: Hashable, Sendable, CustomStringConvertible {
+  /// All that the kernels are written for.
+  static var candidates: [Self] { get }
+  /// Whether it is this kind of tile that a product is cut into.
+  static func cuts(_ product: ProductKey) -> Bool
+  /// What a device gives a product.
+  static func chosen(for product: ProductKey, by device: OpenCLDevice) -> Self
+  /// Of a device that cuts every product so where it fits; nil leaves the usual tiles.
+  static func options(forcing tile: Self?) -> OpenCLDevice.Options
+
+  /// Work items of a group.
+  var items: Int { get }
+  /// In files.
+  var sizes: [Int] { get }
+}
+
+extension ProductTile: TunableTile {
+  var sizes: [Int] { [rows, columns, itemRows] }
+
+  static func cuts(_ product: ProductKey) -> Bool { !product.isOnTensorCores }
+
+  static func chosen(for product: ProductKey, by device: OpenCLDevice) -> ProductTile {
+    device.tile(of: product)
+  }
+
+  static func options(forcing tile: ProductTile?) -> OpenCLDevice.Options {
+    var options = OpenCLDevice.Options(usesCLBlast: false, specializes: true)
+    options.tile = tile
+    return options
   }
 }
 
@@ -103,10 +138,23 @@ extension OpenCLDevice {
   func tile(of product: ProductKey) -> ProductTile {
     guard options.specializes else { return .generic }
     let limit = description.maximumWorkGroup
-    let chosen = options.tile ?? tunedTiles[product.text]
+    let chosen = options.tile ?? tuned(product)
     if let chosen, chosen.items <= limit { return chosen }
     return .best(
       rows: product.rows, columns: product.columns, copies: product.copies,
       splitsDepth: product.splitsDepth, limit: limit)
+  }
+
+  /// The same where the product is made on tensor cores, whose kernels are always specialized.
+  func tensorCoreTile(of product: ProductKey) -> TensorCoreTile {
+    let chosen = options.tensorCoreTile ?? tuned(product)
+    if let chosen, chosen.items <= description.maximumWorkGroup { return chosen }
+    return .best(
+      rows: product.rows, columns: product.columns, copies: product.copies,
+      splitsDepth: product.splitsDepth)
+  }
+
+  private func tuned<Tile: TunableTile>(_ product: ProductKey) -> Tile? {
+    tunedTiles[product.text].flatMap { sizes in Tile.candidates.first { $0.sizes == sizes } }
   }
 }

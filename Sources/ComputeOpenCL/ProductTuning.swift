@@ -2,7 +2,8 @@ import Compute
 import Foundation
 
 /// Chooses the tiles of a device's products by timing each where it is used, in training steps of
-/// the plans: only among those with which every launch agrees with the generic kernels.
+/// the plans: only among those with which every launch agrees with the generic kernels. Those of
+/// ordinary kernels in single precision, those of tensor cores, where there are any, in half.
 public struct ProductTuning {
   /// A plan twice: with the batch that is to be fast, and with a small one that is compared. Its
   /// training program takes its batch from the host.
@@ -18,7 +19,7 @@ public struct ProductTuning {
   /// A product and the tile it gets.
   public struct Choice: Sendable, Hashable {
     public let product: String
-    /// Rows, columns, rows an item.
+    /// Rows, columns, and rows an item or warps down and across.
     public let tile, usualTile: String
     /// A step.
     public let milliseconds, usualMilliseconds: Double
@@ -32,7 +33,7 @@ public struct ProductTuning {
   public struct Report: Sendable {
     public fileprivate(set) var choices: [Choice] = []
     public fileprivate(set) var rejections: [Rejection] = []
-    fileprivate var tiles: [String: ProductTile] = [:]
+    fileprivate var tiles: [String: [Int]] = [:]
   }
 
   private static let program = ProgramID.forwardBackward
@@ -41,15 +42,15 @@ public struct ProductTuning {
   private static let gain = 0.98
 
   private let description: OpenCLDeviceDescription
-  private let candidates: [ProductTile]
+  private let tensorCores: OpenCLDevice.TensorCoreUse
 
   public init(_ description: OpenCLDeviceDescription) {
-    self.init(description, candidates: ProductTile.candidates)
+    self.init(description, tensorCores: .probed)
   }
 
-  init(_ description: OpenCLDeviceDescription, candidates: [ProductTile]) {
+  init(_ description: OpenCLDeviceDescription, tensorCores: OpenCLDevice.TensorCoreUse) {
     self.description = description
-    self.candidates = candidates.filter { $0.items <= description.maximumWorkGroup }
+    self.tensorCores = tensorCores
   }
 
   /// - Parameter willTry: told of each tile before it is tried, or of the usual ones.
@@ -58,10 +59,23 @@ public struct ProductTuning {
     _ subjects: [Subject], willTry: (String) -> Void = { _ in }
   ) throws(DeviceError) -> Report {
     var report = Report()
+    try choose(among: ProductTile.candidates, for: subjects, report: &report, willTry: willTry)
+    if try device(nil as TensorCoreTile?).tensorCoreDefines != nil {
+      try choose(
+        among: TensorCoreTile.candidates, for: subjects, report: &report,
+        willTry: { willTry("tensor cores, \($0)") })
+    }
+    return report
+  }
+
+  func choose<Tile: TunableTile>(
+    among candidates: [Tile], for subjects: [Subject], report: inout Report,
+    willTry: (String) -> Void = { _ in }
+  ) throws(DeviceError) {
     willTry("usual")
-    let usual = try times(subjects, tile: nil)
+    let usual: [ProductKey: Time<Tile>] = try times(subjects, tile: nil)
     var best = usual.mapValues { ($0.seconds * Self.gain, $0) }
-    for tile in candidates {
+    for tile in candidates where tile.items <= description.maximumWorkGroup {
       willTry(tile.description)
       do throws(DeviceError) {
         let faults = try faults(subjects, tile: tile)
@@ -81,13 +95,12 @@ public struct ProductTuning {
     }
     for (key, time) in usual.sorted(by: { $0.value.seconds > $1.value.seconds }) {
       guard let (_, chosen) = best[key] else { continue }
-      report.tiles[key.text] = chosen.tile
+      report.tiles[key.text] = chosen.tile.sizes
       report.choices.append(
         Choice(
           product: key.text, tile: chosen.tile.description, usualTile: time.tile.description,
           milliseconds: 1000 * chosen.seconds, usualMilliseconds: 1000 * time.seconds))
     }
-    return report
   }
 
   /// Keeps the tiles for later runs on this device.
@@ -103,25 +116,25 @@ public struct ProductTuning {
 
   // MARK: One tile
 
-  private struct Time {
-    var tile: ProductTile
+  private struct Time<Tile: TunableTile> {
+    var tile: Tile
     var seconds: Double
   }
 
-  private func device(tile: ProductTile?) throws(DeviceError) -> OpenCLDevice {
-    var options = OpenCLDevice.Options(usesCLBlast: false, specializes: true)
+  private func device<Tile: TunableTile>(_ tile: Tile?) throws(DeviceError) -> OpenCLDevice {
+    var options = Tile.options(forcing: tile)
     options.usesTuning = false
-    options.tile = tile
+    options.tensorCores = tensorCores
     return try OpenCLDevice(description, options: options)
   }
 
   /// Of each product, the shortest of a few steps; equal products of a step count together.
-  private func times(
-    _ subjects: [Subject], tile: ProductTile?
-  ) throws(DeviceError) -> [ProductKey: Time] {
-    let device = try device(tile: tile)
+  private func times<Tile: TunableTile>(
+    _ subjects: [Subject], tile: Tile?
+  ) throws(DeviceError) -> [ProductKey: Time<Tile>] {
+    let device = try device(tile)
     let stopwatch = try CommandStopwatch(context: device.context)
-    var result: [ProductKey: Time] = [:]
+    var result: [ProductKey: Time<Tile>] = [:]
     for subject in subjects {
       guard let program = subject.timed.programs[Self.program] else { continue }
       let loaded = try load(subject.timed, on: device, fuses: true, keepsActivations: false)
@@ -133,25 +146,25 @@ public struct ProductTuning {
         guard run > 0 else { continue }
         var sums: [ProductKey: Double] = [:]
         for (key, seconds) in zip(products.joined(), times.joined()) {
-          if let key { sums[key, default: 0] += seconds }
+          if let key, Tile.cuts(key) { sums[key, default: 0] += seconds }
         }
         best.merge(sums) { min($0, $1) }
       }
       for (key, seconds) in best {
         let known = result[key]?.seconds ?? 0
-        result[key] = Time(tile: loaded.tile(of: key), seconds: known + seconds)
+        result[key] = Time(tile: Tile.chosen(for: key, by: device), seconds: known + seconds)
       }
     }
     return result
   }
 
   /// Kernels that do not agree with the generic build, launch by launch, and how.
-  private func faults(
-    _ subjects: [Subject], tile: ProductTile
+  private func faults<Tile: TunableTile>(
+    _ subjects: [Subject], tile: Tile
   ) throws(DeviceError) -> [String: String] {
     let generic = try OpenCLDevice(
       description, options: OpenCLDevice.Options(usesCLBlast: false, specializes: false))
-    let device = try device(tile: tile)
+    let device = try device(tile)
     var faults: [String: String] = [:]
     for subject in subjects {
       guard let program = subject.compared.programs[Self.program] else { continue }
@@ -161,7 +174,7 @@ public struct ProductTuning {
         program: Self.program, step: 0, live: program.capacity)
       for (launch, commands) in zip(report, candidate.commands(of: Self.program)) {
         guard let failure = launch.failures.first else { continue }
-        for case let key? in commands.map(\.product) {
+        for case let key? in commands.map(\.product) where Tile.cuts(key) {
           faults[key.kernel] = "\(failure)"
         }
       }
@@ -201,11 +214,5 @@ public struct ProductTuning {
 extension Command {
   fileprivate var product: ProductKey? {
     if case .kernel(let call) = self { call.product } else { nil }
-  }
-}
-
-extension OpenCLLoadedPlan {
-  fileprivate func tile(of product: ProductKey) -> ProductTile {
-    device.tile(of: product)
   }
 }

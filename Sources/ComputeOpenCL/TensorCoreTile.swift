@@ -26,6 +26,17 @@ struct TensorCoreTile: Hashable {
     (TensorCoreTile(rows: 64, columns: 32, warpsDown: 2, warpsAcross: 2), 0.6),
   ]
 
+  static let candidates: [TensorCoreTile] =
+    choices.map(\.tile) + [
+      TensorCoreTile(rows: 128, columns: 128, warpsDown: 2, warpsAcross: 4),
+      TensorCoreTile(rows: 128, columns: 128, warpsDown: 4, warpsAcross: 2),
+      TensorCoreTile(rows: 128, columns: 64, warpsDown: 4, warpsAcross: 2),
+      TensorCoreTile(rows: 64, columns: 128, warpsDown: 2, warpsAcross: 4),
+      TensorCoreTile(rows: 64, columns: 64, warpsDown: 4, warpsAcross: 1),
+      TensorCoreTile(rows: 64, columns: 32, warpsDown: 4, warpsAcross: 1),
+      TensorCoreTile(rows: 32, columns: 64, warpsDown: 1, warpsAcross: 2),
+    ]
+
   /// The tile that wastes least: by its share, by what of it lies beyond the edges, and by how many
   /// groups there are.
   ///
@@ -71,6 +82,25 @@ struct TensorCoreTile: Hashable {
       "WARPS_ACROSS": warpsAcross, "RESULT_CHUNKS": writesChunks ? 1 : 0,
       "HALF_RESULT": hasHalfResult ? 1 : 0,
     ]
+  }
+}
+
+extension TensorCoreTile: TunableTile {
+  /// `128x64 by 2x2`.
+  var description: String { "\(rows)x\(columns) by \(warpsDown)x\(warpsAcross)" }
+
+  var sizes: [Int] { [rows, columns, warpsDown, warpsAcross] }
+
+  static func cuts(_ product: ProductKey) -> Bool { product.isOnTensorCores }
+
+  static func chosen(for product: ProductKey, by device: OpenCLDevice) -> TensorCoreTile {
+    device.tensorCoreTile(of: product)
+  }
+
+  static func options(forcing tile: TensorCoreTile?) -> OpenCLDevice.Options {
+    var options = OpenCLDevice.Options(usesCLBlast: false, specializes: true, precision: .fp16)
+    options.tensorCoreTile = tile
+    return options
   }
 }
 

@@ -2,12 +2,12 @@ import Foundation
 
 /// The tiles that `semg-train tune` found best on a device.
 struct TileFile {
-  /// Rows, columns and rows an item, by `ProductKey.text`.
+  /// `TunableTile.sizes`, by `ProductKey.text`.
   private let file: TuningFile<[String: [Int]]>
 
   var url: URL { file.url }
 
-  private static let kernels = ["conv1d", "dense"]
+  private static let kernels = ["conv1d", "dense", "tensor_core_conv1d", "tensor_core_dense"]
 
   init(directory: URL, description: OpenCLDeviceDescription) {
     file = TuningFile(directory: directory, description: description, kernels: Self.kernels)
@@ -21,18 +21,11 @@ struct TileFile {
       TileFile.init)
   }
 
-  /// Those of the tiles that the kernels are written for; none where there is no such file.
-  var tiles: [String: ProductTile] {
-    (file.findings ?? [:]).compactMapValues { sizes in
-      ProductTile.candidates.first { [$0.rows, $0.columns, $0.itemRows] == sizes }
-    }
-  }
+  /// None where there is no such file. Whether the kernels are written for them is not said.
+  var tiles: [String: [Int]] { file.findings ?? [:] }
 
   /// Adds tiles to those that are known.
   ///
   /// - Throws: where the file cannot be written.
-  func add(_ new: [String: ProductTile]) throws {
-    try file.write(
-      tiles.merging(new) { $1 }.mapValues { [$0.rows, $0.columns, $0.itemRows] })
-  }
+  func add(_ new: [String: [Int]]) throws { try file.write(tiles.merging(new) { $1 }) }
 }

@@ -22,31 +22,45 @@ import Testing
     try body(URL(filePath: directory.path))
   }
 
-  @Test(.enabled(if: runsSlowTests, "long without optimization"))
-  func everyProductOfAStepGetsATileThatComputesRightly() throws {
+  /// A convolution that tensor cores take, too.
+  private func tuned<Tile: TunableTile>(_ candidates: [Tile]) throws -> ProductTuning.Report {
     let shape = Conv1DShape(time: 40, inputChannels: 8, outputChannels: 16, taps: 3)
     let plan = OperationCase.conv1D(shape, capacity: 4, live: 4).plan
-    let subject = ProductTuning.Subject(timed: plan, compared: plan)
-    let report = try ProductTuning(try description, candidates: Self.tiles).run([subject])
+    var report = ProductTuning.Report()
+    try ProductTuning(try description, tensorCores: .emulated).choose(
+      among: candidates, for: [ProductTuning.Subject(timed: plan, compared: plan)],
+      report: &report)
+    return report
+  }
+
+  private func expectChoices<Tile: TunableTile>(_ candidates: [Tile], usual: [Tile]) throws {
+    let report = try tuned(candidates)
     #expect(report.rejections.isEmpty)
     // Forward, input gradient, kernel gradient.
     #expect(report.choices.count == 3)
-    let known = Set((ProductTile.candidates + [.generic]).map(\.description))
     for choice in report.choices {
-      #expect(known.contains(choice.tile) && known.contains(choice.usualTile))
+      #expect(usual.map(\.description).contains(choice.usualTile))
+      #expect((usual + candidates).map(\.description).contains(choice.tile))
       #expect(choice.milliseconds > 0)
       #expect(choice.milliseconds <= choice.usualMilliseconds)
     }
   }
 
   @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func everyProductOfAStepGetsATileThatComputesRightly() throws {
+    try expectChoices(Self.tiles, usual: ProductTile.candidates)
+  }
+
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func everyTileOfTensorCoresComputesRightly() throws {
+    try expectChoices(TensorCoreTile.candidates, usual: TensorCoreTile.choices.map(\.tile))
+  }
+
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
   func aTileThatTheKernelsAreNotWrittenForIsRejected() throws {
-    let shape = Conv1DShape(time: 40, inputChannels: 8, outputChannels: 16, taps: 3)
-    let plan = OperationCase.conv1D(shape, capacity: 4, live: 4).plan
-    let subject = ProductTuning.Subject(timed: plan, compared: plan)
     // Six rows an item: no multiple of what a load takes.
     let odd = ProductTile(rows: 30, columns: 32, itemRows: 6)
-    let report = try ProductTuning(try description, candidates: [odd]).run([subject])
+    let report = try tuned([odd])
     #expect(!report.rejections.isEmpty)
     #expect(report.rejections.allSatisfy { $0.tile == odd.description })
     #expect(report.choices.allSatisfy { $0.tile == $0.usualTile })
@@ -56,9 +70,9 @@ import Testing
     try withDirectory { directory in
       let file = TileFile(directory: directory, description: try description)
       #expect(file.tiles.isEmpty)
-      try file.add(["conv1d 1x1x1": Self.tiles[0]])
-      try file.add(["conv1d 2x2x2": Self.tiles[1]])
-      #expect(file.tiles == ["conv1d 1x1x1": Self.tiles[0], "conv1d 2x2x2": Self.tiles[1]])
+      try file.add(["conv1d 1x1x1": [32, 32, 4]])
+      try file.add(["conv1d 2x2x2": [64, 64, 8]])
+      #expect(file.tiles == ["conv1d 1x1x1": [32, 32, 4], "conv1d 2x2x2": [64, 64, 8]])
       // As another driver would have left it.
       let text = try String(contentsOf: file.url, encoding: .utf8)
       let driver = "\"driver\" : \"\(try description.driver)"
