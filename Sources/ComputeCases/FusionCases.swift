@@ -159,6 +159,9 @@ extension OperationCase {
       // More rows than one chunk of the statistics; one time step.
       squeezeBlock(time: 13, channels: [2, 33], units: 7, rate: nil, capacity: 2, live: 2),
       squeezeBlock(time: 1, channels: [3, 2], units: 2, rate: 0.2, capacity: 4, live: 3),
+      // More chunks than lanes.
+      normBlock(time: 45, channels: 33, rate: 0.3, pool: 2, capacity: 3, live: 2),
+      squeezeBlock(time: 21, channels: [20, 30], units: 3, rate: 0.3, capacity: 3, live: 2),
       gradientSum(time: 9, inputs: 3, outputs: 5, capacity: 3, live: 2),
     ]
   }

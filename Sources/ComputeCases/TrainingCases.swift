@@ -58,20 +58,32 @@ extension OperationCase {
   }
 
   /// A batch of all three views over a random walk of windows that overlap.
+  ///
+  /// - Parameter noise: deviation of the network's own noise that follows, if any.
   public static func gather(
-    time: Int, channels: Int, mixesLabels: Bool, weighted: Bool, capacity: Int, live: Int
+    time: Int, channels: Int, mixesLabels: Bool, weighted: Bool, noise: Float? = nil,
+    capacity: Int, live: Int
   ) -> OperationCase {
     let windows = 7
     let shape = GatherShape(
       time: time, channels: channels, classes: 3, mixesLabels: mixesLabels,
       classWeights: weighted ? [1, 1.5, 1.25] : [])
     var build = CaseBuilder(capacity: capacity)
-    let batch = build.plainOutput("batch", [time, channels])
+    let batch =
+      noise == nil
+      ? build.plainOutput("batch", [time, channels]) : build.activation("batch", [time, channels])
     let targets = build.plainOutput("targets", [3])
     let weights = build.plainOutput("sample_weights", [])
     build.operations = [
       .gatherWindows(shape, batch: batch, targets: targets, sampleWeights: weights)
     ]
+    if let noise {
+      build.operations.append(
+        .gaussianNoise(
+          elementsPerSample: time * channels, deviation: noise,
+          stream: RandomStream.firstLayer + 1, input: batch,
+          output: build.plainOutput("noisy", [time, channels])))
+    }
     build.dataset = Dataset(
       samples: SeededValues.uniform(name: "gather", count: (time + windows * 2) * channels),
       channels: channels, windowStarts: (0..<Int32(windows)).map { $0 * 2 },
@@ -88,12 +100,13 @@ extension OperationCase {
           SampleEntry(
             window: window, partner: Int32((index + 3) % windows), lambda: 0.3, view: .mixed)
         }
-      }, augmentationEpoch: 4)
+      }, firstIteration: 90, augmentationEpoch: 4)
     build.step = 1
     build.isDifferentiable = false
     return build.build(
       "gather T \(time), C \(channels)\(mixesLabels ? ", mixed labels" : "")"
-        + "\(weighted ? ", class weights" : ""), \(live)/\(capacity)", live: live)
+        + "\(weighted ? ", class weights" : "")\(noise.map { ", noise \($0)" } ?? ""), "
+        + "\(live)/\(capacity)", live: live)
   }
 
   static var awkwardTraining: [OperationCase] {
@@ -111,6 +124,8 @@ extension OperationCase {
         time: 1, channels: 1, mixesLabels: false, weighted: true, capacity: 6, live: 4),
       gather(
         time: 9, channels: 7, mixesLabels: false, weighted: false, capacity: 4, live: 3),
+      gather(
+        time: 12, channels: 3, mixesLabels: true, weighted: true, noise: 0.3, capacity: 5, live: 4),
     ]
   }
 
