@@ -106,11 +106,28 @@ def parity_lines(document: dict, title: str) -> list[str]:
     return [*lines[:40], ""]
 
 
+def validation_accuracies(train: dict) -> str:
+    part = train.get("validation", {})
+    scores = {**part.get("models", {}), "ensemble": part.get("ensemble")}
+    return ", ".join(f"{name} {100 * score['accuracy']:.2f} %"
+                     for name, score in scores.items() if score) or "unknown"
+
+
 def training_lines(result: dict) -> list[str]:
     lines: list[str] = []
-    if train := result.get("train"):
-        lines += [f"Training on the real recordings, {train['epochs']} epochs: "
-                  f"{train.get('seconds')} s in all, best epochs {train.get('best_epoch')}.", ""]
+    for name, precision in (("train", "single"), ("train_half", "half")):
+        if train := result.get(name):
+            skipped = train.get("skipped_steps")
+            lines += [f"Training on the real recordings in {precision} precision, "
+                      f"{train['epochs']} epochs: {train.get('seconds')} s in all, best epochs "
+                      f"{train.get('best_epoch')}, accuracy on validation "
+                      f"{validation_accuracies(train)}"
+                      + (f", steps left out {skipped}" if skipped else "") + ".", ""]
+    if tune := result.get("tune"):
+        times = ", ".join(f"{each['precision']} {each['milliseconds']:.3f} ms"
+                          for each in tune.get("precisions", []))
+        lines += [f"Tuned: {len(tune.get('products') or [])} products; a training step of both "
+                  f"models together: {times}; `--precision auto` takes {tune.get('auto')}.", ""]
     evaluated = result.get("evaluate", {})
     rows = []
     for device, document in evaluated.items():

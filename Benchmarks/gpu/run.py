@@ -34,6 +34,8 @@ from torch_client import TorchWorker
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODELS = ("inception-se", "semg-net")
+# Run where --stages names them: minutes that nothing else waits for.
+ON_DEMAND = ("tune",)
 
 
 @dataclasses.dataclass
@@ -294,20 +296,33 @@ class Race:
         return few
 
     def train(self) -> None:
+        self.train_in("train", "fp32")
+
+    def train_half(self) -> None:
+        self.train_in("train_half", "fp16")
+
+    def train_in(self, name: str, precision: str) -> None:
         self.settle("torch", "recordings")
-        data = self.recordings()
+        data, artifacts = self.recordings(), self.work / f"artifacts-{precision}"
         short = ["--max-minutes", "0.2"] if self.options.rehearse else []
         said = self.semg_train(
-            150, "train", "--device", self.device, "--data", str(data), "--output",
-            str(self.work / "artifacts"), "--epochs", str(self.sizes.epochs), "--json", *short)
-        self.result["train"] = {"epochs": self.sizes.epochs, **json.loads(said)}
-        history = self.work / "artifacts" / "history.csv"
+            150, "train", "--device", self.device, "--precision", precision, "--data", str(data),
+            "--output", str(artifacts), "--epochs", str(self.sizes.epochs), "--json", *short)
+        self.result[name] = {"epochs": self.sizes.epochs, **json.loads(said)}
+        history = artifacts / "history.csv"
         if history.exists():
-            shutil.copy(history, self.out / "history.csv")
+            shutil.copy(history, self.out / f"history-{precision}.csv")
+
+    def tune(self) -> None:
+        """What it finds is kept in --work: later stages, and later calls, run with it."""
+        self.settle("torch", "recordings")
+        words = ["--precisions-only", "--batch-size", "2"] if self.options.rehearse else []
+        self.result["tune"] = json.loads(
+            self.semg_train(540, "tune", "--device", self.device, "--json", *words))
 
     def evaluate(self) -> None:
         self.settle("torch", "recordings")
-        artifacts = self.work / "artifacts"
+        artifacts = self.work / "artifacts-fp32"
         if not artifacts.is_dir():
             raise StageError("no artifacts: the stage `train` made none")
         data = str(self.recordings())
@@ -321,8 +336,9 @@ class Race:
         return {
             "machine": self.machine, "devices": self.devices, "parity-quick": self.parity_quick,
             "speed-small": self.speed_small, "parity-half": self.parity_half, "train": self.train,
-            "evaluate": self.evaluate, "speed-large": self.speed_large,
-            "parity": self.parity_full, "predict": self.predict, "speed-more": self.speed_more,
+            "evaluate": self.evaluate, "train-half": self.train_half,
+            "speed-large": self.speed_large, "parity": self.parity_full, "predict": self.predict,
+            "speed-more": self.speed_more, "tune": self.tune,
         }
 
     def run(self, wanted: list[str]) -> int:
@@ -360,7 +376,7 @@ def main() -> int:
     parser.add_argument("--work", type=pathlib.Path, default=HERE / "work")
     parser.add_argument("--bundle", type=pathlib.Path, default=HERE)
     parser.add_argument("--minutes", type=float, default=9.3)
-    parser.add_argument("--stages", help="of those in the order of the script; default: all")
+    parser.add_argument("--stages", help="of those in the order of the script; default: all but tune")
     parser.add_argument("--data", type=pathlib.Path, help="recordings in place of the archive's")
     parser.add_argument("--device", default="gpu", help="of semg-train; cpu to rehearse")
     parser.add_argument("--opencl-library", type=pathlib.Path)
@@ -370,7 +386,8 @@ def main() -> int:
     options = parser.parse_args()
     race = Race(options)
     known = list(race.stages())
-    wanted = options.stages.split(",") if options.stages else known
+    wanted = options.stages.split(",") if options.stages else [
+        name for name in known if name not in ON_DEMAND]
     if unknown := [name for name in wanted if name not in known]:
         parser.error(f"no stage {', '.join(unknown)}: there are {', '.join(known)}")
     return race.run(wanted)

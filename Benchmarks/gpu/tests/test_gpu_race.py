@@ -210,7 +210,10 @@ elif arguments[0] == "train":
     folder = pathlib.Path(arguments[arguments.index("--output") + 1])
     folder.mkdir()
     (folder / "history.csv").write_text("epoch\\n")
-    print(json.dumps({**result, "seconds": 1, "best_epoch": {"semg-net": 1}}))
+    print(json.dumps({**result, "validation": result, "seconds": 1, "best_epoch": {"semg-net": 1}}))
+elif arguments[0] == "tune":
+    print(json.dumps({"products": [{}], "auto": "fp16", "precisions": [
+        {"precision": "fp32", "milliseconds": 3.0}, {"precision": "fp16", "milliseconds": 2.0}]}))
 elif arguments[0] == "evaluate":
     print(json.dumps(result))
 """
@@ -243,7 +246,8 @@ class Race(Directory):
         code, document, text = self.race("--opencl-library", str(self.opencl))
         self.assertEqual(code, 0)
         self.assertEqual({stage["state"] for stage in document["stages"].values()}, {"done"})
-        self.assertEqual(len(document["stages"]), 11)
+        self.assertEqual(len(document["stages"]), 12)
+        self.assertNotIn("tune", document["stages"])
         self.assertIn(str(self.opencl), document["devices_text"])
         semg, inception = (document["speed"][f"train 128 {model}"]
                            for model in ("semg-net", "inception-se"))
@@ -260,6 +264,9 @@ class Race(Directory):
         self.assertIn("fp16 is not built yet", semg["ours-fp16"]["problem"])
         self.assertIn("missed: c, s: off", text)
         self.assertIn("| cpu | semg-net | 50.00 | 40.00 |", text)
+        for precision in ("single", "half"):
+            self.assertIn(f"recordings in {precision} precision, 6 epochs: 1 s in all", text)
+        self.assertIn("accuracy on validation semg-net 50.00 %, ensemble 50.00 %", text)
         self.assertLessEqual(len(list((self.folder / "out").iterdir())), 8)
 
     def test_without_opencl_it_says_so_and_pytorch_still_runs(self):
@@ -270,7 +277,9 @@ class Race(Directory):
 
     def test_stages_asked_for_later_join_the_report(self):
         self.race("--opencl-library", str(self.opencl), "--stages", "machine,speed-small")
-        _, document, _ = self.race("--opencl-library", str(self.opencl), "--stages", "devices")
+        _, document, text = self.race(
+            "--opencl-library", str(self.opencl), "--stages", "devices,tune")
+        self.assertIn("fp32 3.000 ms, fp16 2.000 ms; `--precision auto` takes fp16", text)
         self.assertIn("devices_text", document)
         self.assertEqual(len(document["speed"]["train 128 semg-net"]["ours"]["runs"]), 2)
 
