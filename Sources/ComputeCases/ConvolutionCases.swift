@@ -71,6 +71,7 @@ extension OperationCase {
       add(15, 33, 17, 5, 2, 2, 2)
       add(7, 4, 8, 3, 2, 3, 2)  // all rows begin at multiples of four elements
       add(11, 8, 16, 5, 2, 4, 3)  // and of eight, as tensor cores want them
+      add(50, 24, 72, 3, 2, 3, 2)  // more than one tile of rows, columns and depth
     }
     return cases
   }
@@ -105,6 +106,8 @@ extension OperationCase {
     [
       (1, 1, 1, 1, 1), (1, 7, 33, 3, 2), (5, 33, 7, 2, 2), (1, 64, 5, 3, 3), (3, 1, 7, 2, 1),
       (3, 8, 4, 3, 2),
+      // Rows and widths that tensor cores take; more than one tile of rows, columns and depth.
+      (40, 16, 24, 3, 2), (70, 72, 80, 2, 2),
     ].map {
       dense(
         DenseShape(rowsPerSample: $0.0, inputs: $0.1, outputs: $0.2), capacity: $0.3, live: $0.4)

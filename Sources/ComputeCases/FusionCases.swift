@@ -150,6 +150,35 @@ extension OperationCase {
       "gradient sum \(inputs) ← \(outputs), T \(time), \(live)/\(capacity)", live: live)
   }
 
+  /// The gradients of several convolutions' kernels, of which the first comes before a batch
+  /// normalization.
+  static func kernelGradients(
+    time: Int, channels: [(inputs: Int, outputs: Int)], capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    for (index, (inputs, outputs)) in channels.enumerated() {
+      let shape = Conv1DShape(
+        time: time, inputChannels: inputs, outputChannels: outputs, taps: 1 + index)
+      let x = build.given("input_\(index)", [time, inputs], .uniform(1))
+      let kernel = build.parameter(
+        "kernel_\(index)", [shape.taps, inputs, outputs], .uniform(fanScale(inputs)))
+      let bias = build.parameter("bias_\(index)", [outputs], .uniform(0.5))
+      var gradient = build.given("output_gradient_\(index)", [time, outputs], .uniform(1))
+      if index == 0 {
+        let norm = NormTensors(&build, "", time: time, channels: outputs)
+        build.operations += norm.forward + norm.backward(gradient)
+        gradient = norm.x.gradient
+      }
+      build.operations.append(
+        .conv1DBackwardKernel(
+          shape, input: x, outputGradient: gradient, kernelGradient: kernel.gradient,
+          biasGradient: bias.gradient))
+    }
+    build.isDifferentiable = false
+    let sizes = channels.map { "\($0.inputs) → \($0.outputs)" }.joined(separator: ", ")
+    return build.build("kernel gradients \(sizes), T \(time), \(live)/\(capacity)", live: live)
+  }
+
   static var awkwardFusions: [OperationCase] {
     [
       normBlock(time: 13, channels: 7, rate: 0.25, pool: 2, capacity: 3, live: 2),
@@ -163,6 +192,8 @@ extension OperationCase {
       normBlock(time: 45, channels: 33, rate: 0.3, pool: 2, capacity: 3, live: 2),
       squeezeBlock(time: 21, channels: [20, 30], units: 3, rate: 0.3, capacity: 3, live: 2),
       gradientSum(time: 9, inputs: 3, outputs: 5, capacity: 3, live: 2),
+      kernelGradients(
+        time: 23, channels: [(3, 5), (5, 40), (8, 16), (1, 1)], capacity: 3, live: 2),
     ]
   }
 }
