@@ -1,9 +1,9 @@
 import Compute
 
 /// Whether a device has the tensor cores that `Kernels/tensor_core.cl` is written for.
-enum TensorCores {
+package enum TensorCores {
   /// What stands in for the instructions, see `Kernels/tensor_core_emulated.cl`.
-  enum Emulation: Int, Sendable, Hashable {
+  package enum Emulation: Int, Sendable, Hashable {
     case copiesEarly = 1
     case copiesLate = 2
 
@@ -16,7 +16,7 @@ enum TensorCores {
   /// a plain one: the values are such that both are exact.
   ///
   /// It runs in a context of its own, since an instruction that goes wrong can end one.
-  static func areUsable(
+  package static func areUsable(
     on description: OpenCLDeviceDescription, emulation: Emulation? = nil
   ) -> Bool {
     (try? givesTheProduct(on: description, emulation: emulation)) ?? false

@@ -116,6 +116,9 @@ import Foundation
       checks += WeightCopiesCheck.allCases.map { check in
         Run(name: check.name) { [check.verdict(on: $0)] }
       }
+      checks += ProbeCheck.allCases.map { check in
+        Run(name: check.name) { [check.verdict(on: $0)] }
+      }
     }
     func isWanted(_ name: String) -> Bool {
       (match.isEmpty || match.contains { name.contains($0) })

@@ -1,0 +1,18 @@
+import ComputeOpenCL
+
+/// The kernel that finds out whether a device has tensor cores, on emulated ones: it is to say yes.
+enum ProbeCheck: CaseIterable {
+  case copiesEarly, copiesLate
+
+  var name: String {
+    "tensor core probe, copies \(self == .copiesEarly ? "early" : "late")"
+  }
+
+  func verdict(on device: OpenCLDevice) -> String {
+    verdictLine(name) {
+      TensorCores.areUsable(
+        on: device.description, emulation: self == .copiesEarly ? .copiesEarly : .copiesLate)
+        ? nil : "found no tensor cores"
+    }
+  }
+}
