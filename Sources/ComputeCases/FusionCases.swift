@@ -8,12 +8,14 @@ extension OperationCase {
   /// - Parameters:
   ///   - rate: of dropout; nil leaves it out.
   ///   - pool: size of the windows; nil leaves pooling out.
+  ///   - inputs: channels of a convolution before it; nil leaves that out.
   public static func normBlock(
-    time: Int, channels: Int, rate: Float?, pool: Int?, capacity: Int, live: Int
+    time: Int, channels: Int, rate: Float?, pool: Int?, inputs: Int? = nil, capacity: Int,
+    live: Int
   ) -> OperationCase {
     var build = CaseBuilder(capacity: capacity)
     let pooling = pool.map { PoolShape(time: time, channels: channels, size: $0) }
-    let norm = NormTensors(&build, "", time: time, channels: channels)
+    let norm = NormTensors(&build, "", time: time, channels: channels, inputs: inputs)
     var operations = norm.forward
     var backward: [Operation] = []
     var (last, size) = (norm.positive, [time, channels])
@@ -53,22 +55,26 @@ extension OperationCase {
     build.useIteration(11, step: 1)
     build.isDifferentiable = false
     let parts = [
-      "norm block", rate.map { "dropout \($0)" }, pool.map { "pool \($0)" },
+      (inputs.map { "convolution of \($0) and " } ?? "") + "norm block",
+      rate.map { "dropout \($0)" }, pool.map { "pool \($0)" },
       "T \(time)", "C \(channels)", "\(live)/\(capacity)",
     ]
     return build.build(parts.compactMap(\.self).joined(separator: ", "), live: live)
   }
 
   /// A squeeze-excitation block of two branches, forward and backward.
+  ///
+  /// - Parameter inputs: channels of the convolutions before it; nil leaves those out.
   public static func squeezeBlock(
-    time: Int, channels: [Int], units: Int, rate: Float?, capacity: Int, live: Int
+    time: Int, channels: [Int], units: Int, rate: Float?, inputs: Int? = nil, capacity: Int,
+    live: Int
   ) -> OperationCase {
     var build = CaseBuilder(capacity: capacity)
     let total = channels.reduce(0, +)
     let count = time * total
     let sequence = SequenceShape(time: time, channels: total)
     let branches = channels.enumerated().map {
-      NormTensors(&build, "_\($0)", time: time, channels: $1)
+      NormTensors(&build, "_\($0)", time: time, channels: $1, inputs: inputs)
     }
     let shortcut = build.given("shortcut", [time, total], .uniform(1))
     let gates = GateTensors(&build, channels: total, units: units)
@@ -119,8 +125,70 @@ extension OperationCase {
     build.useIteration(40, step: 1)
     build.isDifferentiable = false
     return build.build(
-      "squeeze block \(channels), \(units) units, T \(time), dropout \(rate ?? 0), "
+      (inputs.map { "convolutions of \($0) and " } ?? "")
+        + "squeeze block \(channels), \(units) units, T \(time), dropout \(rate ?? 0), "
         + "\(live)/\(capacity)", live: live)
+  }
+
+  /// Batch normalization, ReLU and max pooling of inference.
+  static func normBlockInference(
+    time: Int, channels: Int, pool: Int?, capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let norm = InferenceNorm(&build, "", time: time, channels: channels)
+    build.operations = norm.operations
+    var (last, size) = (norm.positive, [time, channels])
+    if let pool {
+      let pooling = PoolShape(time: time, channels: channels, size: pool)
+      size = [pooling.outputTime, channels]
+      let pooled = build.activation("pooled", size)
+      build.operations.append(
+        .maxPoolForward(
+          pooling, input: last, output: pooled,
+          argmax: build.activation("argmax", size, type: .uint8)))
+      last = pooled
+    }
+    build.operations.append(
+      .sigmoidForward(
+        elementsPerSample: size.reduce(1, *), input: last, output: build.plainOutput("output", size)
+      ))
+    build.isDifferentiable = false
+    return build.build(
+      "norm block inference, \(pool.map { "pool \($0), " } ?? "")T \(time), C \(channels), "
+        + "\(live)/\(capacity)", live: live, program: .predict)
+  }
+
+  /// A squeeze-excitation block of two branches in inference.
+  static func squeezeBlockInference(
+    time: Int, channels: [Int], units: Int, capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let total = channels.reduce(0, +)
+    let sequence = SequenceShape(time: time, channels: total)
+    let branches = channels.enumerated().map {
+      InferenceNorm(&build, "_\($0)", time: time, channels: $1)
+    }
+    let shortcut = build.given("shortcut", [time, total], .uniform(1))
+    let gates = GateTensors(&build, channels: total, units: units)
+    let joined = build.activation("joined", [time, total])
+    let scaled = build.activation("scaled", [time, total])
+    build.operations =
+      branches.flatMap(\.operations)
+      + [
+        .concatenateForward(
+          time: time, channels: channels, inputs: branches.map(\.positive), output: joined),
+        .meanOverTimeForward(sequence, input: joined, output: gates.mean),
+      ] + gates.forward
+      + [
+        .scaleChannelsForward(sequence, input: joined, scale: gates.scale, output: scaled),
+        .add(
+          elementsPerSample: time * total, inputs: [shortcut, scaled],
+          output: build.plainOutput("output", [time, total])),
+      ]
+    build.isDifferentiable = false
+    return build.build(
+      "squeeze block inference \(channels), \(units) units, T \(time), \(live)/\(capacity)",
+      live: live, program: .predict)
   }
 
   /// Two convolutions' gradients of one input, and their sum with a third.
@@ -191,6 +259,16 @@ extension OperationCase {
       // More chunks than lanes.
       normBlock(time: 45, channels: 33, rate: 0.3, pool: 2, capacity: 3, live: 2),
       squeezeBlock(time: 21, channels: [20, 30], units: 3, rate: 0.3, capacity: 3, live: 2),
+      // More channels than a work-group is wide, more rows than a tile.
+      squeezeBlock(time: 37, channels: [70, 66], units: 9, rate: 0.3, capacity: 2, live: 2),
+      normBlock(time: 37, channels: 130, rate: 0.3, pool: 2, capacity: 2, live: 1),
+      // What tensor cores leave of the statistics.
+      normBlock(time: 70, channels: 24, rate: 0.25, pool: 2, inputs: 8, capacity: 4, live: 3),
+      squeezeBlock(
+        time: 70, channels: [16, 8], units: 3, rate: 0.3, inputs: 8, capacity: 4, live: 3),
+      normBlockInference(time: 13, channels: 7, pool: 2, capacity: 3, live: 2),
+      normBlockInference(time: 9, channels: 33, pool: nil, capacity: 2, live: 2),
+      squeezeBlockInference(time: 11, channels: [5, 3], units: 2, capacity: 3, live: 2),
       gradientSum(time: 9, inputs: 3, outputs: 5, capacity: 3, live: 2),
       kernelGradients(
         time: 23, channels: [(3, 5), (5, 40), (8, 16), (1, 1)], capacity: 3, live: 2),
@@ -203,11 +281,34 @@ private struct NormTensors {
   let shape: NormalizationShape
   let x, gamma, beta: OperationCase.Pair
   let mean, variance, movingMean, movingVariance, normalized, positive, gradient: TensorID
+  /// Of a convolution that makes the input.
+  private var convolution: (forward: Operation, backward: Operation)?
 
-  init(_ build: inout CaseBuilder, _ suffix: String, time: Int, channels: Int) {
+  /// - Parameter inputs: of a convolution that makes the input; nil where that is given.
+  init(
+    _ build: inout CaseBuilder, _ suffix: String, time: Int, channels: Int, inputs: Int? = nil
+  ) {
     shape = NormalizationShape(time: time, channels: channels, epsilon: 1e-3)
     let size = [time, channels]
-    x = build.input("input\(suffix)", size, .between(-1, 1.5))
+    if let inputs {
+      let shape = Conv1DShape(time: time, inputChannels: inputs, outputChannels: channels, taps: 3)
+      let source = build.given("source\(suffix)", [time, inputs], .uniform(1))
+      let kernel = build.parameter(
+        "kernel\(suffix)", [3, inputs, channels], .uniform(OperationCase.fanScale(3 * inputs)))
+      let bias = build.parameter("bias\(suffix)", [channels], .uniform(0.5))
+      x = OperationCase.Pair(
+        value: build.activation("input\(suffix)", size),
+        gradient: build.activation("input_gradient\(suffix)", size))
+      convolution = (
+        .conv1DForward(
+          shape, input: source, kernel: kernel.value, bias: bias.value, output: x.value),
+        .conv1DBackwardKernel(
+          shape, input: source, outputGradient: x.gradient, kernelGradient: kernel.gradient,
+          biasGradient: bias.gradient)
+      )
+    } else {
+      x = build.input("input\(suffix)", size, .between(-1, 1.5))
+    }
     gamma = build.parameter("gamma\(suffix)", [channels], .between(0.5, 1.5))
     beta = build.parameter("beta\(suffix)", [channels], .uniform(0.5))
     movingMean = build.lasting("moving_mean\(suffix)", [channels], .statistic, .uniform(0.5))
@@ -223,7 +324,7 @@ private struct NormTensors {
   private var count: Int { shape.time * shape.channels }
 
   var forward: [Operation] {
-    [
+    [convolution?.forward].compactMap(\.self) + [
       .batchNormForward(
         shape, input: x.value, gamma: gamma.value, beta: beta.value, output: normalized,
         mean: mean, variance: variance, movingMean: movingMean, movingVariance: movingVariance),
@@ -241,6 +342,31 @@ private struct NormTensors {
         shape, input: x.value, outputGradient: gradient, gamma: gamma.value, mean: mean,
         variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
         betaGradient: beta.gradient),
+    ] + [convolution?.backward].compactMap(\.self)
+  }
+}
+
+/// A batch normalization of inference with ReLU behind it.
+private struct InferenceNorm {
+  let operations: [Operation]
+  let positive: TensorID
+
+  init(_ build: inout CaseBuilder, _ suffix: String, time: Int, channels: Int) {
+    let size = [time, channels]
+    let normalized = build.activation("normalized\(suffix)", size)
+    positive = build.activation("positive\(suffix)", size)
+    operations = [
+      .batchNormInference(
+        NormalizationShape(time: time, channels: channels, epsilon: 1e-3),
+        input: build.given("input\(suffix)", size, .between(-1, 1.5)),
+        gamma: build.lasting("gamma\(suffix)", [channels], .parameter, .between(0.5, 1.5)),
+        beta: build.lasting("beta\(suffix)", [channels], .parameter, .uniform(0.5)),
+        movingMean: build.lasting(
+          "moving_mean\(suffix)", [channels], .statistic, .uniform(0.5)),
+        movingVariance: build.lasting(
+          "moving_variance\(suffix)", [channels], .statistic, .between(0.5, 1.5)),
+        output: normalized),
+      .reluForward(elementsPerSample: time * channels, input: normalized, output: positive),
     ]
   }
 }
