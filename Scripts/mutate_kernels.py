@@ -32,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import check_kernels
 import mutant_sweep
@@ -380,26 +381,71 @@ def ordered(cases: dict[str, list[str]], verdicts: dict[str, str]) -> dict[str, 
     return {mode: sorted(names, key=lambda case: -caught[case]) for mode, names in cases.items()}
 
 
+# What is known of survivors by where they are; the first that fits.
+KINDS: list[tuple[str, Callable[[Mutant], bool]]] = [
+    ("an array of another size: neighbours in memory make room for it, or it has room to spare",
+     lambda mutant: re.match(r"(__local )?\w+ [^=(]*\w\[[^=]*\];$", mutant.before) is not None),
+    ("a barrier, which items that run one after another can do without",
+     lambda mutant: mutant.change == "dropped barrier"),
+    ("one of many items with the same value writes it, or another of them",
+     lambda mutant: re.search(r"(LANE|row|down|get_local_id\(0\)) == 0", mutant.before) is not None),
+    ("a guard at an edge that no launch reaches, or that a second one guards",
+     lambda mutant: mutant.before.startswith("if (")
+     and re.search(r"\b(return|break|continue)\b", mutant.before) is not None),
+    ("a loop with one more turn, which adds zeros or does what is discarded",
+     lambda mutant: mutant.before.startswith("for (") and mutant.change == "< to <="),
+    ("a loop that turns once, or a sum that begins at zero",
+     lambda mutant: mutant.change in ("+= to =", "+= to -=")),
+    ("a number in place of what nothing uses",
+     lambda mutant: mutant.change == "constant changed"),
+    ("an edge at which both ways lead to the same", lambda mutant: mutant.change in (
+        "< to <=", "<= to <", "> to >=", ">= to >", "&& to ||")),
+    ("something else", lambda mutant: True),
+]
+
+
+def survivors(results: list[tuple[Mutant, str]]) -> str:
+    """Those that survive, a line a kind and file: their lines and changes."""
+    found: dict[str, list[Mutant]] = {kind: [] for kind, _ in KINDS}
+    for mutant, verdict in results:
+        if verdict.startswith("survives"):
+            found[next(kind for kind, fits in KINDS if fits(mutant))].append(mutant)
+    lines: list[str] = []
+    for kind, own in found.items():
+        if own:
+            lines += [f"## {kind[0].upper()}{kind[1:]} ({len(own)})", ""]
+        for file in sorted({mutant.file for mutant in own}):
+            places = [f"{mutant.line} {mutant.change}" for mutant in own if mutant.file == file]
+            lines.append(f"- `{file}`: " + "; ".join(f"`{place}`" for place in places))
+        lines += [""] if own else []
+    return "\n".join(lines)
+
+
 def report(results: list[tuple[Mutant, str]]) -> str:
     lines = ["| file | mutants | compile | same code | caught | survive |",
              "| --- | --- | --- | --- | --- | --- |"]
-    survivors: list[str] = []
     total: collections.Counter[str] = collections.Counter()
+
+    def row(name: str, kinds: collections.Counter[str]) -> str:
+        count = kinds.total()
+        return (f"| {name} | {count} | {count - kinds['does not compile']} |"
+                f" {kinds['same code']} | {kinds['caught']} | {kinds['survives']} |")
+
+    changes: list[str] = []
     for file in sorted({mutant.file for mutant, _ in results}):
         own = [(mutant, verdict) for mutant, verdict in results if mutant.file == file]
         kinds = collections.Counter(
             re.sub(r"^(caught|survives).*", r"\1", verdict) for _, verdict in own)
         total += kinds
-        lines.append(
-            f"| {file} | {len(own)} | {len(own) - kinds['does not compile']} |"
-            f" {kinds['same code']} | {kinds['caught']} | {kinds['survives']} |")
-        survivors += [
+        lines.append(row(file, kinds))
+        changes += [
             f"{mutant.file}:{mutant.line}: {mutant.change}: {verdict}\n  - {mutant.before}\n"
             f"  + {mutant.after}" for mutant, verdict in own if verdict.startswith("survives")]
     judged = total["caught"] + total["survives"]
     share = 100 * total["caught"] / max(1, judged)
     return "\n".join([
-        *lines, "", f"{total['caught']} of {judged} caught ({share:.1f} %)", "", *survivors, ""])
+        *lines, row("all", total), "", f"{total['caught']} of {judged} caught ({share:.1f} %)", "",
+        survivors(results), *changes, ""])
 
 
 def sampled(found: list[Mutant], most: int | None) -> list[Mutant]:

@@ -247,6 +247,84 @@ extension OperationCase {
     return build.build("kernel gradients \(sizes), T \(time), \(live)/\(capacity)", live: live)
   }
 
+  /// What the published networks end with, forward and backward: a dense layer, ReLU, dropout,
+  /// another dense layer, the loss from its logits, and the penalty of both kernels.
+  ///
+  /// - Parameter rate: of dropout; nil leaves it out.
+  static func head(
+    inputs: Int, units: Int, classes: Int, rate: Float?, capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let x = build.input("input", [inputs])
+    let shapes = [
+      DenseShape(inputs: inputs, outputs: units), DenseShape(inputs: units, outputs: classes),
+    ]
+    let weights = shapes.enumerated().map { index, shape in
+      (
+        kernel: build.parameter(
+          "kernel_\(index)", [shape.inputs, shape.outputs], .uniform(fanScale(shape.inputs))),
+        bias: build.parameter("bias_\(index)", [shape.outputs], .uniform(0.5))
+      )
+    }
+    func unit(_ name: String) -> TensorID { build.activation(name, [units]) }
+    let (sums, positive) = (unit("sums"), unit("positive"))
+    let (sumsGradient, positiveGradient) = (unit("sums_gradient"), unit("positive_gradient"))
+    let (kept, keptGradient) =
+      rate == nil ? (positive, positiveGradient) : (unit("kept"), unit("kept_gradient"))
+    let (logits, gradient) = (
+      build.activation("logits", [classes]), build.activation("logits_gradient", [classes])
+    )
+    let dropout = rate.map {
+      DropoutShape(elementsPerSample: units, rate: $0, stream: RandomStream.firstLayer + 7)
+    }
+    build.operations = [
+      .denseForward(
+        shapes[0], input: x.value, kernel: weights[0].kernel.value, bias: weights[0].bias.value,
+        output: sums),
+      .reluForward(elementsPerSample: units, input: sums, output: positive),
+    ]
+    if let dropout {
+      build.operations.append(.dropoutForward(dropout, input: positive, output: kept))
+    }
+    build.operations += [
+      .denseForward(
+        shapes[1], input: kept, kernel: weights[1].kernel.value, bias: weights[1].bias.value,
+        output: logits),
+      .softmaxCrossEntropy(
+        LossShape(classes: classes, smoothing: 0.1), logits: logits,
+        targets: build.given("targets", [classes], .oneHot(classes)),
+        sampleWeights: build.given("sample_weights", [], .between(1, 1.5)),
+        probabilities: build.plainOutput("probabilities", [classes]), logitsGradient: gradient),
+      .l2Penalty(coefficient: 1e-2, kernels: weights.map(\.kernel.value)),
+      .denseBackwardKernel(
+        shapes[1], input: kept, outputGradient: gradient,
+        kernelGradient: weights[1].kernel.gradient, biasGradient: weights[1].bias.gradient),
+      .denseBackwardInput(
+        shapes[1], outputGradient: gradient, kernel: weights[1].kernel.value,
+        inputGradient: keptGradient),
+    ]
+    if let dropout {
+      build.operations.append(
+        .dropoutBackward(dropout, outputGradient: keptGradient, inputGradient: positiveGradient))
+    }
+    build.operations += [
+      .reluBackward(
+        elementsPerSample: units, output: positive, outputGradient: positiveGradient,
+        inputGradient: sumsGradient),
+      .denseBackwardKernel(
+        shapes[0], input: x.value, outputGradient: sumsGradient,
+        kernelGradient: weights[0].kernel.gradient, biasGradient: weights[0].bias.gradient),
+      .denseBackwardInput(
+        shapes[0], outputGradient: sumsGradient, kernel: weights[0].kernel.value,
+        inputGradient: x.gradient),
+    ]
+    build.useIteration(21, step: 1)
+    build.isDifferentiable = false
+    return build.build(
+      "head \(inputs) → \(units) → \(classes), dropout \(rate ?? 0), \(live)/\(capacity)",
+      live: live)
+  }
+
   static var awkwardFusions: [OperationCase] {
     [
       normBlock(time: 13, channels: 7, rate: 0.25, pool: 2, capacity: 3, live: 2),
@@ -270,6 +348,9 @@ extension OperationCase {
       normBlockInference(time: 9, channels: 33, pool: nil, capacity: 2, live: 2),
       squeezeBlockInference(time: 11, channels: [5, 3], units: 2, capacity: 3, live: 2),
       gradientSum(time: 9, inputs: 3, outputs: 5, capacity: 3, live: 2),
+      head(inputs: 5, units: 3, classes: 2, rate: nil, capacity: 3, live: 2),
+      head(inputs: 33, units: 17, classes: 5, rate: 0.5, capacity: 7, live: 6),
+      head(inputs: 300, units: 70, classes: 5, rate: 0.5, capacity: 40, live: 37),
       kernelGradients(
         time: 23, channels: [(3, 5), (5, 40), (8, 16), (1, 1)], capacity: 3, live: 2),
     ]

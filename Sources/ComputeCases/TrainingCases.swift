@@ -115,6 +115,7 @@ extension OperationCase {
       crossEntropy(classes: 2, smoothing: 0, capacity: 1, live: 1),
       crossEntropy(classes: 5, smoothing: 0.1, capacity: 4, live: 3),
       crossEntropy(classes: 33, smoothing: 0.1, capacity: 2, live: 2),
+      crossEntropy(classes: 3, smoothing: 0.1, capacity: 150, live: 141),  // more than a work-group
       adam(shapes: [[1]], decayed: 0, iteration: 0),
       adam(shapes: [[3, 7], [33], [1], [5]], decayed: 2, iteration: 0),
       adam(shapes: [[3, 7], [33], [1], [5]], decayed: 4, iteration: 20_000),
