@@ -9,9 +9,10 @@ extension OperationCase {
   ///   - rate: of dropout; nil leaves it out.
   ///   - pool: size of the windows; nil leaves pooling out.
   ///   - inputs: channels of a convolution before it; nil leaves that out.
+  ///   - averages: whether the mean over time follows.
   public static func normBlock(
-    time: Int, channels: Int, rate: Float?, pool: Int?, inputs: Int? = nil, capacity: Int,
-    live: Int
+    time: Int, channels: Int, rate: Float?, pool: Int?, inputs: Int? = nil,
+    averages: Bool = false, capacity: Int, live: Int
   ) -> OperationCase {
     var build = CaseBuilder(capacity: capacity)
     let pooling = pool.map { PoolShape(time: time, channels: channels, size: $0) }
@@ -43,6 +44,15 @@ extension OperationCase {
           pooling, argmax: argmax, outputGradient: before, inputGradient: gradient), at: 0)
       (last, gradient) = (pooled, before)
     }
+    if averages {
+      let sequence = SequenceShape(time: size[0], channels: channels)
+      let mean = build.activation("mean_over_time", [channels])
+      let before = build.activation("mean_gradient", [channels])
+      operations.append(.meanOverTimeForward(sequence, input: last, output: mean))
+      backward.insert(
+        .meanOverTimeBackward(sequence, outputGradient: before, inputGradient: gradient), at: 0)
+      (last, gradient, size) = (mean, before, [channels])
+    }
     // What comes after passes both on, so that the block may choose where it leaves them.
     let output = build.output("output", size)
     let count = size.reduce(1, *)
@@ -57,7 +67,7 @@ extension OperationCase {
     let parts = [
       (inputs.map { "convolution of \($0) and " } ?? "") + "norm block",
       rate.map { "dropout \($0)" }, pool.map { "pool \($0)" },
-      "T \(time)", "C \(channels)", "\(live)/\(capacity)",
+      averages ? "mean" : nil, "T \(time)", "C \(channels)", "\(live)/\(capacity)",
     ]
     return build.build(parts.compactMap(\.self).joined(separator: ", "), live: live)
   }
@@ -344,6 +354,8 @@ extension OperationCase {
       normBlock(time: 70, channels: 24, rate: 0.25, pool: 2, inputs: 8, capacity: 4, live: 3),
       squeezeBlock(
         time: 70, channels: [16, 8], units: 3, rate: 0.3, inputs: 8, capacity: 4, live: 3),
+      normBlock(
+        time: 13, channels: 7, rate: 0.25, pool: 2, averages: true, capacity: 3, live: 2),
       normBlockInference(time: 13, channels: 7, pool: 2, capacity: 3, live: 2),
       normBlockInference(time: 9, channels: 33, pool: nil, capacity: 2, live: 2),
       squeezeBlockInference(time: 11, channels: [5, 3], units: 2, capacity: 3, live: 2),
