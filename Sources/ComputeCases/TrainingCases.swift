@@ -1,14 +1,19 @@
 import Compute
 
 extension OperationCase {
-  public static func softmax(classes: Int, capacity: Int, live: Int) -> OperationCase {
+  /// - Parameter spread: of the logits; from some hundred on their exponentials overflow, unless the
+  ///   largest is subtracted.
+  public static func softmax(
+    classes: Int, spread: Float = 6, capacity: Int, live: Int
+  ) -> OperationCase {
     var build = CaseBuilder(capacity: capacity)
-    let logits = build.given("logits", [classes], .uniform(6))
+    let logits = build.given("logits", [classes], .uniform(spread))
     let probabilities = build.plainOutput("probabilities", [classes])
     build.operations = [.softmax(classes: classes, logits: logits, probabilities: probabilities)]
     build.isDifferentiable = false
     return build.build(
-      "softmax \(classes), \(live)/\(capacity)", live: live, program: .predict)
+      "softmax \(classes)\(spread == 6 ? "" : ", spread \(spread)"), \(live)/\(capacity)",
+      live: live, program: .predict)
   }
 
   /// Cross-entropy with its gradient, and the penalty of a kernel beside it.
@@ -112,6 +117,7 @@ extension OperationCase {
   static var awkwardTraining: [OperationCase] {
     [
       softmax(classes: 2, capacity: 1, live: 1), softmax(classes: 7, capacity: 3, live: 2),
+      softmax(classes: 5, spread: 300, capacity: 9, live: 9),
       crossEntropy(classes: 2, smoothing: 0, capacity: 1, live: 1),
       crossEntropy(classes: 5, smoothing: 0.1, capacity: 4, live: 3),
       crossEntropy(classes: 33, smoothing: 0.1, capacity: 2, live: 2),
