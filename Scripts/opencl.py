@@ -71,6 +71,10 @@ OCLGRIND_SKIPPED = [
     "64 → 7, T 17,", "48 → 3, T 33,", "1 heads of 66,", "T 37,", "convolution",
     "pool 2, T 45,", "head 300",
 ]
+# Where a pass itself is wrong. Of optimized code Oclgrind 21.10 takes another lane of a Philox block
+# than the one that is asked for, where that is not known beforehand: the same kernels agree without
+# optimization, and on the other implementations with it.
+OCLGRIND_MISTAKEN = {"races": ["head 33 → 17 → 5,"], "uninitialized": []}
 OCLGRIND_SECONDS = 900  # five minutes on two idle cores
 
 # Faults that each pass must find, in place of a line of Kernels/elementwise.cl, before its silence
@@ -210,8 +214,12 @@ def simulate(kernel_check: pathlib.Path, layer: pathlib.Path, folder: pathlib.Pa
             controls[name] = Simulator(
                 kernel_check, layer, name, ["--match", SEEDED_CASE], kernels)
         found = {name: control.result(60) for name, control in controls.items()}
-    skipped = [word for name in OCLGRIND_SKIPPED for word in ("--skip", name)]
-    running = {name: Simulator(kernel_check, layer, name, skipped) for name in OCLGRIND_PASSES}
+    running = {
+        name: Simulator(
+            kernel_check, layer, name,
+            [word for case in OCLGRIND_SKIPPED + OCLGRIND_MISTAKEN[name]
+             for word in ("--skip", case)])
+        for name in OCLGRIND_PASSES}
     for name, simulator in running.items():
         run = simulator.result(deadline - time.monotonic())
         cases = run.verdicts.cases + [

@@ -49,8 +49,13 @@ import Testing
   }
 
   /// Outputs rounded to eight bits, as in bfloat16, are caught in every operation, however long its
-  /// sums; save where the result is zero by algebra: one channel's layer norm, the key bias.
-  @Test(arguments: OperationCase.awkward.filter { !$0.name.hasPrefix("layer norm T 13, C 1,") })
+  /// sums; save where the result is zero by algebra: one channel's layer norm, the key bias. Scores
+  /// of high contrast are there for their range: they choose one step of each row, and what is left
+  /// of the gradients is small beside its terms.
+  @Test(
+    arguments: OperationCase.awkward.filter {
+      !$0.name.hasPrefix("layer norm T 13, C 1,") && !$0.name.contains(", contrast ")
+    })
   func aDeviceOfReducedPrecisionIsFound(on subject: OperationCase) throws {
     let report = try compare(
       reference: subject.load(on: ReferenceDevice()),
