@@ -31,6 +31,24 @@ def large_files(root: pathlib.Path, files: list[str]) -> str | None:
     return f"over {LARGEST_FILE:,} bytes: {', '.join(found)}" if found else None
 
 
+# What half of Foundation it takes to do these brings ICU's 34 MB into a statically linked binary.
+NEEDS_ICU = re.compile(
+    r"localizedDescription|DateFormatter|NumberFormatter|CharacterSet|replacingOccurrences"
+    r"|trimmingCharacters|String\(format:|\bNS(String|Error|RegularExpression)\b")
+
+
+def needing_icu(root: pathlib.Path, files: list[str]) -> str | None:
+    """Lines of the sources that make the installed program, and `make carry`, too large."""
+    found = [
+        f"{name}:{number}"
+        for name in files
+        if name.startswith("Sources/") and name.endswith(".swift") and (root / name).is_file()
+        for number, line in enumerate((root / name).read_text().splitlines(), 1)
+        if NEEDS_ICU.search(line.partition("//")[0])
+    ]
+    return f"use the standard library, as these need ICU: {', '.join(found)}" if found else None
+
+
 def cancelled_tests(root: pathlib.Path, files: list[str]) -> str | None:
     """Swift Testing's report calls a cancelled test passed: a skip must be a trait instead."""
     found = [
@@ -128,6 +146,7 @@ def check(root: pathlib.Path, binary: pathlib.Path | None) -> list[tuple[str, st
         cases += [
             ("no build product is committed", committed_products(files)),
             ("no large file is committed", large_files(root, files)),
+            ("no source needs ICU", needing_icu(root, files)),
             ("no test cancels itself", cancelled_tests(root, files)),
             ("links in Markdown lead somewhere", missing_links(root, files)),
         ]

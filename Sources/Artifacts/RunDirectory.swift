@@ -182,7 +182,8 @@ public final class RunDirectory {
     return String(cString: resolved)
   }
 
-  private static func reason(of error: any Error) -> String {
+  /// What stood in the way of a file that Foundation could not write, in the C library's words.
+  public static func reason(of error: any Error) -> String {
     guard let cause = (error as? CocoaError)?.underlying as? POSIXError else { return "\(error)" }
     return AtomicFile.message(cause.code.rawValue)
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Artifacts
 import Compute
 import ComputeOpenCL
 import Foundation
@@ -123,7 +124,7 @@ struct TuneCommand: ParsableCommand {
       return try store()?.path
     } catch {
       throw CommandFailure(
-        .cannotCreate, "the \(what) cannot be kept: \(error.localizedDescription)")
+        .cannotCreate, "the \(what) cannot be kept: \(RunDirectory.reason(of: error))")
     }
   }
 
