@@ -106,20 +106,9 @@ import Foundation
       let elements = subject.plan.tensors.reduce(0) { $0 + $1.elementCount }
       return elements <= mostElements
     }
-    var checks: [Run] = []
-    if device.storesHalves {
-      checks += LossScalingCheck.allCases.map { check in
-        Run(name: check.name) { [check.verdict(on: $0)] }
-      }
-    }
-    if emulated {
-      checks += WeightCopiesCheck.allCases.map { check in
-        Run(name: check.name) { [check.verdict(on: $0)] }
-      }
-      checks += ProbeCheck.allCases.map { check in
-        Run(name: check.name) { [check.verdict(on: $0)] }
-      }
-    }
+    let checks =
+      (device.storesHalves ? Self.runs(LossScalingCheck.self) : [])
+      + (emulated ? Self.runs(WeightCopiesCheck.self) + Self.runs(ProbeCheck.self) : [])
     func isWanted(_ name: String) -> Bool {
       (match.isEmpty || match.contains { name.contains($0) })
         && !skip.contains { name.contains($0) }
@@ -141,6 +130,10 @@ import Foundation
         Run(name: line) { Self.verdicts(on: subject, fuses: [fuses], device: $0) }
       }
     }
+  }
+
+  private static func runs<Check: DeviceCheck>(_ kind: Check.Type) -> [Run] {
+    kind.allCases.map { check in Run(name: check.name) { [check.verdict(on: $0)] } }
   }
 
   private static func verdicts(

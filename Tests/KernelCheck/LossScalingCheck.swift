@@ -4,7 +4,7 @@ import ComputeOpenCL
 
 /// What Adam does of gradients that overflow, and how the scale of the loss moves: the part of half
 /// precision that no comparison of one launch with the reference sees.
-enum LossScalingCheck: CaseIterable {
+enum LossScalingCheck: DeviceCheck {
   case overflow, growth, smallest, largest
 
   var name: String {
@@ -113,14 +113,5 @@ enum LossScalingCheck: CaseIterable {
       guard try weights() != before else { return "\(count) good steps moved no weight" }
       return try gap(to: expected)
     }
-  }
-}
-
-/// `pass NAME`, or `miss NAME: why`, of a check that says what is wrong.
-func verdictLine(_ name: String, problem: () throws -> String?) -> String {
-  do {
-    return try problem().map { "miss \(name): \($0)" } ?? "pass \(name)"
-  } catch {
-    return "miss \(name): \("\(error)".split(separator: "\n").joined(separator: " | "))"
   }
 }

@@ -1,7 +1,7 @@
 import ComputeOpenCL
 
 /// The kernel that finds out whether a device has tensor cores, on emulated ones: it is to say yes.
-enum ProbeCheck: CaseIterable {
+enum ProbeCheck: DeviceCheck {
   case copiesEarly, copiesLate
 
   var name: String {

@@ -4,7 +4,7 @@ import ComputeOpenCL
 
 /// The halves of weights that kernels on tensor cores read: Adam writes them with the weights, and
 /// they are copied anew where somebody else wrote those. What comes of either is to be the same bits.
-enum WeightCopiesCheck: CaseIterable {
+enum WeightCopiesCheck: DeviceCheck {
   case adam
 
   var name: String { "weights in halves, as Adam writes them and as they are copied" }
