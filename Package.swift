@@ -22,7 +22,7 @@ let kernelSources = [
   "normalization.cl", "peaks.cl", "pooling.cl", "product.cl", "squeeze_block.cl",
   "squeeze_excitation.cl", "tensor_core.cl", "tensor_core_attention.cl", "tensor_core_conv1d.cl",
   "tensor_core_dense.cl", "tensor_core_emulated.cl", "tensor_core_probe.cl",
-  "tensor_core_product.cl", "tensor_core_scores.cl", "weight_copies.cl",
+  "tensor_core_product.cl", "tensor_core_scores.cl", "values.cl", "weight_copies.cl",
 ]
 
 func tests(

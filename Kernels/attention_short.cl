@@ -49,7 +49,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   __local float shared[3][SPAN][SIDE];
   const int index = get_group_id(1), sample = index / HEADS, head = index % HEADS;
   const int column = get_local_id(0), row = get_local_id(1), first_t = get_group_id(0) * SPAN;
-  if (index >= count || first_t >= TIME) return;  // the whole group
+  if (count == 0) return;  // the kernel is only being compiled
   const struct dropout d = DROPOUT_OF_STEP;
   __global const float* sample_q = AT(q) + ((ulong)sample * TIME * HEADS + head) * CHANNELS;
   __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
@@ -123,7 +123,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   __local float shared[SPAN * SIDE];
   const int index = get_group_id(1), sample = index / HEADS, head = index % HEADS;
   const int column = get_local_id(0), row = get_local_id(1), first_s = get_group_id(0) * SPAN;
-  if (index >= count || first_s >= TIME) return;  // the whole group
+  if (count == 0) return;  // the kernel is only being compiled
   const struct dropout d = DROPOUT_OF_STEP;
   __global const float* sample_q = AT(q) + ((ulong)sample * TIME * HEADS + head) * CHANNELS;
   __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
@@ -164,12 +164,12 @@ __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_co
     const int key_size, const int count) {
   const int index = get_group_id(0), sample = index / HEADS, head = index % HEADS;
   const int item = get_local_id(0);
-  if (index >= count) return;  // the whole group
+  if (count == 0) return;  // the kernel is only being compiled
   __global const float* p = AT(mean) + (ulong)index * TIME;
   __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
   __global float* head_z = AT(z) + (ulong)index * (CHANNELS + 1);
   for (int first = 0; first <= CHANNELS; first += 64) {
-    const int c = first + item, read = min(c, CHANNELS - 1);
+    const int c = first + item, read = within(c, CHANNELS);
     float sum = 0.0f;
     for (int s = 0; s < TIME; ++s) {
       sum += p[s] * (c < CHANNELS ? LOAD(sample_x, s * CHANNELS + read) : 1.0f);
@@ -178,7 +178,7 @@ __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_co
   }
   barrier(CLK_GLOBAL_MEM_FENCE);
   for (int first = 0; first < key_size; first += 64) {
-    const int k = first + item, read = head * key_size + min(k, key_size - 1);
+    const int k = first + item, read = head * key_size + within(k, key_size);
     float sum = head_z[CHANNELS] * AT(value_bias)[read];
     for (int c = 0; c < CHANNELS; ++c) {
       sum += head_z[c] * AT(value_kernel)[c * HEADS * key_size + read];

@@ -14,12 +14,12 @@ __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_me
     const int count) {
   const int index = get_group_id(0), sample = index / HEADS, head = index % HEADS;
   const int item = get_local_id(0);
-  if (index >= count) return;  // the whole group
+  if (count == 0) return;  // the kernel is only being compiled
   __global const float* u = AT(output_gradient) + (ulong)sample * outputs;
   __global float* head_g = AT(g) + (ulong)index * key_size;
   __global float* dz = AT(z_gradient) + (ulong)index * (CHANNELS + 1);
   for (int first = 0; first < key_size; first += 64) {
-    const int k = first + item, read = head * key_size + min(k, key_size - 1);
+    const int k = first + item, read = head * key_size + within(k, key_size);
     __global const float* w = AT(output_kernel) + read * outputs;
     float sum = 0.0f;
     for (int o = 0; o < outputs; ++o) sum += w[o] * u[o];
@@ -37,7 +37,7 @@ __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_me
   barrier(CLK_GLOBAL_MEM_FENCE);
   __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
   for (int first = 0; first < TIME; first += 64) {
-    const int s = first + item, read = min(s, TIME - 1);
+    const int s = first + item, read = within(s, TIME);
     float sum = dz[CHANNELS];
     for (int c = 0; c < CHANNELS; ++c) sum += LOAD(sample_x, read * CHANNELS + c) * dz[c];
     if (s < TIME) AT(mean_gradient)[(ulong)index * TIME + s] = sum;
@@ -56,7 +56,7 @@ INLINE void gradient_tile(
 #pragma unroll
   for (int i = 0; i < PART; ++i) {
     const int t = first_t + row + SIDE * i;
-    const float4 line = vload4((ulong)index * TIME + min(t, TIME - 1), statistics);
+    const float4 line = vload4((ulong)index * TIME + within(t, TIME), statistics);
 #pragma unroll
     for (int j = 0; j < PART; ++j) {
       const int s = first_s + column + SIDE * j;
@@ -85,7 +85,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   const int index = get_group_id(1), sample = index / HEADS, head = index % HEADS;
   const int column = get_local_id(0), row = get_local_id(1), first_t = get_group_id(0) * SPAN;
   const int chunk = get_group_id(2) * CHUNK;
-  if (index >= count || first_t >= TIME || chunk >= CHANNELS) return;  // the whole group
+  if (count == 0) return;  // the kernel is only being compiled
   const struct dropout d = DROPOUT_OF_STEP;
   const ulong first_row = ((ulong)sample * TIME * HEADS + head) * CHANNELS;
   __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
@@ -158,7 +158,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   const int sample = get_group_id(1), first_s = get_group_id(0) * SPAN;
   const int column = get_local_id(0), row = get_local_id(1), item = row * SIDE + column;
   const int chunk = get_group_id(2) * CHUNK;
-  if (sample >= live || first_s >= TIME || chunk >= CHANNELS) return;  // the whole group
+  if (live == 0) return;  // the kernel is only being compiled
   const struct dropout d = DROPOUT_OF_STEP;
   __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
 
@@ -207,8 +207,8 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
     for (int h = 0; h < 2; ++h) {
       const int c = chunk + 4 * (column + SIDE * h);
       const float4 b = (float4)(
-          c < CHANNELS ? dz[c] : 0.0f, c + 1 < CHANNELS ? dz[c + 1] : 0.0f,
-          c + 2 < CHANNELS ? dz[c + 2] : 0.0f, c + 3 < CHANNELS ? dz[c + 3] : 0.0f);
+          dz[within(c, CHANNELS)], dz[within(c + 1, CHANNELS)], dz[within(c + 2, CHANNELS)],
+          dz[within(c + 3, CHANNELS)]);
 #pragma unroll
       for (int i = 0; i < 4; ++i) result[i][h] += means[4 * row + i] * b;
     }

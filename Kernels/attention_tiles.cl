@@ -2,6 +2,7 @@
 // Not a file of kernels: attention_short.cl says what is computed.
 
 #include "attention_dropout.cl"
+#include "values.cl"
 
 #ifndef TIME
 #define TIME time
@@ -88,7 +89,7 @@ INLINE void score_tile(
 INLINE void keep_tile(
     __local uchar* kept, const struct dropout* d, uint index, int first_t, int first_s, int time) {
   const int item = get_local_id(1) * SIDE + get_local_id(0);
-  if (d->threshold == 0) return;
+  if (!d->threshold) return;
   for (int i = item; i < SPAN * BLOCKS; i += SIDE * SIDE) {
     const uint element = (index * TIME + first_t + i / BLOCKS) * TIME + first_s;
     const uint4 words = philox_block(element / 8 + i % BLOCKS, d->stream, d->iteration, d->key);
@@ -103,7 +104,7 @@ INLINE void keep_tile(
 INLINE bool keeps(
     __local const uchar* kept, const struct dropout* d, uint index, int first_t, int first_s,
     int r, int c, int time) {
-  if (d->threshold == 0) return true;
+  if (!d->threshold) return true;
   const uint place = (((index * TIME + first_t + r) * TIME + first_s) & 7) + c;
   return (kept[r * BLOCKS + place / 8] >> (place & 7)) & 1;
 }

@@ -40,7 +40,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_blo
     const float weight = AT(w)[i * OUTPUTS + o];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      totals[r] += AT(x)[min(first + r, rows - 1) * INPUTS + i] * weight;
+      totals[r] += AT(x)[within(first + r, rows) * INPUTS + i] * weight;
     }
   }
   const int last = is_product || rows == 0 ? 0 : decayed_count;
@@ -57,13 +57,12 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_blo
     if (LANE == r) mine = total;
   }
   const int row = first + LANE;
-  if (last > 0 && LANE == 0) AT(squares)[get_group_id(0) * WIDTH + COLUMN] = mine;
+  if (WRITES_COLUMN && last > 0) AT(squares)[get_group_id(0) * WIDTH + COLUMN] = mine;
   if (end == 0 || LANE >= ROWS || row >= rows) return;
   const int i = row * OUTPUTS + o;
   float value = mine + AT(bias)[o];
-  // The comparison is such that NaN stays NaN, as in the reference.
-  if (activates) value = value < 0.0f ? 0.0f : value * keep_scale;
-  if (threshold > 0) {
+  if (activates) value = relu(value) * keep_scale;
+  if (threshold) {
     const uint4 words = philox_block(
         i >> 3, stream, header->first_iteration + step, (uint2)(key0, key1));
     if (philox_lane(words, i & 7) < threshold) value = 0.0f;
@@ -89,7 +88,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_blo
     sum += (i < INPUTS ? AT(h)[r * INPUTS + i] : 1.0f) * AT(g)[r * OUTPUTS + o];
   }
   sum = column_sum(sums, sum, WIDTH);
-  if (LANE == 0 && end > 0) {
+  if (WRITES_COLUMN && end > 0) {
     if (i < INPUTS) AT(dw)[element] = sum;
     else AT(db)[o] = sum;
   }
@@ -140,7 +139,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_bac
     const float weight = AT(w)[i * OUTPUTS + k];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      totals[r] += AT(g)[min(first + r, rows - 1) * OUTPUTS + k] * weight;
+      totals[r] += AT(g)[within(first + r, rows) * OUTPUTS + k] * weight;
     }
   }
   float mine = 0.0f;

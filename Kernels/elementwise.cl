@@ -3,13 +3,11 @@
 // build: -DHALF_STORAGE=1
 
 #include "common.cl"
+#include "values.cl"
 
 __kernel void relu_forward(IN(stored, x), OUT(stored, y), const int count) {
   const int i = get_global_id(0);
-  // The comparison is such that NaN stays NaN, as in the reference.
-  if (i >= count) return;
-  const float value = LOAD(AT(x), i);
-  STORE(AT(y), i, value < 0.0f ? 0.0f : value);
+  if (i < count) STORE(AT(y), i, relu(LOAD(AT(x), i)));
 }
 
 // dx = dy where y > 0

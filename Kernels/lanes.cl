@@ -10,11 +10,12 @@
 // Rows of a tile that one item takes, and rows of a tile.
 #define ITEM_ROWS 4
 #define TILE_ROWS (ITEM_ROWS * LANES)
-// Blocks that WIDTH consecutive elements may touch.
-#define ROW_BLOCKS ((WIDTH + 6) / 8 + 1)
+// Blocks that `width` consecutive elements may touch.
+#define BLOCKS_OF(width) (((width) + 6) / 8 + 1)
+#define ROW_BLOCKS BLOCKS_OF(WIDTH)
 // Room for the blocks of a tile at any width: at width 1 there are the most.
 #ifdef BUILT_WIDTH
-#define TILE_BLOCKS (ITEM_ROWS * (GROUP_ITEMS / BUILT_WIDTH) * ((BUILT_WIDTH + 6) / 8 + 1))
+#define TILE_BLOCKS (ITEM_ROWS * (GROUP_ITEMS / BUILT_WIDTH) * BLOCKS_OF(BUILT_WIDTH))
 #else
 #define TILE_BLOCKS (ITEM_ROWS * GROUP_ITEMS)
 #endif
@@ -25,7 +26,7 @@ inline void draw_block(__local uint4* blocks, const int k, const int slot, const
                        const uint2 key) {
   const int block = (start >> 3) + slot;
   if (block <= (start + count - 1) >> 3) {
-    blocks[k * ((width + 6) / 8 + 1) + slot] = philox_block(block, stream, step, key);
+    blocks[k * BLOCKS_OF(width) + slot] = philox_block(block, stream, step, key);
   }
 }
 
@@ -33,7 +34,7 @@ inline void draw_block(__local uint4* blocks, const int k, const int slot, const
 inline uint drawn_lane(__local const uint4* blocks, const int k, const int width, const int start,
                        const int i) {
   const int slot = (i >> 3) - (start >> 3);
-  __local const uint* words = (__local const uint*)(blocks + k * ((width + 6) / 8 + 1) + slot);
+  __local const uint* words = (__local const uint*)(blocks + k * BLOCKS_OF(width) + slot);
   const uint word = words[(i & 7) >> 1];
   return (i & 1) ? word >> 16 : word & 0xFFFFu;
 }

@@ -6,6 +6,8 @@
 #include "table.cl"
 
 #define GROUP 64
+// Of a group's items, which all have its sum, the one that writes it.
+#define WRITES_GROUP (get_local_id(0) == 0)
 
 // p = exp(x − max) / Σ exp(x − max) of a row; returns log Σ exp(x).
 inline float softmax_row(__global const float* x, __global float* p, const int classes) {
@@ -81,7 +83,7 @@ __kernel void softmax_cross_entropy(SCALING __global struct step_result* results
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  if (item == 0) {
+  if (WRITES_GROUP) {
     results[step].loss = losses[0] * scale;
     results[step].penalty = coefficient * penalties[0];
     results[step].hits = hits[0];
@@ -108,7 +110,7 @@ __kernel void sum_of_squares(IN(float, w), OUT(float, partial), const int first,
   const int stride = get_global_size(0);
   for (int i = get_global_id(0); i < count; i += stride) sum += AT(w)[i] * AT(w)[i];
   const float total = group_sum(sum, sums);
-  if (get_local_id(0) == 0) AT(partial)[first + get_group_id(0)] = total;
+  if (WRITES_GROUP) AT(partial)[first + get_group_id(0)] = total;
 }
 
 // The step's penalty gains coefficient·Σ partial. One work-group.
@@ -118,5 +120,5 @@ __kernel void add_penalty(__global struct step_result* results, IN(float, partia
   float sum = 0.0f;
   for (int i = get_local_id(0); i < partials; i += GROUP) sum += AT(partial)[i];
   const float total = group_sum(sum, sums);
-  if (get_local_id(0) == 0) results[step].penalty += coefficient * total;
+  if (WRITES_GROUP) results[step].penalty += coefficient * total;
 }

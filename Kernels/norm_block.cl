@@ -53,35 +53,32 @@ void norm_block_forward(__global const struct table_header* header, IN(stored, x
   __local float sums[GROUP_ITEMS];
   __local uint4 blocks[TILE_BLOCKS];
   const int left = get_group_id(0) * WIDTH;
-  const int c = left + COLUMN;
+  const int column = left + COLUMN, c = within(column, CHANNELS);
   const int rows = live * TIME;
   const int outputs = live * POOLED;
-  const int is_channel = c < CHANNELS && live > 0;
+  const int is_channel = column < CHANNELS;
+  if (live == 0) return;  // the kernel is only being compiled
 
   // Every group meets the same barriers whatever its settings: PoCL 3.1 runs some code more than
   // once around barriers in branches.
-  const int chunks = trains && is_channel ? chunk_count(rows, chunk) : 0;
+  const int chunks = trains ? chunk_count(rows, chunk) : 0;
   const float2 merged = merged_statistics(
       sums, AT(partial) + c, rows, chunk, chunks, CHANNELS, WIDTH);
-  float mean = 0.0f;
-  float variance = 1.0f;
-  if (is_channel) {
-    const float origin = of_bias ? AT(bias)[c] : LOAD(AT(x), c);
-    mean = trains ? origin + merged.x : AT(mean)[c];
-    variance = trains ? merged.y : AT(variance)[c];
-    if (trains && LANE == 0 && get_group_id(1) == 0) {
-      AT(mean)[c] = mean;
-      AT(variance)[c] = variance;
-      if (MOVES(mean, variance)) {
-        AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
-        AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
-      }
+  const float origin = of_bias ? AT(bias)[c] : LOAD(AT(x), c);
+  const float mean = trains ? origin + merged.x : AT(mean)[c];
+  const float variance = trains ? merged.y : AT(variance)[c];
+  if (trains && is_channel && WRITES_COLUMN && get_group_id(1) == 0) {
+    AT(mean)[c] = mean;
+    AT(variance)[c] = variance;
+    if (MOVES(mean, variance)) {
+      AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
+      AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
     }
   }
-  const float factor = is_channel ? AT(gamma)[c] / sqrt(variance + epsilon) : 0.0f;
-  const float beta = is_channel ? AT(beta)[c] : 0.0f;
+  const float factor = AT(gamma)[c] / sqrt(variance + epsilon);
+  const float beta = AT(beta)[c];
   const ulong counter = header->first_iteration + step;
-  const int lanes = threshold > 0 ? TILE_ROWS * ROW_BLOCKS : 0;
+  const int lanes = threshold ? TILE_ROWS * ROW_BLOCKS : 0;
 
   for (int tile = get_group_id(1) * TILE_ROWS; tile < outputs;
        tile += get_num_groups(1) * TILE_ROWS) {
@@ -103,9 +100,8 @@ void norm_block_forward(__global const struct table_header* header, IN(stored, x
         const int start = (WINDOW(tile + k) + p) * CHANNELS + left;
         const int i = start + COLUMN;
         const float normalized = (LOAD(AT(x), i) - mean) * factor + beta;
-        // The comparison is such that NaN stays NaN, as in the reference.
-        float value = normalized < 0.0f ? 0.0f : normalized * keep_scale;
-        if (threshold > 0 && drawn_lane(blocks, k, WIDTH, start, i) < threshold) value = 0.0f;
+        float value = relu(normalized) * keep_scale;
+        if (threshold && drawn_lane(blocks, k, WIDTH, start, i) < threshold) value = 0.0f;
         if (p == 0 || value > largest[j]) {
           largest[j] = value;
           places[j] = p;
@@ -131,12 +127,12 @@ void norm_block_backward_partial(IN(stored, x), IN(stored, y), IN(stored, dy),
                                  const int size, const int width, const int chunk,
                                  const int live) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int first = get_group_id(1) * chunk;
-  const int last = c < CHANNELS ? min(first + chunk, live * POOLED) : first;
+  const int last = column < CHANNELS ? min(first + chunk, live * POOLED) : first;
 
-  const float mean = first < last ? AT(mean)[c] : 0.0f;
-  const float factor = first < last ? 1.0f / sqrt(AT(variance)[c] + epsilon) : 0.0f;
+  const float mean = AT(mean)[c];
+  const float factor = 1.0f / sqrt(AT(variance)[c] + epsilon);
   float weighted = 0.0f;
   float plain = 0.0f;
   for (int o = first + LANE; o < last; o += LANES) {
@@ -148,7 +144,7 @@ void norm_block_backward_partial(IN(stored, x), IN(stored, y), IN(stored, dy),
   }
   weighted = column_sum(sums, weighted, WIDTH);
   plain = column_sum(sums, plain, WIDTH);
-  if (LANE == 0 && first < last) {
+  if (WRITES_COLUMN && first < last) {
     __global float* to = AT(partial) + 2 * (ulong)CHANNELS * get_group_id(1) + c;
     to[0] = weighted;
     to[CHANNELS] = plain;
@@ -167,17 +163,17 @@ void norm_block_backward_apply(IN(stored, x), IN(stored, y), IN(stored, dy),
                                const int size, const int width, const int chunk,
                                const int live) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
-  const int rows = c < CHANNELS ? live * TIME : 0;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
+  const int rows = column < CHANNELS ? live * TIME : 0;
   const float2 merged = merged_sums(
-      sums, AT(partial) + c, rows > 0 ? chunk_count(live * POOLED, chunk) : 0, CHANNELS, WIDTH);
-  if (rows > 0 && LANE == 0 && get_group_id(1) == 0) {
+      sums, AT(partial) + c, chunk_count(live * POOLED, chunk), CHANNELS, WIDTH);
+  if (WRITES_COLUMN && rows > 0 && get_group_id(1) == 0) {
     AT(d_gamma)[c] = merged.x;
     AT(d_beta)[c] = merged.y;
   }
-  const float mean = rows > 0 ? AT(mean)[c] : 0.0f;
-  const float factor = rows > 0 ? 1.0f / sqrt(AT(variance)[c] + epsilon) : 0.0f;
-  const float scale = rows > 0 ? AT(gamma)[c] * factor : 0.0f;
+  const float mean = AT(mean)[c];
+  const float factor = 1.0f / sqrt(AT(variance)[c] + epsilon);
+  const float scale = AT(gamma)[c] * factor;
   const float slope = merged.x / rows;
   const float offset = merged.y / rows;
 

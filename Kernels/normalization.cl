@@ -21,13 +21,13 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
 void batch_statistics_partial(IN(stored, x), OUT(float, partial), const int channels,
                               const int width, const int chunk, const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int first = get_group_id(1) * chunk;
-  const int last = c < CHANNELS ? min(first + chunk, rows) : first;
+  const int last = column < CHANNELS ? min(first + chunk, rows) : first;
   const ulong stride = CHANNELS;
   __global const stored* x = AT(x) + c;
 
-  const float origin = first < last ? LOAD(x, 0) : 0.0f;
+  const float origin = LOAD(x, 0);
   float sum = 0.0f;
   for (int r = first + LANE; r < last; r += LANES) sum += LOAD(x, r * stride) - origin;
   const float mean = column_sum(sums, sum, WIDTH) / (last - first);
@@ -37,7 +37,7 @@ void batch_statistics_partial(IN(stored, x), OUT(float, partial), const int chan
     squares += centred * centred;
   }
   squares = column_sum(sums, squares, WIDTH);
-  if (LANE == 0 && first < last) {
+  if (WRITES_COLUMN && first < last) {
     __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
     to[0] = mean;
     to[stride] = squares;
@@ -52,11 +52,11 @@ void batch_statistics_finish(IN(stored, x), IN(float, partial), OUT(float, mean)
                              const float remainder, const int channels, const int width,
                              const int chunk, const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
-  const int chunks = c < CHANNELS ? chunk_count(rows, chunk) : 0;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
+  const int chunks = column < CHANNELS ? chunk_count(rows, chunk) : 0;
   const float2 merged = merged_statistics(
       sums, AT(partial) + c, rows, chunk, chunks, CHANNELS, WIDTH);
-  if (LANE == 0 && chunks > 0) {
+  if (WRITES_COLUMN && chunks > 0) {
     const float mean = LOAD(AT(x), c) + merged.x;
     const float variance = merged.y;
     AT(mean)[c] = mean;
@@ -86,15 +86,15 @@ void batch_norm_backward_partial(IN(stored, x), IN(stored, dy), IN(float, mean),
                                  const int channels, const int width, const int chunk,
                                  const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int first = get_group_id(1) * chunk;
-  const int last = c < CHANNELS ? min(first + chunk, rows) : first;
+  const int last = column < CHANNELS ? min(first + chunk, rows) : first;
   const ulong stride = CHANNELS;
   __global const stored* x = AT(x) + c;
   __global const stored* dy = AT(dy) + c;
 
-  const float mean = first < last ? AT(mean)[c] : 0.0f;
-  const float factor = first < last ? 1.0f / sqrt(AT(variance)[c] + epsilon) : 0.0f;
+  const float mean = AT(mean)[c];
+  const float factor = 1.0f / sqrt(AT(variance)[c] + epsilon);
   float weighted = 0.0f;
   float plain = 0.0f;
   for (int r = first + LANE; r < last; r += LANES) {
@@ -104,7 +104,7 @@ void batch_norm_backward_partial(IN(stored, x), IN(stored, dy), IN(float, mean),
   }
   weighted = column_sum(sums, weighted, WIDTH);
   plain = column_sum(sums, plain, WIDTH);
-  if (LANE == 0 && first < last) {
+  if (WRITES_COLUMN && first < last) {
     __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
     to[0] = weighted;
     to[stride] = plain;
@@ -118,10 +118,10 @@ void norm_backward_finish(IN(float, partial), OUT(float, d_gamma), OUT(float, d_
                           const int channels, const int width, const int chunk,
                           const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
-  const int chunks = c < CHANNELS ? chunk_count(rows, chunk) : 0;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
+  const int chunks = column < CHANNELS ? chunk_count(rows, chunk) : 0;
   const float2 merged = merged_sums(sums, AT(partial) + c, chunks, CHANNELS, WIDTH);
-  if (LANE == 0 && chunks > 0) {
+  if (WRITES_COLUMN && chunks > 0) {
     AT(d_gamma)[c] = merged.x;
     AT(d_beta)[c] = merged.y;
   }
@@ -153,23 +153,26 @@ void layer_norm_forward(IN(stored, x), IN(float, gamma), IN(float, beta), OUT(st
                         OUT(float, mean), OUT(float, variance), const float epsilon,
                         const int channels, const int width, const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int r = get_group_id(0) * LANES + LANE;
-  const int end = r < rows ? CHANNELS : 0;
+  const int row = get_group_id(0) * LANES + LANE, r = within(row, rows);
+  const int end = row < rows ? CHANNELS : 0;
   __global const stored* x = AT(x) + r * (ulong)CHANNELS;
   __global stored* y = AT(y) + r * (ulong)CHANNELS;
 
-  const float origin = end > 0 ? LOAD(x, 0) : 0.0f;
+  const float origin = LOAD(x, 0);
   float sum = 0.0f;
   for (int c = COLUMN; c < end; c += WIDTH) sum += LOAD(x, c) - origin;
   const float mean = origin + row_sum(sums, sum, WIDTH) / CHANNELS;
   float squares = 0.0f;
-  for (int c = COLUMN; c < end; c += WIDTH) squares += (LOAD(x, c) - mean) * (LOAD(x, c) - mean);
+  for (int c = COLUMN; c < end; c += WIDTH) {
+    const float centred = LOAD(x, c) - mean;
+    squares += centred * centred;
+  }
   const float variance = row_sum(sums, squares, WIDTH) / CHANNELS;
   const float factor = 1.0f / sqrt(variance + epsilon);
   for (int c = COLUMN; c < end; c += WIDTH) {
     STORE(y, c, AT(gamma)[c] * factor * (LOAD(x, c) - mean) + AT(beta)[c]);
   }
-  if (COLUMN == 0 && end > 0) {
+  if (WRITES_ROW && end > 0) {
     AT(mean)[r] = mean;
     AT(variance)[r] = variance;
   }
@@ -182,9 +185,9 @@ void layer_norm_backward_partial(IN(stored, x), IN(stored, dy), IN(float, mean),
                                  const int channels, const int width, const int chunk,
                                  const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int first = get_group_id(1) * chunk;
-  const int last = c < CHANNELS ? min(first + chunk, rows) : first;
+  const int last = column < CHANNELS ? min(first + chunk, rows) : first;
   const ulong stride = CHANNELS;
   __global const stored* x = AT(x) + c;
   __global const stored* dy = AT(dy) + c;
@@ -199,7 +202,7 @@ void layer_norm_backward_partial(IN(stored, x), IN(stored, dy), IN(float, mean),
   }
   weighted = column_sum(sums, weighted, WIDTH);
   plain = column_sum(sums, plain, WIDTH);
-  if (LANE == 0 && first < last) {
+  if (WRITES_COLUMN && first < last) {
     __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
     to[0] = weighted;
     to[stride] = plain;
@@ -212,14 +215,14 @@ void layer_norm_backward_apply(IN(stored, x), IN(stored, dy), IN(float, gamma), 
                                IN(float, variance), OUT(stored, dx), const float epsilon,
                                const int channels, const int width, const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int r = get_group_id(0) * LANES + LANE;
-  const int end = r < rows ? CHANNELS : 0;
+  const int row = get_group_id(0) * LANES + LANE, r = within(row, rows);
+  const int end = row < rows ? CHANNELS : 0;
   __global const stored* x = AT(x) + r * (ulong)CHANNELS;
   __global const stored* dy = AT(dy) + r * (ulong)CHANNELS;
   __global stored* dx = AT(dx) + r * (ulong)CHANNELS;
 
-  const float mean = end > 0 ? AT(mean)[r] : 0.0f;
-  const float factor = end > 0 ? 1.0f / sqrt(AT(variance)[r] + epsilon) : 0.0f;
+  const float mean = AT(mean)[r];
+  const float factor = 1.0f / sqrt(AT(variance)[r] + epsilon);
   float plain = 0.0f;
   float weighted = 0.0f;
   for (int c = COLUMN; c < end; c += WIDTH) {

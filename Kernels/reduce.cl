@@ -4,6 +4,8 @@
 #ifndef SEMG_REDUCE
 #define SEMG_REDUCE
 
+#include "values.cl"
+
 #define GROUP_ITEMS 256
 
 #ifdef WIDTH
@@ -14,6 +16,9 @@
 #define LANES (GROUP_ITEMS / WIDTH)
 #define LANE ((int)get_local_id(0) / WIDTH)
 #define COLUMN ((int)get_local_id(0) & (WIDTH - 1))
+// Of the items of a column, or of a row, which all have its sum, the one that writes it.
+#define WRITES_COLUMN (LANE == 0)
+#define WRITES_ROW (COLUMN == 0)
 
 // The sum of a column over its lanes, for every item of the column, always in the same order. Every
 // item of the group must call it; `sums` has GROUP_ITEMS places and may be used again at once.

@@ -49,13 +49,13 @@ void squeeze_block_statistics(IN(stored, x0), IN(stored, x1), OUT(float, partial
                               const int channels, const int width, const int chunk,
                               const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int start = get_group_id(1) * chunk;
-  const int end = c < CHANNELS ? min(start + chunk, rows) : start;
+  const int end = column < CHANNELS ? min(start + chunk, rows) : start;
   const int stride = c < FIRST ? FIRST : CHANNELS - FIRST;
   __global const stored* x = c < FIRST ? AT(x0) + c : AT(x1) + (c - FIRST);
 
-  const float origin = start < end ? LOAD(x, 0) : 0.0f;
+  const float origin = LOAD(x, 0);
   float sum = 0.0f;
   for (int r = start + LANE; r < end; r += LANES) sum += LOAD(x, r * stride) - origin;
   const float mean = column_sum(sums, sum, WIDTH) / (end - start);
@@ -65,7 +65,7 @@ void squeeze_block_statistics(IN(stored, x0), IN(stored, x1), OUT(float, partial
     squares += centred * centred;
   }
   squares = column_sum(sums, squares, WIDTH);
-  if (LANE == 0 && start < end) {
+  if (WRITES_COLUMN && start < end) {
     __global float* to = AT(partial) + 2 * (ulong)CHANNELS * get_group_id(1) + c;
     to[0] = mean;
     to[CHANNELS] = squares;
@@ -102,42 +102,37 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
   __local float excited[MOST_UNITS];
   const int b = get_group_id(0);
   const int rows = live * TIME;
-  const int end = b < live ? TIME : 0;
   const ulong counter = header->first_iteration + step;
-  const int lanes = threshold > 0 ? TILE_ROWS * ROW_BLOCKS : 0;
+  const int lanes = threshold ? TILE_ROWS * ROW_BLOCKS : 0;
+  if (live == 0) return;  // the kernel is only being compiled
 
   for (int left = 0; left < CHANNELS; left += WIDTH) {
-    const int c = left + COLUMN;
-    const int is_channel = c < CHANNELS && live > 0;
+    const int column = left + COLUMN, c = within(column, CHANNELS);
+    const int is_channel = column < CHANNELS;
     const float2 merged = merged_statistics(
         sums, AT(partial) + (c < FIRST ? c : other + c - FIRST), rows, chunk,
-        trains && is_channel ? chunk_count(rows, chunk) : 0,
+        trains ? chunk_count(rows, chunk) : 0,
         !of_bias ? CHANNELS : c < FIRST ? FIRST : CHANNELS - FIRST, WIDTH);
-    float mean = 0.0f;
-    float factor = 0.0f;
-    float beta = 0.0f;
-    if (is_channel) {
-      const float origin = of_bias ? BRANCH(bias, c) : BRANCH_ROW(x, 0, c);
-      mean = trains ? origin + merged.x : BRANCH(mean, c);
-      const float variance = trains ? merged.y : BRANCH(variance, c);
-      factor = BRANCH(gamma, c) / sqrt(variance + epsilon);
-      beta = BRANCH(beta, c);
-      if (trains && LANE == 0 && b == 0) {
-        SET_BRANCH(mean, c, mean)
-        SET_BRANCH(variance, c, variance)
-        if (MOVES(mean, variance)) {
-          SET_BRANCH(moving_mean, c, BRANCH(moving_mean, c) * momentum + mean * remainder)
-          SET_BRANCH(moving_variance, c,
-                     BRANCH(moving_variance, c) * momentum + variance * remainder)
-        }
+    const float origin = of_bias ? BRANCH(bias, c) : BRANCH_ROW(x, 0, c);
+    const float mean = trains ? origin + merged.x : BRANCH(mean, c);
+    const float variance = trains ? merged.y : BRANCH(variance, c);
+    const float factor = BRANCH(gamma, c) / sqrt(variance + epsilon);
+    const float beta = BRANCH(beta, c);
+    if (trains && is_channel && WRITES_COLUMN && b == 0) {
+      SET_BRANCH(mean, c, mean)
+      SET_BRANCH(variance, c, variance)
+      if (MOVES(mean, variance)) {
+        SET_BRANCH(moving_mean, c, BRANCH(moving_mean, c) * momentum + mean * remainder)
+        SET_BRANCH(moving_variance, c,
+                   BRANCH(moving_variance, c) * momentum + variance * remainder)
       }
     }
     float sum = 0.0f;
-    for (int tile = 0; tile < end; tile += TILE_ROWS) {
+    for (int tile = 0; tile < TIME; tile += TILE_ROWS) {
       barrier(CLK_LOCAL_MEM_FENCE);
       for (int e = get_local_id(0); e < lanes; e += GROUP_ITEMS) {
         const int t = tile + e / ROW_BLOCKS;
-        if (t >= end) continue;
+        if (t >= TIME) continue;
         draw_block(
             blocks, e / ROW_BLOCKS, e % ROW_BLOCKS, WIDTH, (b * TIME + t) * CHANNELS + left,
             min(WIDTH, CHANNELS - left), stream, counter, (uint2)(key0, key1));
@@ -145,13 +140,12 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
       barrier(CLK_LOCAL_MEM_FENCE);
       for (int j = 0; j < ITEM_ROWS; ++j) {
         const int k = LANE + j * LANES;
-        if (!is_channel || tile + k >= end) continue;
+        if (!is_channel || tile + k >= TIME) continue;
         const int row = b * TIME + tile + k;
         const int start = row * CHANNELS + left;
         const float normalized = (BRANCH_ROW(x, row, c) - mean) * factor + beta;
-        // The comparison is such that NaN stays NaN, as in the reference.
-        float value = normalized < 0.0f ? 0.0f : normalized * keep_scale;
-        if (threshold > 0 && drawn_lane(blocks, k, WIDTH, start, start + COLUMN) < threshold) {
+        float value = relu(normalized) * keep_scale;
+        if (threshold && drawn_lane(blocks, k, WIDTH, start, start + COLUMN) < threshold) {
           value = 0.0f;
         }
         STORE(AT(kept), start + COLUMN, value);
@@ -159,7 +153,7 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
       }
     }
     sum = column_sum(sums, sum, WIDTH);
-    if (LANE == 0 && is_channel && end > 0) {
+    if (WRITES_COLUMN && is_channel) {
       means[c] = sum / TIME;
       AT(squeezed)[b * CHANNELS + c] = sum / TIME;
     }
@@ -167,14 +161,14 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
   barrier(CLK_LOCAL_MEM_FENCE);
 
   const int item = get_local_id(0);
-  if (item < UNITS && end > 0) {
+  if (item < UNITS) {
     float sum = AT(b1)[item];
     for (int c = 0; c < CHANNELS; ++c) sum += means[c] * AT(w1)[c * UNITS + item];
-    excited[item] = sum < 0.0f ? 0.0f : sum;
+    excited[item] = relu(sum);
     AT(hidden)[b * UNITS + item] = excited[item];
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (item < CHANNELS && end > 0) {
+  if (item < CHANNELS) {
     float sum = AT(b2)[item];
     for (int u = 0; u < UNITS; ++u) sum += excited[u] * AT(w2)[u * CHANNELS + item];
     scales[item] = 1.0f / (1.0f + exp(-sum));
@@ -185,7 +179,7 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
   // Each item reads what it wrote.
   for (int left = 0; left < CHANNELS; left += WIDTH) {
     const int c = left + COLUMN;
-    const int last = c < CHANNELS ? end : 0;
+    const int last = c < CHANNELS ? TIME : 0;
     for (int t = LANE; t < last; t += LANES) {
       const int i = (b * TIME + t) * CHANNELS + c;
       STORE(AT(output), i, LOAD(AT(kept), i) * scales[c] + LOAD(AT(shortcut), i));
@@ -218,18 +212,18 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
   __local float through[MOST_CHANNELS];
   __local float squeezes[MOST_UNITS];
   const int b = get_group_id(0);
-  const int end = b < live ? TIME : 0;
+  if (live == 0) return;  // the kernel is only being compiled
 
   for (int left = 0; left < CHANNELS; left += WIDTH) {
     const int c = left + COLUMN;
-    const int last = c < CHANNELS ? end : 0;
+    const int last = c < CHANNELS ? TIME : 0;
     float sum = 0.0f;
     for (int t = LANE; t < last; t += LANES) {
       const int i = (b * TIME + t) * CHANNELS + c;
       sum += LOAD(AT(kept), i) * LOAD(AT(d_output), i);
     }
     sum = column_sum(sums, sum, WIDTH);
-    if (LANE == 0 && last > 0) {
+    if (WRITES_COLUMN && c < CHANNELS) {
       const float s = AT(scale)[b * CHANNELS + c];
       before[c] = sum * s * (1.0f - s);
       AT(d_excite)[b * CHANNELS + c] = before[c];
@@ -237,14 +231,14 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
   }
   barrier(CLK_LOCAL_MEM_FENCE);
   const int item = get_local_id(0);
-  if (item < UNITS && end > 0) {
+  if (item < UNITS) {
     float sum = 0.0f;
     for (int c = 0; c < CHANNELS; ++c) sum += before[c] * AT(w2)[item * CHANNELS + c];
     squeezes[item] = AT(hidden)[b * UNITS + item] > 0.0f ? sum : 0.0f;
     AT(d_squeeze)[b * UNITS + item] = squeezes[item];
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (item < CHANNELS && end > 0) {
+  if (item < CHANNELS) {
     float sum = 0.0f;
     for (int u = 0; u < UNITS; ++u) sum += squeezes[u] * AT(w1)[item * UNITS + u];
     through[item] = sum / TIME;
@@ -253,11 +247,11 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
   barrier(CLK_LOCAL_MEM_FENCE);
 
   for (int left = 0; left < CHANNELS; left += WIDTH) {
-    const int c = left + COLUMN;
-    const int last = c < CHANNELS ? end : 0;
-    const float mean = last > 0 ? BRANCH(mean, c) : 0.0f;
-    const float factor = last > 0 ? 1.0f / sqrt(BRANCH(variance, c) + epsilon) : 0.0f;
-    const float scale = last > 0 ? AT(scale)[b * CHANNELS + c] : 0.0f;
+    const int column = left + COLUMN, c = within(column, CHANNELS);
+    const int last = column < CHANNELS ? TIME : 0;
+    const float mean = BRANCH(mean, c);
+    const float factor = 1.0f / sqrt(BRANCH(variance, c) + epsilon);
+    const float scale = AT(scale)[b * CHANNELS + c];
     float weighted = 0.0f;
     float plain = 0.0f;
     for (int t = LANE; t < last; t += LANES) {
@@ -270,7 +264,7 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
     }
     weighted = column_sum(sums, weighted, WIDTH);
     plain = column_sum(sums, plain, WIDTH);
-    if (LANE == 0 && last > 0) {
+    if (WRITES_COLUMN && column < CHANNELS) {
       __global float* to = AT(partial) + 2 * CHANNELS * b + c;
       to[0] = weighted;
       to[CHANNELS] = plain;
@@ -323,13 +317,12 @@ void squeeze_block_backward_apply(IN(stored, x0), IN(stored, x1), IN(float, mean
   __local float sums[GROUP_ITEMS];
   const int is_dense = (int)get_group_id(1) < dense_rows;
   const int element = (get_group_id(1) * get_num_groups(0) + get_group_id(0)) * WIDTH + COLUMN;
-  const int c = get_group_id(0) * WIDTH + COLUMN;
-  const int rows = !is_dense && c < CHANNELS ? live * TIME : 0;
-  const int samples = is_dense ? live : 0;
-  const int chunks = rows > 0 ? live : 0;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
+  const int rows = !is_dense && column < CHANNELS ? live * TIME : 0;
+  const int chunks = is_dense ? 0 : live;
 
   float weighted = dense_share(element, LANE, LANES, CHANNELS, UNITS, AT(squeezed), AT(hidden),
-                               AT(d_excite), AT(d_squeeze), samples);
+                               AT(d_excite), AT(d_squeeze), live);
   float plain = 0.0f;
   for (int i = LANE; i < chunks; i += LANES) {
     weighted += AT(partial)[i * 2 * (ulong)CHANNELS + c];
@@ -339,7 +332,7 @@ void squeeze_block_backward_apply(IN(stored, x0), IN(stored, x1), IN(float, mean
   plain = column_sum(sums, plain, WIDTH);
 
   const int kernels = CHANNELS * UNITS;
-  if (samples > 0 && LANE == 0 && element < 2 * kernels + UNITS + CHANNELS) {
+  if (WRITES_COLUMN && element < 2 * kernels + UNITS + CHANNELS) {
     const int place = element - kernels - UNITS;
     __global float* to = element < kernels           ? AT(dw1) + element
                          : element < kernels + UNITS ? AT(db1) + (element - kernels)
@@ -348,13 +341,13 @@ void squeeze_block_backward_apply(IN(stored, x0), IN(stored, x1), IN(float, mean
     *to = weighted;
   }
   const int row_group = max((int)get_group_id(1) - dense_rows, 0);
-  if (rows > 0 && LANE == 0 && row_group == 0) {
+  if (WRITES_COLUMN && rows > 0 && row_group == 0) {
     SET_BRANCH(d_gamma, c, weighted)
     SET_BRANCH(d_beta, c, plain)
   }
-  const float mean = rows > 0 ? BRANCH(mean, c) : 0.0f;
-  const float factor = rows > 0 ? 1.0f / sqrt(BRANCH(variance, c) + epsilon) : 0.0f;
-  const float slope = rows > 0 ? BRANCH(gamma, c) * factor : 0.0f;
+  const float mean = BRANCH(mean, c);
+  const float factor = 1.0f / sqrt(BRANCH(variance, c) + epsilon);
+  const float slope = BRANCH(gamma, c) * factor;
   const float share = 1.0f / rows;
 
   const int step = ((int)get_num_groups(1) - dense_rows) * LANES;

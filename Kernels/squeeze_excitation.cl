@@ -18,15 +18,15 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1)))
 void mean_over_time_forward(IN(stored, x), OUT(float, y), const int time, const int channels,
                             const int width, const int live) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int b = get_group_id(1);
-  const int end = c < CHANNELS && b < live ? TIME : 0;
+  const int end = column < CHANNELS && b < live ? TIME : 0;
   __global const stored* x = AT(x) + b * (ulong)(TIME * CHANNELS) + c;
 
   float sum = 0.0f;
   for (int t = LANE; t < end; t += LANES) sum += LOAD(x, t * CHANNELS);
   sum = column_sum(sums, sum, WIDTH);
-  if (LANE == 0 && end > 0) AT(y)[b * CHANNELS + c] = sum / TIME;
+  if (WRITES_COLUMN && end > 0) AT(y)[b * CHANNELS + c] = sum / TIME;
 }
 
 // dx [B, T, C] = dy [B, C] / T; one work item an element of `[count]`.
@@ -54,15 +54,15 @@ void scale_channels_backward(IN(stored, x), IN(float, scale), IN(stored, dy), OU
                              OUT(float, d_scale), const int time, const int channels,
                              const int width, const int live) {
   __local float sums[GROUP_ITEMS];
-  const int c = get_group_id(0) * WIDTH + COLUMN;
+  const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int b = get_group_id(1);
-  const int end = c < CHANNELS && b < live ? TIME : 0;
+  const int end = column < CHANNELS && b < live ? TIME : 0;
   const ulong start = b * (ulong)(TIME * CHANNELS) + c;
   __global const stored* x = AT(x) + start;
   __global const stored* dy = AT(dy) + start;
   __global stored* dx = AT(dx) + start;
 
-  const float scale = end > 0 ? AT(scale)[b * CHANNELS + c] : 0.0f;
+  const float scale = AT(scale)[b * CHANNELS + c];
   float sum = 0.0f;
   for (int t = LANE; t < end; t += LANES) {
     const float gradient = LOAD(dy, t * CHANNELS);
@@ -70,5 +70,5 @@ void scale_channels_backward(IN(stored, x), IN(float, scale), IN(stored, dy), OU
     STORE(dx, t * CHANNELS, gradient * scale);
   }
   sum = column_sum(sums, sum, WIDTH);
-  if (LANE == 0 && end > 0) AT(d_scale)[b * CHANNELS + c] = sum;
+  if (WRITES_COLUMN && end > 0) AT(d_scale)[b * CHANNELS + c] = sum;
 }

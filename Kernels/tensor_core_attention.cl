@@ -31,7 +31,7 @@ void attention_short_rows(
   __local float shared[3][SPAN][4];
   const int index = get_group_id(1), sample = index / HEADS, head = index % HEADS;
   const int first_t = get_group_id(0) * SPAN, warp_line = get_local_id(0) / WARP * 16;
-  if (index >= count || first_t >= TIME) return;  // the whole group
+  if (count == 0) return;  // the kernel is only being compiled
   const struct dropout d = DROPOUT_OF_STEP;
   __global const ushort* sample_x = AT(x) + (size_t)sample * TIME * CHANNELS;
 
@@ -70,7 +70,7 @@ void attention_short_rows(
       const int t = first_t + get_local_id(0) / 2;
       if (t < TIME) AT(bits)[word_place(index, t, first_s, TIME)] = stays[get_local_id(0)];
       gradients[get_local_id(0) % SPAN] =
-          s < TIME ? AT(mean_gradient)[(size_t)index * TIME + s] : 0.0f;
+          AT(mean_gradient)[(size_t)index * TIME + within(s, TIME)];
     }
     AWAIT_COPIES(&warp, 0);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -149,7 +149,7 @@ void attention_short_mean(
   __local float shared[SPAN][4];
   const int index = get_group_id(1), sample = index / HEADS, head = index % HEADS;
   const int first_s = get_group_id(0) * SPAN, warp_line = get_local_id(0) / WARP * 16;
-  if (index >= count || first_s >= TIME) return;  // the whole group
+  if (count == 0) return;  // the kernel is only being compiled
   const struct dropout d = DROPOUT_OF_STEP;
   __global const ushort* sample_q = AT(q) + ((size_t)sample * TIME * HEADS + head) * CHANNELS;
 
@@ -249,7 +249,7 @@ void attention_short_input_backward(
   __local float shared[SPAN][4];
   const int sample = get_group_id(1), first = get_group_id(0) * SPAN;
   const int item = get_local_id(0), warp_line = item / WARP * 16;
-  if (sample >= live || first >= TIME) return;  // the whole group
+  if (live == 0) return;  // the kernel is only being compiled
   const float share = gain * scale / TIME;
   const Factors factors = {AT(q) + (size_t)sample * TIME * HEADS * CHANNELS,
                            AT(x) + (size_t)sample * TIME * CHANNELS, AT(weights),
@@ -278,7 +278,7 @@ void attention_short_input_backward(
     EACH_BLOCK
     for (int r = 0; r < 2; ++r) {
       const int t = first + line() + r * 8;
-      lines[r] = t < TIME ? vload4(first_row + t, AT(statistics)) : (float4)(0.0f);
+      lines[r] = vload4(first_row + within(t, TIME), AT(statistics));
       lines[r].z *= gain;
     }
 #pragma unroll 1
@@ -287,7 +287,7 @@ void attention_short_input_backward(
       __local float4* columns = others + tile % 2 * SPAN;
       const int s = first_s + item % SPAN;
       stays[item] = read_word(AT(bits), index, first, first_s, TIME);
-      columns[item % SPAN].x = s < TIME ? AT(mean_gradient)[first_row + s] * share : 0.0f;
+      columns[item % SPAN].x = AT(mean_gradient)[first_row + within(s, TIME)] * share;
       NEXT_TILE(part);
 #pragma unroll 1
       for (int j = 0; j < SPAN / 16; ++j) {
@@ -325,7 +325,7 @@ void attention_short_input_backward(
     EACH_BLOCK
     for (int r = 0; r < 2; ++r) {
       const int s = first + line() + r * 8;
-      of_mean[r] = s < TIME ? AT(mean_gradient)[first_row + s] * share : 0.0f;
+      of_mean[r] = AT(mean_gradient)[first_row + within(s, TIME)] * share;
     }
 #pragma unroll 1
     for (int first_t = 0; first_t < TIME; first_t += SPAN) {
@@ -334,7 +334,7 @@ void attention_short_input_backward(
       const int t = first_t + item % SPAN;
       stays[item] = read_word(AT(bits), index, first_t, first, TIME);
       // Rows beyond the last have no share.
-      float4 row_of_item = t < TIME ? vload4(first_row + t, AT(statistics)) : (float4)(0.0f);
+      float4 row_of_item = vload4(first_row + within(t, TIME), AT(statistics));
       row_of_item.z *= gain;
       rows[item % SPAN] = row_of_item;
       NEXT_TILE(part);
@@ -378,7 +378,7 @@ void attention_short_input_backward(
     float means[2];
     EACH_BLOCK
     for (int r = 0; r < 2; ++r) {
-      means[r] = AT(mean)[index * TIME + min(first + line() + r * 8, TIME - 1)] * gain;
+      means[r] = AT(mean)[index * TIME + within(first + line() + r * 8, TIME)] * gain;
     }
     EACH_BLOCK
     for (int i = 0; i < SUMS; ++i) {

@@ -1,6 +1,7 @@
-// The products of dense.cl on tensor cores: factors are halves, biases, column sums and the results
-// of products over rows floats, other results halves or floats (HALF_RESULT). Strides, and the
-// widths along which factors are read, are multiples of eight (see tensor_core_product.cl).
+// The products of dense.cl on tensor cores, of one matrix each: factors are halves, biases, column
+// sums and the results of products over rows floats, other results halves or floats (HALF_RESULT).
+// Strides, and the widths along which factors are read, are multiples of eight (see
+// tensor_core_product.cl).
 //
 // instructions: HMMA LDSM LDGSTS
 // build: -DPART=2
@@ -13,26 +14,21 @@
 #include "common.cl"
 #include "tensor_core_product.cl"
 
-#define MATRIX(access, type, name) \
-  access(type, name), const int name##_stride, const int name##_sample, const int name##_head
-#define BATCH_OFFSET(name) \
-  ((size_t)(z / heads) * name##_sample + (size_t)(z % heads) * name##_head)
+#define MATRIX(access, type, name) access(type, name), const int name##_stride
 
-#define ROWS_PRODUCT                                                                          \
-  TILES;                                                                                      \
-  const int z = get_group_id(2);                                                              \
-  const Sequences left = {AT(a) + BATCH_OFFSET(a), a_stride, INT_MAX, 1, depth, 0, 0};        \
-  const Factor right = {AT(b) + BATCH_OFFSET(b), b_stride, columns};                          \
-  rows_product(&warp, tiles, left, right, has_bias ? AT(bias) : 0, 0, scale,                  \
-               AT(c) + BATCH_OFFSET(c), c_stride, z < samples * heads ? rows : 0, 0)
+#define ROWS_PRODUCT                                                                        \
+  TILES;                                                                                    \
+  const Sequences left = {AT(a), a_stride, INT_MAX, 1, depth, 0, 0};                        \
+  const Factor right = {AT(b), b_stride, columns};                                          \
+  rows_product(&warp, tiles, left, right, has_bias ? AT(bias) : 0, 0, scale, AT(c), c_stride, \
+               rows, 0)
 
 #if PART == 1
 // c[r, n] = bias[n] + scale · Σ_k a[r, k] · b[k, n]; bias where has_bias says so.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void matrix_product(
     MATRIX(IN, ushort, a), MATRIX(IN, ushort, b), IN(float, bias), const int has_bias,
-    MATRIX(OUT, RESULT, c), const float scale, const int rows, const int columns, const int depth,
-    const int samples, const int heads) {
+    MATRIX(OUT, RESULT, c), const float scale, const int rows, const int columns, const int depth) {
   ROWS_PRODUCT;
 }
 #endif
@@ -42,8 +38,7 @@ void matrix_product(
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void matrix_product_turned(
     MATRIX(IN, ushort, a), MATRIX(IN, ushort, b), IN(float, bias), const int has_bias,
-    MATRIX(OUT, RESULT, c), const float scale, const int rows, const int columns, const int depth,
-    const int samples, const int heads) {
+    MATRIX(OUT, RESULT, c), const float scale, const int rows, const int columns, const int depth) {
   ROWS_PRODUCT;
 }
 #endif
@@ -55,16 +50,13 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)
 void matrix_columns_product(
     MATRIX(IN, ushort, a), MATRIX(IN, ushort, b), OUT(float, sums), const int has_sums,
     MATRIX(OUT, float, c), const float scale, const int rows, const int columns, const int depth,
-    const int samples, const int heads, const int span, const int part) {
+    const int span, const int part) {
   TILES;
-  const int spans = span < depth ? get_num_groups(2) : 1;
-  const int z = get_group_id(2) / spans;
-  const int first = get_group_id(2) % spans * span;
-  const size_t place = get_group_id(2) % spans * (size_t)part;
-  const Sequences left = {AT(a) + BATCH_OFFSET(a), a_stride, INT_MAX, 1, rows, 0, 0};
-  const Factor right = {AT(b) + BATCH_OFFSET(b), b_stride, columns};
-  columns_product(&warp, tiles, left, right, scale, AT(c) + BATCH_OFFSET(c) + place, c_stride,
-                  has_sums ? AT(sums) + place : 0, false, first,
-                  z < samples * heads ? min(depth, first + span) : 0);
+  const int first = get_group_id(2) * span;
+  const size_t place = get_group_id(2) * (size_t)part;
+  const Sequences left = {AT(a), a_stride, INT_MAX, 1, rows, 0, 0};
+  const Factor right = {AT(b), b_stride, columns};
+  columns_product(&warp, tiles, left, right, scale, AT(c) + place, c_stride,
+                  has_sums ? AT(sums) + place : 0, false, first, min(depth, first + span));
 }
 #endif

@@ -15,6 +15,7 @@
 // instructions: HMMA LDSM LDGSTS
 
 #include "attention_dropout.cl"
+#include "values.cl"
 
 #ifndef TIME
 #define TIME time

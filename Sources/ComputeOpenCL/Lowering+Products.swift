@@ -36,9 +36,9 @@ struct Matrix {
   /// Whether every row begins at a multiple of four elements.
   var isAligned: Bool { strides.allSatisfy { $0 % 4 == 0 } }
 
-  var arguments: [KernelArgument] {
-    [memory, .int(stride), .int(sampleStride), .int(headStride)]
-  }
+  /// Of the first, and of all.
+  var ownArguments: [KernelArgument] { [memory, .int(stride)] }
+  var arguments: [KernelArgument] { ownArguments + [.int(sampleStride), .int(headStride)] }
 }
 
 /// A size that is fixed, or so many times the live samples.
@@ -172,11 +172,12 @@ extension Lowering {
 
   func productTile(_ product: ProductKey) -> ProductTile { device.tile(of: product) }
 
-  func sizes(_ product: MatrixProduct) -> [KernelArgument] {
-    [
-      .float(product.scale), product.rows.argument, .int(product.columns), product.depth.argument,
-      product.isPerSample ? .live : .int(1), .int(product.heads),
-    ]
+  func ownSizes(_ product: MatrixProduct) -> [KernelArgument] {
+    [.float(product.scale), product.rows.argument, .int(product.columns), product.depth.argument]
+  }
+
+  private func sizes(_ product: MatrixProduct) -> [KernelArgument] {
+    ownSizes(product) + [product.isPerSample ? .live : .int(1), .int(product.heads)]
   }
 
   private func ownRowsProduct(_ product: MatrixProduct) throws(DeviceError) -> Command {

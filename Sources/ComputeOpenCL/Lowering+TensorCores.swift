@@ -146,9 +146,9 @@ extension Lowering {
     let tile = device.tensorCoreTile(of: key)
     return try kernel(
       "tensor_core_dense", key.kernel,
-      product.a.arguments + b.arguments
+      product.a.ownArguments + b.ownArguments
         + [product.bias ?? product.c.memory, .int(product.bias == nil ? 0 : 1)]
-        + product.c.arguments + sizes(product), local: [tile.items, 1, 1],
+        + product.c.ownArguments + ownSizes(product), local: [tile.items, 1, 1],
       storage: build(
         tile.defines(
           part: turned ? .backwardInput : .forward,
@@ -182,9 +182,9 @@ extension Lowering {
     c.memory = parts.gradient
     let command = try kernel(
       "tensor_core_dense", key.kernel,
-      product.a.arguments + product.b.arguments
-        + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments + sizes(product)
-        + [.int(span), .int(parts.size)], local: [tile.items, 1, 1],
+      product.a.ownArguments + product.b.ownArguments
+        + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.ownArguments
+        + ownSizes(product) + [.int(span), .int(parts.size)], local: [tile.items, 1, 1],
       storage: build(
         tile.defines(
           part: .backwardKernel,
@@ -197,7 +197,7 @@ extension Lowering {
   }
 
   private func fitsTensorCores(_ product: MatrixProduct, _ b: Matrix) -> Bool {
-    device.tensorCoreDefines != nil && product.a.memory.isHalf && b.memory.isHalf
+    device.tensorCoreDefines != nil && !product.isBatched && product.a.memory.isHalf && b.memory.isHalf
       && TensorCoreTile.fits(
         product.form, a: product.a.strides, b: b.strides,
         rows: product.rows.value(live: program.capacity), columns: product.columns,

@@ -11,8 +11,6 @@ struct TensorCoreProduct: CustomStringConvertible {
   var rows: Int
   var columns: Int
   var depth: Int
-  var samples = 1
-  var heads = 1
   var scale: Float = 1
   /// A bias, or column sums where the left factor is turned.
   var bias = false
@@ -20,7 +18,7 @@ struct TensorCoreProduct: CustomStringConvertible {
   var halves = true
 
   var description: String {
-    "\(form) \(rows)×\(columns)×\(depth), \(samples) samples, \(heads) heads"
+    "\(form) \(rows)×\(columns)×\(depth)"
   }
 
   var part: ProductPart {
@@ -37,13 +35,8 @@ struct TensorCoreProduct: CustomStringConvertible {
   var a: (rows: Int, columns: Int) { form == .leftTurned ? (depth, rows) : (rows, depth) }
   var b: (rows: Int, columns: Int) { form == .rightTurned ? (columns, depth) : (depth, columns) }
 
-  func place(_ matrix: (rows: Int, columns: Int), _ z: Int, _ row: Int, _ column: Int) -> Int {
-    ((z / heads * matrix.rows + row) * heads + z % heads) * matrix.columns + column
-  }
-
-  func arguments(_ matrix: (rows: Int, columns: Int)) -> [KernelArgument] {
-    let stride = heads * matrix.columns
-    return [.int(stride), .int(matrix.rows * stride), .int(matrix.columns)]
+  func place(_ matrix: (rows: Int, columns: Int), _ row: Int, _ column: Int) -> Int {
+    row * matrix.columns + column
   }
 }
 
@@ -251,18 +244,16 @@ struct TensorCoreBench {
   // MARK: Plain products
 
   func check(_ product: TensorCoreProduct, _ build: TensorCoreTests.Build) throws {
-    let copies = product.samples * product.heads
     let (rows, columns, depth) = (product.rows, product.columns, product.depth)
-    let a = values(copies * product.a.rows * product.a.columns, salt: 1)
-    let b = values(copies * product.b.rows * product.b.columns, salt: 2)
+    let a = values(product.a.rows * product.a.columns, salt: 1)
+    let b = values(product.b.rows * product.b.columns, salt: 2)
     let row = (0..<columns).map { Float($0 % 5) / 4 - 0.5 }
-    let size = copies * rows * columns
+    let size = rows * columns
     let c = try place([Float](repeating: .nan, count: product.hasHalfResult ? 0 : size))
     let halves = try place([Float16](repeating: .nan, count: product.hasHalfResult ? size : 0))
     let rowOnDevice = try place(row)
     let tail: [KernelArgument] = [
-      .float(product.scale), .int(rows), .int(columns), .int(depth), .int(product.samples),
-      .int(product.heads),
+      .float(product.scale), .int(rows), .int(columns), .int(depth),
     ]
     let names: [ProductPart: String] = [
       .forward: "matrix_product", .backwardInput: "matrix_product_turned",
@@ -272,33 +263,32 @@ struct TensorCoreBench {
       "tensor_core_dense", try #require(names[product.part]), build,
       build.tile.defines(
         part: product.part, writesChunks: false, hasHalfResult: product.hasHalfResult),
-      [try place(a).argument] + product.arguments(product.a) + [try place(b).argument]
-        + product.arguments(product.b) + [rowOnDevice.argument, .int(product.bias ? 1 : 0)]
-        + [product.hasHalfResult ? halves.argument : c.argument]
-        + product.arguments((rows, columns)) + tail
+      [
+        try place(a).argument, .int(product.a.columns), try place(b).argument,
+        .int(product.b.columns), rowOnDevice.argument, .int(product.bias ? 1 : 0),
+        product.hasHalfResult ? halves.argument : c.argument, .int(columns),
+      ] + tail
         + (product.form == .leftTurned ? [.int((depth + 31) / 32 * 32), .int(0)] : []),
-      groups: [build.tile.rowCount(rows), build.tile.columnCount(columns), copies], live: 1)
+      groups: [build.tile.rowCount(rows), build.tile.columnCount(columns), 1], live: 1)
 
     var expected = [Double](repeating: 0, count: size)
     var sums = [Double](repeating: 0, count: columns)
-    for z in 0..<copies {
-      for n in 0..<columns {
-        for k in 0..<depth {
-          let right =
-            product.form == .rightTurned
-            ? product.place(product.b, z, n, k) : product.place(product.b, z, k, n)
-          sums[n] += Double(b[right])
-          for r in 0..<rows {
-            let left =
-              product.form == .leftTurned
-              ? product.place(product.a, z, k, r) : product.place(product.a, z, r, k)
-            expected[product.place((rows, columns), z, r, n)] +=
-              Double(product.scale) * Double(a[left]) * Double(b[right])
-          }
+    for n in 0..<columns {
+      for k in 0..<depth {
+        let right =
+          product.form == .rightTurned
+          ? product.place(product.b, n, k) : product.place(product.b, k, n)
+        sums[n] += Double(b[right])
+        for r in 0..<rows {
+          let left =
+            product.form == .leftTurned
+            ? product.place(product.a, k, r) : product.place(product.a, r, k)
+          expected[product.place((rows, columns), r, n)] +=
+            Double(product.scale) * Double(a[left]) * Double(b[right])
         }
-        guard product.bias, product.form != .leftTurned else { continue }
-        for r in 0..<rows { expected[product.place((rows, columns), z, r, n)] += Double(row[n]) }
       }
+      guard product.bias, product.form != .leftTurned else { continue }
+      for r in 0..<rows { expected[product.place((rows, columns), r, n)] += Double(row[n]) }
     }
     let found = try product.hasHalfResult ? read(halves) : read(c)
     expect(found[...], expected, halves: product.hasHalfResult, "\(product)")

@@ -96,18 +96,15 @@ import Testing
 
   // MARK: Plain products
 
-  /// Attention's scores have columns that are no multiple of a chunk; heads lie beside one another.
+  /// A turned right factor leaves the result's columns free: they need be no multiple of a chunk.
   static let products = [
     TensorCoreProduct(form: .plain, rows: 40, columns: 24, depth: 48, bias: true),
     TensorCoreProduct(form: .plain, rows: 129, columns: 72, depth: 40, scale: 0.5),
-    TensorCoreProduct(
-      form: .plain, rows: 33, columns: 40, depth: 64, samples: 3, heads: 2, halves: false),
-    TensorCoreProduct(
-      form: .rightTurned, rows: 51, columns: 51, depth: 64, samples: 2, heads: 2, scale: 0.125),
-    TensorCoreProduct(
-      form: .rightTurned, rows: 33, columns: 7, depth: 16, samples: 2, halves: false),
+    TensorCoreProduct(form: .plain, rows: 33, columns: 40, depth: 64, halves: false),
+    TensorCoreProduct(form: .rightTurned, rows: 51, columns: 51, depth: 64, scale: 0.125),
+    TensorCoreProduct(form: .rightTurned, rows: 33, columns: 7, depth: 16, halves: false),
     TensorCoreProduct(form: .leftTurned, rows: 40, columns: 72, depth: 201, bias: true),
-    TensorCoreProduct(form: .leftTurned, rows: 8, columns: 16, depth: 7, samples: 3),
+    TensorCoreProduct(form: .leftTurned, rows: 8, columns: 16, depth: 7),
   ]
 
   @Test(arguments: products) func productsAgreeWithPlainLoops(_ product: TensorCoreProduct) throws {
