@@ -106,8 +106,9 @@ extension OperationCase {
     [
       (1, 1, 1, 1, 1), (1, 7, 33, 3, 2), (5, 33, 7, 2, 2), (1, 64, 5, 3, 3), (3, 1, 7, 2, 1),
       (3, 8, 4, 3, 2),
+      (1, 32, 8, 7, 6),  // whole groups, whose rows take several
       // Rows and widths that tensor cores take; more than one tile of rows, columns and depth.
-      (40, 16, 24, 3, 2), (70, 72, 80, 2, 2),
+      (40, 16, 24, 3, 2), (70, 72, 80, 2, 2), (40, 20, 16, 2, 2),
     ].map {
       dense(
         DenseShape(rowsPerSample: $0.0, inputs: $0.1, outputs: $0.2), capacity: $0.3, live: $0.4)

@@ -347,11 +347,14 @@ extension OperationCase {
       // More chunks than lanes.
       normBlock(time: 45, channels: 33, rate: 0.3, pool: 2, capacity: 3, live: 2),
       squeezeBlock(time: 21, channels: [20, 30], units: 3, rate: 0.3, capacity: 3, live: 2),
+      // More samples than lanes.
+      squeezeBlock(time: 3, channels: [33, 31], units: 3, rate: 0.3, capacity: 10, live: 9),
       // More channels than a work-group is wide, more rows than a tile.
       squeezeBlock(time: 37, channels: [70, 66], units: 9, rate: 0.3, capacity: 2, live: 2),
       normBlock(time: 37, channels: 130, rate: 0.3, pool: 2, capacity: 2, live: 1),
       // What tensor cores leave of the statistics.
       normBlock(time: 70, channels: 24, rate: 0.25, pool: 2, inputs: 8, capacity: 4, live: 3),
+      normBlock(time: 12, channels: 136, rate: nil, pool: nil, inputs: 8, capacity: 2, live: 2),
       squeezeBlock(
         time: 70, channels: [16, 8], units: 3, rate: 0.3, inputs: 8, capacity: 4, live: 3),
       normBlock(
@@ -360,6 +363,7 @@ extension OperationCase {
       normBlockInference(time: 9, channels: 33, pool: nil, capacity: 2, live: 2),
       squeezeBlockInference(time: 11, channels: [5, 3], units: 2, capacity: 3, live: 2),
       gradientSum(time: 9, inputs: 3, outputs: 5, capacity: 3, live: 2),
+      gradientSum(time: 11, inputs: 8, outputs: 16, capacity: 3, live: 2),
       head(inputs: 5, units: 3, classes: 2, rate: nil, capacity: 3, live: 2),
       head(inputs: 33, units: 17, classes: 5, rate: 0.5, capacity: 7, live: 6),
       head(inputs: 300, units: 70, classes: 5, rate: 0.5, capacity: 40, live: 37),

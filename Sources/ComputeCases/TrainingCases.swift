@@ -98,12 +98,13 @@ extension OperationCase {
       samples: (0..<3 * capacity).map { index in
         let window = Int32(index * 5 % windows)
         return switch index % 4 {
-        case 0: SampleEntry(window: window)
+        // What is only for mixed windows is not for these.
+        case 0: SampleEntry(window: window, partner: (window + 1) % 7, lambda: 0.6)
         case 1: SampleEntry(window: window, maskedChannel: Int16(index % channels), view: .masked)
         case 2: SampleEntry(window: window, view: .masked)
         default:
-          SampleEntry(
-            window: window, partner: Int32((index + 3) % windows), lambda: 0.3, view: .mixed)
+          // Of another class than the window.
+          SampleEntry(window: window, partner: (window + 4) % 7, lambda: 0.3, view: .mixed)
         }
       }, firstIteration: 90, augmentationEpoch: 4)
     build.step = 1
@@ -118,6 +119,7 @@ extension OperationCase {
     [
       softmax(classes: 2, capacity: 1, live: 1), softmax(classes: 7, capacity: 3, live: 2),
       softmax(classes: 5, spread: 300, capacity: 9, live: 9),
+      softmax(classes: 2, spread: 300, capacity: 9, live: 8),
       crossEntropy(classes: 2, smoothing: 0, capacity: 1, live: 1),
       crossEntropy(classes: 5, smoothing: 0.1, capacity: 4, live: 3),
       crossEntropy(classes: 33, smoothing: 0.1, capacity: 2, live: 2),

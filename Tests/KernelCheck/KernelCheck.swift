@@ -107,7 +107,8 @@ import Foundation
       return elements <= mostElements
     }
     let checks =
-      (device.storesHalves ? Self.runs(LossScalingCheck.self) : [])
+      Self.runs(LoneKernel.self)
+      + (device.storesHalves ? Self.runs(LossScalingCheck.self) : [])
       + (emulated ? Self.runs(WeightCopiesCheck.self) + Self.runs(ProbeCheck.self) : [])
     func isWanted(_ name: String) -> Bool {
       (match.isEmpty || match.contains { name.contains($0) })
