@@ -64,6 +64,13 @@ def code_of(line: str) -> str:
     return without_comments(line)
 
 
+def is_roomier_array(change: str, before: str) -> bool:
+    """Whether a change does nothing but give an array room to spare, which no program can tell."""
+    return change in ("index plus one", "constant plus one") \
+        and DECLARED.match(before.removesuffix("[")) is not None \
+        and (change == "index plus one" or before.endswith("["))
+
+
 def mutants(path: pathlib.Path) -> list[Mutant]:
     lines = path.read_text().split("\n")
     found: list[Mutant] = []
@@ -72,8 +79,8 @@ def mutants(path: pathlib.Path) -> list[Mutant]:
         changed: list[tuple[str, int, int, str]] = []
         for name, pattern, replacement in CHANGES:
             for match in re.finditer(pattern, code):
-                if name == "index plus one" and DECLARED.match(code[:match.start()]):
-                    continue  # an array that has room to spare
+                if is_roomier_array(name, code[:match.start()]):
+                    continue
                 # In place, so that what the pattern looks at around it is seen.
                 new = match.expand(replacement) if isinstance(replacement, str) \
                     else replacement(match)

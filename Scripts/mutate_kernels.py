@@ -49,7 +49,9 @@ EMULATION = "tensor_core_emulated.cl"
 # hangs. What is still running when so many times as much has gone by on the clock is not judged.
 SECONDS = 60
 SWEEP_SECONDS = 10  # without a word, when everything has been compiled
-SIMULATOR_SECONDS = 60
+SIMULATOR_SECONDS = 20
+# A simulation takes seconds a case: of those that a pass runs, the ones that caught most.
+SIMULATED_CASES = 3
 PATIENCE = 20
 # How semg-kernel-check runs its cases; the first that uses a file finds most.
 MODES = {
@@ -240,18 +242,20 @@ class Judge:
     def simulated_verdict(
         self, mutant: Mutant, cases: dict[str, list[str]], survives: str
     ) -> str:
-        """Nothing is said of races and of what was never written: that is Oclgrind's part, in the
-        first mode, which is the quickest."""
+        """Nothing is said of races and of what was never written: that is Oclgrind's part."""
         with tempfile.TemporaryDirectory(prefix="semg-mutant-") as place:
             folder = pathlib.Path(place)
             kernels = self.broken(mutant, folder)
-            for mode, names in list(cases.items())[:1]:
-                for name, mistaken in opencl.OCLGRIND_MISTAKEN.items():
-                    # What it misses of whole kernels would make every mutant look caught.
-                    judged = [each for each in names if not any(word in each for word in mistaken)]
-                    arguments = self.arguments(mode, judged, folder)
-                    if judged and self.simulated(name, arguments, kernels):
-                        return f"caught: Oclgrind, {name}"
+            for name in opencl.OCLGRIND_PASSES:
+                # A pass without optimization is slow.
+                if name == "uninitialized" and not may_miss_memory(mutant):
+                    continue
+                on_tensor_cores = opencl.runs_on_tensor_cores(name)
+                mode = "tensor cores" if on_tensor_cores else "single precision"
+                judged = [case for case in cases.get(mode, []) if opencl.is_simulated(case, name)]
+                arguments = self.arguments(mode, judged[:SIMULATED_CASES], folder)
+                if judged and self.simulated(name, arguments, kernels):
+                    return f"caught: Oclgrind, {name}"
         return survives.replace(SURVIVES_POCL, "survives")
 
     def broken(self, mutant: Mutant, folder: pathlib.Path) -> pathlib.Path:
@@ -279,6 +283,12 @@ class Judge:
         run = simulator.result(30)
         # A pass that ran out of time has found nothing.
         return found or bool(run.log) or any(problem for _, problem in run.verdicts.cases)
+
+
+def may_miss_memory(mutant: Mutant) -> bool:
+    """Whether a change may leave something unwritten, or go beyond an item's own arrays."""
+    return mutant.change in ("index plus one", "index minus one", "dropped statement") \
+        or mutant.change == "< to <=" and mutant.before.startswith("for (")
 
 
 def first_miss(verdicts: opencl.Verdicts, ended: str) -> tuple[str, str] | None:
