@@ -46,6 +46,7 @@ public enum Kernels {
     "tensor_core_probe": PackageResources.tensor_core_probe_cl,
     "tensor_core_product": PackageResources.tensor_core_product_cl,
     "tensor_core_scores": PackageResources.tensor_core_scores_cl,
+    "values": PackageResources.values_cl,
     "weight_copies": PackageResources.weight_copies_cl,
   ]
 }

@@ -18,8 +18,7 @@ inline void gather_target(const struct sample_entry entry, __global const int* l
   const bool mixes = mixes_labels && entry.view == VIEW_MIXED;
   float sum = 0.0f;
   for (int c = 0; c < classes; ++c) {
-    float y = 0.0f;
-    if (c == first) y += mixes ? entry.lambda : 1.0f;
+    float y = c != first ? 0.0f : mixes ? entry.lambda : 1.0f;
     if (mixes && c == second) y += 1.0f - entry.lambda;
     target[c] = y;
     sum += y * class_weights[c];
@@ -56,7 +55,7 @@ __kernel void gather_windows(__global const struct table_header* header,
   __global const float* window = samples + (ulong)starts[entry.window] * channels;
   __global const float* partner = samples + (ulong)starts[entry.partner] * channels;
   __global stored* sample = AT(batch) + b * elements;
-  float noise[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  float noise[4];  // of the masked view
   if (entry.view == VIEW_MASKED) {
     const ulong counted = (ulong)header->augmentation_epoch << 32 | (uint)entry.window;
     const uint4 words = philox_block(block, stream, counted, (uint2)(key0, key1));

@@ -19,7 +19,7 @@
 inline int chunk_count(const int rows, const int chunk) { return (rows + chunk - 1) / chunk; }
 
 // Sums of both figures, for every item of the column; all items of the group must call it, those
-// without a channel with no chunks.
+// without a channel for one that there is, or with no chunks.
 inline float2 merged_sums(__local float* sums, __global const float* partial, const int chunks,
                           const int channels, const int width) {
   const ulong stride = 2 * (ulong)channels;

@@ -68,11 +68,11 @@ void norm_block_forward(__global const struct table_header* header, IN(stored, x
   const float mean = trains ? origin + merged.x : AT(mean)[c];
   const float variance = trains ? merged.y : AT(variance)[c];
   if (trains && is_channel && WRITES_COLUMN && get_group_id(1) == 0) {
-    AT(mean)[c] = mean;
-    AT(variance)[c] = variance;
+    AT(mean)[column] = mean;
+    AT(variance)[column] = variance;
     if (MOVES(mean, variance)) {
-      AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
-      AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
+      AT(moving_mean)[column] = AT(moving_mean)[c] * momentum + mean * remainder;
+      AT(moving_variance)[column] = AT(moving_variance)[c] * momentum + variance * remainder;
     }
   }
   const float factor = AT(gamma)[c] / sqrt(variance + epsilon);
@@ -111,8 +111,8 @@ void norm_block_forward(__global const struct table_header* header, IN(stored, x
     for (int j = 0; j < ITEM_ROWS; ++j) {
       const int o = tile + LANE + j * LANES;
       if (!is_channel || o >= outputs) continue;
-      STORE(AT(y), o * CHANNELS + c, largest[j]);
-      if (SIZE > 1) AT(argmax)[o * CHANNELS + c] = (uchar)places[j];
+      STORE(AT(y), o * CHANNELS + column, largest[j]);
+      if (SIZE > 1) AT(argmax)[o * CHANNELS + column] = (uchar)places[j];
     }
   }
 }
@@ -145,7 +145,7 @@ void norm_block_backward_partial(IN(stored, x), IN(stored, y), IN(stored, dy),
   weighted = column_sum(sums, weighted, WIDTH);
   plain = column_sum(sums, plain, WIDTH);
   if (WRITES_COLUMN && first < last) {
-    __global float* to = AT(partial) + 2 * (ulong)CHANNELS * get_group_id(1) + c;
+    __global float* to = AT(partial) + 2 * (ulong)CHANNELS * get_group_id(1) + column;
     to[0] = weighted;
     to[CHANNELS] = plain;
   }
@@ -168,8 +168,8 @@ void norm_block_backward_apply(IN(stored, x), IN(stored, y), IN(stored, dy),
   const float2 merged = merged_sums(
       sums, AT(partial) + c, chunk_count(live * POOLED, chunk), CHANNELS, WIDTH);
   if (WRITES_COLUMN && rows > 0 && get_group_id(1) == 0) {
-    AT(d_gamma)[c] = merged.x;
-    AT(d_beta)[c] = merged.y;
+    AT(d_gamma)[column] = merged.x;
+    AT(d_beta)[column] = merged.y;
   }
   const float mean = AT(mean)[c];
   const float factor = 1.0f / sqrt(AT(variance)[c] + epsilon);
@@ -187,6 +187,6 @@ void norm_block_backward_apply(IN(stored, x), IN(stored, y), IN(stored, dy),
       if (wins && LOAD(AT(y), i) > 0.0f) gradient = OUTPUT_GRADIENT(o, i) * GAIN;
     }
     const float normalized = (LOAD(AT(x), r * CHANNELS + c) - mean) * factor;
-    STORE(AT(dx), r * CHANNELS + c, scale * (gradient - offset - normalized * slope));
+    STORE(AT(dx), r * CHANNELS + column, scale * (gradient - offset - normalized * slope));
   }
 }

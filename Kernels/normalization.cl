@@ -38,7 +38,7 @@ void batch_statistics_partial(IN(stored, x), OUT(float, partial), const int chan
   }
   squares = column_sum(sums, squares, WIDTH);
   if (WRITES_COLUMN && first < last) {
-    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
+    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + column;
     to[0] = mean;
     to[stride] = squares;
   }
@@ -59,11 +59,11 @@ void batch_statistics_finish(IN(stored, x), IN(float, partial), OUT(float, mean)
   if (WRITES_COLUMN && chunks > 0) {
     const float mean = LOAD(AT(x), c) + merged.x;
     const float variance = merged.y;
-    AT(mean)[c] = mean;
-    AT(variance)[c] = variance;
+    AT(mean)[column] = mean;
+    AT(variance)[column] = variance;
     if (MOVES(mean, variance)) {
-      AT(moving_mean)[c] = AT(moving_mean)[c] * momentum + mean * remainder;
-      AT(moving_variance)[c] = AT(moving_variance)[c] * momentum + variance * remainder;
+      AT(moving_mean)[column] = AT(moving_mean)[c] * momentum + mean * remainder;
+      AT(moving_variance)[column] = AT(moving_variance)[c] * momentum + variance * remainder;
     }
   }
 }
@@ -105,7 +105,7 @@ void batch_norm_backward_partial(IN(stored, x), IN(stored, dy), IN(float, mean),
   weighted = column_sum(sums, weighted, WIDTH);
   plain = column_sum(sums, plain, WIDTH);
   if (WRITES_COLUMN && first < last) {
-    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
+    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + column;
     to[0] = weighted;
     to[stride] = plain;
   }
@@ -122,8 +122,8 @@ void norm_backward_finish(IN(float, partial), OUT(float, d_gamma), OUT(float, d_
   const int chunks = column < CHANNELS ? chunk_count(rows, chunk) : 0;
   const float2 merged = merged_sums(sums, AT(partial) + c, chunks, CHANNELS, WIDTH);
   if (WRITES_COLUMN && chunks > 0) {
-    AT(d_gamma)[c] = merged.x;
-    AT(d_beta)[c] = merged.y;
+    AT(d_gamma)[column] = merged.x;
+    AT(d_beta)[column] = merged.y;
   }
 }
 
@@ -156,7 +156,7 @@ void layer_norm_forward(IN(stored, x), IN(float, gamma), IN(float, beta), OUT(st
   const int row = get_group_id(0) * LANES + LANE, r = within(row, rows);
   const int end = row < rows ? CHANNELS : 0;
   __global const stored* x = AT(x) + r * (ulong)CHANNELS;
-  __global stored* y = AT(y) + r * (ulong)CHANNELS;
+  __global stored* y = AT(y) + row * (ulong)CHANNELS;
 
   const float origin = LOAD(x, 0);
   float sum = 0.0f;
@@ -173,8 +173,8 @@ void layer_norm_forward(IN(stored, x), IN(float, gamma), IN(float, beta), OUT(st
     STORE(y, c, AT(gamma)[c] * factor * (LOAD(x, c) - mean) + AT(beta)[c]);
   }
   if (WRITES_ROW && end > 0) {
-    AT(mean)[r] = mean;
-    AT(variance)[r] = variance;
+    AT(mean)[row] = mean;
+    AT(variance)[row] = variance;
   }
 }
 
@@ -203,7 +203,7 @@ void layer_norm_backward_partial(IN(stored, x), IN(stored, dy), IN(float, mean),
   weighted = column_sum(sums, weighted, WIDTH);
   plain = column_sum(sums, plain, WIDTH);
   if (WRITES_COLUMN && first < last) {
-    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + c;
+    __global float* to = AT(partial) + 2 * stride * get_group_id(1) + column;
     to[0] = weighted;
     to[stride] = plain;
   }
@@ -219,7 +219,7 @@ void layer_norm_backward_apply(IN(stored, x), IN(stored, dy), IN(float, gamma), 
   const int end = row < rows ? CHANNELS : 0;
   __global const stored* x = AT(x) + r * (ulong)CHANNELS;
   __global const stored* dy = AT(dy) + r * (ulong)CHANNELS;
-  __global stored* dx = AT(dx) + r * (ulong)CHANNELS;
+  __global stored* dx = AT(dx) + row * (ulong)CHANNELS;
 
   const float mean = AT(mean)[r];
   const float factor = 1.0f / sqrt(AT(variance)[r] + epsilon);

@@ -66,7 +66,7 @@ void squeeze_block_statistics(IN(stored, x0), IN(stored, x1), OUT(float, partial
   }
   squares = column_sum(sums, squares, WIDTH);
   if (WRITES_COLUMN && start < end) {
-    __global float* to = AT(partial) + 2 * (ulong)CHANNELS * get_group_id(1) + c;
+    __global float* to = AT(partial) + 2 * (ulong)CHANNELS * get_group_id(1) + column;
     to[0] = mean;
     to[CHANNELS] = squares;
   }
@@ -119,11 +119,11 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
     const float factor = BRANCH(gamma, c) / sqrt(variance + epsilon);
     const float beta = BRANCH(beta, c);
     if (trains && is_channel && WRITES_COLUMN && b == 0) {
-      SET_BRANCH(mean, c, mean)
-      SET_BRANCH(variance, c, variance)
+      SET_BRANCH(mean, column, mean)
+      SET_BRANCH(variance, column, variance)
       if (MOVES(mean, variance)) {
-        SET_BRANCH(moving_mean, c, BRANCH(moving_mean, c) * momentum + mean * remainder)
-        SET_BRANCH(moving_variance, c,
+        SET_BRANCH(moving_mean, column, BRANCH(moving_mean, c) * momentum + mean * remainder)
+        SET_BRANCH(moving_variance, column,
                    BRANCH(moving_variance, c) * momentum + variance * remainder)
       }
     }
@@ -154,8 +154,8 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
     }
     sum = column_sum(sums, sum, WIDTH);
     if (WRITES_COLUMN && is_channel) {
-      means[c] = sum / TIME;
-      AT(squeezed)[b * CHANNELS + c] = sum / TIME;
+      means[column] = sum / TIME;
+      AT(squeezed)[b * CHANNELS + column] = sum / TIME;
     }
   }
   barrier(CLK_LOCAL_MEM_FENCE);
@@ -265,7 +265,7 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
     weighted = column_sum(sums, weighted, WIDTH);
     plain = column_sum(sums, plain, WIDTH);
     if (WRITES_COLUMN && column < CHANNELS) {
-      __global float* to = AT(partial) + 2 * CHANNELS * b + c;
+      __global float* to = AT(partial) + 2 * CHANNELS * b + column;
       to[0] = weighted;
       to[CHANNELS] = plain;
     }
@@ -342,8 +342,8 @@ void squeeze_block_backward_apply(IN(stored, x0), IN(stored, x1), IN(float, mean
   }
   const int row_group = max((int)get_group_id(1) - dense_rows, 0);
   if (WRITES_COLUMN && rows > 0 && row_group == 0) {
-    SET_BRANCH(d_gamma, c, weighted)
-    SET_BRANCH(d_beta, c, plain)
+    SET_BRANCH(d_gamma, column, weighted)
+    SET_BRANCH(d_beta, column, plain)
   }
   const float mean = BRANCH(mean, c);
   const float factor = 1.0f / sqrt(BRANCH(variance, c) + epsilon);
@@ -358,10 +358,10 @@ void squeeze_block_backward_apply(IN(stored, x0), IN(stored, x1), IN(float, mean
         LOAD(AT(kept), i), LOAD(AT(d_output), i), AT(scale)[sample], AT(d_mean)[sample], keep_scale);
     const float normalized = (BRANCH_ROW(x, r, c) - mean) * factor;
     const float result = slope * (gradient - (plain + normalized * weighted) * share);
-    if (c < FIRST) {
-      STORE(AT(dx0), r * FIRST + c, result);
+    if (column < FIRST) {
+      STORE(AT(dx0), r * FIRST + column, result);
     } else {
-      STORE(AT(dx1), r * (CHANNELS - FIRST) + c - FIRST, result);
+      STORE(AT(dx1), r * (CHANNELS - FIRST) + column - FIRST, result);
     }
   }
 }

@@ -20,13 +20,14 @@ void mean_over_time_forward(IN(stored, x), OUT(float, y), const int time, const 
   __local float sums[GROUP_ITEMS];
   const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int b = get_group_id(1);
-  const int end = column < CHANNELS && b < live ? TIME : 0;
+  const int end = column < CHANNELS ? TIME : 0;
+  if (live == 0) return;  // the kernel is only being compiled
   __global const stored* x = AT(x) + b * (ulong)(TIME * CHANNELS) + c;
 
   float sum = 0.0f;
   for (int t = LANE; t < end; t += LANES) sum += LOAD(x, t * CHANNELS);
   sum = column_sum(sums, sum, WIDTH);
-  if (WRITES_COLUMN && end > 0) AT(y)[b * CHANNELS + c] = sum / TIME;
+  if (WRITES_COLUMN && column < CHANNELS) AT(y)[b * CHANNELS + column] = sum / TIME;
 }
 
 // dx [B, T, C] = dy [B, C] / T; one work item an element of `[count]`.
@@ -56,11 +57,12 @@ void scale_channels_backward(IN(stored, x), IN(float, scale), IN(stored, dy), OU
   __local float sums[GROUP_ITEMS];
   const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int b = get_group_id(1);
-  const int end = column < CHANNELS && b < live ? TIME : 0;
+  const int end = column < CHANNELS ? TIME : 0;
+  if (live == 0) return;  // the kernel is only being compiled
   const ulong start = b * (ulong)(TIME * CHANNELS) + c;
   __global const stored* x = AT(x) + start;
   __global const stored* dy = AT(dy) + start;
-  __global stored* dx = AT(dx) + start;
+  __global stored* dx = AT(dx) + b * (ulong)(TIME * CHANNELS) + column;
 
   const float scale = AT(scale)[b * CHANNELS + c];
   float sum = 0.0f;
@@ -70,5 +72,5 @@ void scale_channels_backward(IN(stored, x), IN(float, scale), IN(stored, dy), OU
     STORE(dx, t * CHANNELS, gradient * scale);
   }
   sum = column_sum(sums, sum, WIDTH);
-  if (WRITES_COLUMN && end > 0) AT(d_scale)[b * CHANNELS + c] = sum;
+  if (WRITES_COLUMN && column < CHANNELS) AT(d_scale)[b * CHANNELS + column] = sum;
 }

@@ -4,7 +4,7 @@
 #define SEMG_VALUES
 
 // An index below `count` for an item that may have nothing of its own to read: it reads along with a
-// neighbour, and what it makes of that is left out where results are written.
+// neighbour, and has no place to write to.
 inline int within(const int i, const int count) { return max(min(i, count - 1), 0); }
 
 // The comparison is such that NaN stays NaN, as in the reference.

@@ -38,9 +38,11 @@ class Insertion:
         self.order = (position, opens, -reach if opens else reach)
 
 
-def operand_end(code: str, start: int, ends: bool = True) -> int | None:
-    """Where the right side of a comparison or an assignment ends, or, not by what `ends` one, the
-    bracket that it lies in; None where on another line."""
+def operand_end(
+    code: str, start: int, ends: bool = True, assigns: bool = False
+) -> int | None:
+    """Where the right side of a comparison ends, or of what `assigns`, or, not by what `ends` one,
+    the bracket that it lies in; None where on another line."""
     depth = 0
     for place in range(start, len(code)):
         character = code[place]
@@ -50,7 +52,9 @@ def operand_end(code: str, start: int, ends: bool = True) -> int | None:
             if depth == 0:
                 return place
             depth -= 1
-        elif ends and depth == 0 and (character in ",;?:" or code[place:place + 2] in ("&&", "||")):
+        elif ends and depth == 0 and (
+                character in ",;" or not assigns and (
+                    character in "?:" or code[place:place + 2] in ("&&", "||"))):
             return place
     return None
 
@@ -93,7 +97,7 @@ def alternative(mutant: Mutant, code: str, before: str) -> tuple[int, int] | Non
     change = mutant.change
     if change == "+= to =":
         start = operand_start(code, mutant.start, (",", ";"))
-        last = operand_end(code, mutant.end)
+        last = operand_end(code, mutant.end, assigns=True)
     else:
         joined = () if change == "&& to ||" else ("&&", "||")
         start = operand_start(code, mutant.start, (",", ";", "?", ":", "=", *joined))
@@ -150,7 +154,7 @@ def switch(mutant: Mutant, code: str, number: int) -> list[Insertion] | None:
         return [Insertion(end + 1, True, whole, f"{sign} * ")]
     if change == "dropped statement":
         return [Insertion(start, True, 4 * whole, f"if (!{picked}) ")]
-    last = operand_end(code, end)
+    last = operand_end(code, end, assigns=change == "+= to -=")
     if last is None:
         return None
     right = code[end:last]

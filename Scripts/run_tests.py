@@ -126,7 +126,7 @@ def opencl_tests() -> None:
         if problem:
             continue
         if implementation is opencl.OCLGRIND:
-            print("+ semg-kernel-check under Oclgrind, twice", flush=True)
+            print("+ semg-kernel-check under Oclgrind", flush=True)
             opencl.simulate(KERNEL_CHECK, LAYER, REPORTS)
         else:
             # One test after another: PoCL 3.1 now and then dies of an assertion of its own

@@ -22,6 +22,7 @@ BODY = """
   if (n > m && x[2] <= 4 || sum == 12) other = sum * 2 + m;
   sum -= other / 3 * 2;
   if (other != 4) sum += n;
+  sum += n > other ? x[4] + m : 1;
   y[3] = sum;
   return sum * 5 + other + y[3];
 """

@@ -238,9 +238,10 @@ extension OperationCase {
       let shape = Conv1DShape(
         time: time, inputChannels: inputs, outputChannels: outputs, taps: 1 + index)
       let x = build.given("input_\(index)", [time, inputs], .uniform(1))
+      // The bias first, so that its gradient does not follow upon the kernel's by chance.
+      let bias = build.parameter("bias_\(index)", [outputs], .uniform(0.5))
       let kernel = build.parameter(
         "kernel_\(index)", [shape.taps, inputs, outputs], .uniform(fanScale(inputs)))
-      let bias = build.parameter("bias_\(index)", [outputs], .uniform(0.5))
       var gradient = build.given("output_gradient_\(index)", [time, outputs], .uniform(1))
       if index == 0 {
         let norm = NormTensors(&build, "", time: time, channels: outputs)
@@ -352,6 +353,9 @@ extension OperationCase {
       // More channels than a work-group is wide, more rows than a tile.
       squeezeBlock(time: 37, channels: [70, 66], units: 9, rate: 0.3, capacity: 2, live: 2),
       normBlock(time: 37, channels: 130, rate: 0.3, pool: 2, capacity: 2, live: 1),
+      // More rows than a launch has groups for.
+      normBlock(time: 4_200, channels: 33, rate: 0.3, pool: nil, capacity: 2, live: 2),
+      squeezeBlock(time: 4_200, channels: [20, 13], units: 3, rate: nil, capacity: 2, live: 2),
       // What tensor cores leave of the statistics.
       normBlock(time: 70, channels: 24, rate: 0.25, pool: 2, inputs: 8, capacity: 4, live: 3),
       normBlock(time: 12, channels: 136, rate: nil, pool: nil, inputs: 8, capacity: 2, live: 2),

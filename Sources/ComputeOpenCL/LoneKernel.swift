@@ -2,10 +2,10 @@ import COpenCL
 import Compute
 
 /// Kernels that no comparison of operations with the reference runs: those that measure a device's
-/// peaks, and the rows of a bias that a product of CLBlast is added to. Each is run by itself, on
-/// small memory whose every value is known.
+/// peaks, and what stands beside a product of CLBlast, the rows of a bias and sums in two stages. Each
+/// is run by itself, on small memory whose every value is known.
 public enum LoneKernel: CaseIterable, Sendable {
-  case copy, multiplyAdd, fillRows
+  case copy, multiplyAdd, fillRows, columnSums
 
   /// What the kernel computed wrongly on a device; nil where nothing.
   ///
@@ -16,6 +16,7 @@ public enum LoneKernel: CaseIterable, Sendable {
     case .copy: return try Self.copyProblem(context)
     case .multiplyAdd: return try Self.multiplyAddProblem(context)
     case .fillRows: return try Self.fillRowsProblem(context)
+    case .columnSums: return try Self.columnSumsProblem(context)
     }
   }
 
@@ -26,7 +27,7 @@ public enum LoneKernel: CaseIterable, Sendable {
     let count = 300  // of four floats, in three turns of the items
     let source = (0..<4 * count + 16).map { Float($0) + 0.5 }
     let found = try run(
-      "peaks", "peak_copy", reading: source, writing: source.count, local: 64, groups: 2,
+      "peaks", "peak_copy", reading: source, writing: source.count, local: [64], groups: [2],
       context: context) { [.slot($0), .slot($1), .int(count)] }
     let expected = source.enumerated().map { $0 < 4 * count ? $1 : untouched }
     return gap(found, expected)
@@ -35,8 +36,8 @@ public enum LoneKernel: CaseIterable, Sendable {
   private static func multiplyAddProblem(_ context: OpenCLContext) throws(DeviceError) -> String? {
     let (items, groups, rounds, factor) = (32, 2, 3, Float(0.5))
     let found = try run(
-      "peaks", "peak_multiply_add", reading: [0], writing: items * groups + 8, local: items,
-      groups: groups, context: context) { [.slot($1), .float(factor), .int(rounds)] }
+      "peaks", "peak_multiply_add", reading: [0], writing: items * groups + 8, local: [items],
+      groups: [groups], context: context) { [.slot($1), .float(factor), .int(rounds)] }
     let sums = (0..<items * groups).map { place in
       (0..<8).reduce(Float(0)) { total, chain in
         var sum = Float(place % items + chain)
@@ -51,8 +52,8 @@ public enum LoneKernel: CaseIterable, Sendable {
     let (rows, columns, stride, biasAt, resultAt) = (4, 5, 7, 2, 3)
     let bias = (0..<biasAt + columns + 8).map { Float($0) + 0.25 }
     let found = try run(
-      "dense", "fill_rows", reading: bias, writing: resultAt + rows * stride + 8, local: 8,
-      groups: 3, context: context
+      "dense", "fill_rows", reading: bias, writing: resultAt + rows * stride + 8, local: [8],
+      groups: [3], context: context
     ) {
       [
         .region($0, offset: biasAt), .region($1, offset: resultAt), .int(stride), .int(columns),
@@ -68,10 +69,35 @@ public enum LoneKernel: CaseIterable, Sendable {
     return gap(found, expected)
   }
 
+  /// Two group rows, of which the second ends early.
+  private static func columnSumsProblem(_ context: OpenCLContext) throws(DeviceError) -> String? {
+    let (count, per, span, stride, columns) = (41, 2, 13, 38, 35)
+    let rows = (count + per - 1) / per
+    // Small whole numbers, whose sums are exact; none where no row is to be read.
+    let values = (0..<(rows + 8) * stride).map { place in
+      place / stride < rows && place % stride < columns ? Float(place * 7 % 11 - 4) : .nan
+    }
+    let found = try run(
+      "column_sums", "column_sums", reading: values, writing: 2 * columns + 8,
+      local: [ColumnSums.across, ColumnSums.down], groups: [2, 2], context: context
+    ) { input, output in
+      [
+        .region(input, offset: 0), .region(output, offset: 0), .region(output, offset: 0),
+        .int(count), .int(per), .int(span), .int(stride), .int(columns), .int(columns),
+      ]
+    }
+    let sums = [0..<span, span..<rows].flatMap { part in
+      (0..<columns).map { column in
+        part.reduce(Float(0)) { $0 + values[$1 * stride + column] }
+      }
+    }
+    return gap(found, sums + Array(repeating: untouched, count: 8))
+  }
+
   /// What a kernel leaves in a buffer of so many floats.
   private static func run(
-    _ file: String, _ name: String, reading values: [Float], writing count: Int, local: Int,
-    groups: Int, context: OpenCLContext, arguments: (BufferSlot, BufferSlot) -> [KernelArgument]
+    _ file: String, _ name: String, reading values: [Float], writing count: Int, local: [Int],
+    groups: [Int], context: OpenCLContext, arguments: (BufferSlot, BufferSlot) -> [KernelArgument]
   ) throws(DeviceError) -> [Float] {
     let (source, target) = (BufferSlot(), BufferSlot())
     let memory = try DeviceMemory(context: context)
@@ -83,7 +109,7 @@ public enum LoneKernel: CaseIterable, Sendable {
     try memory.write(found, to: output, offset: 0)
     let call = try KernelCall(
       kernel: try context.makeKernel(file: file, name: name, defines: [:]), name: name,
-      arguments: arguments(source, target), local: [local], groups: { _ in [groups] },
+      arguments: arguments(source, target), local: local, groups: { _ in groups },
       context: context)
     try call.enqueue(on: memory.queue, step: 0, live: 1)
     try memory.read(output, offset: 0, into: &found, count: count)

@@ -97,7 +97,8 @@ final class OpenCLContext: @unchecked Sendable {
 
   private func build(file: String, options: String) throws(DeviceError) -> cl_program {
     guard let source = KernelSource.text(of: file) else {
-      throw .unsupported(device: name, what: "kernel file \(file).cl: it is missing")
+      throw .unsupported(
+        device: name, what: "kernel file \(file).cl: it or one that it includes is missing")
     }
     let key = cacheKey(source: source, options: options)
     if let binary = cache?.binary(for: key), let program = load(binary, options: options) {

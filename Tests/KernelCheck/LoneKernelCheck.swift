@@ -6,6 +6,7 @@ extension LoneKernel: DeviceCheck {
     case .copy: "peaks, copies"
     case .multiplyAdd: "peaks, multiply-adds"
     case .fillRows: "rows of a bias"
+    case .columnSums: "column sums, two stages"
     }
   }
 
