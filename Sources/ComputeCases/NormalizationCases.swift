@@ -84,7 +84,8 @@ extension OperationCase {
     return sizes.map { batchNorm(time: $0.0, channels: $0.1, capacity: $0.2, live: $0.3) }
       + sizes.map { batchNormInference(time: $0.0, channels: $0.1, capacity: $0.2, live: $0.3) }
       + sizes.map { layerNorm(time: $0.0, channels: $0.1, capacity: $0.2, live: $0.3) }
-      + [layerNorm(time: 2, channels: 70, capacity: 2, live: 1)]  // more channels than a group is wide
+      // More channels than a group is wide.
+      + [layerNorm(time: 2, channels: 70, capacity: 2, live: 1)]
   }
 
   static func modelNormalizations(batch: Int) -> [OperationCase] {

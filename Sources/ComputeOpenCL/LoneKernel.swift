@@ -28,7 +28,8 @@ public enum LoneKernel: CaseIterable, Sendable {
     let source = (0..<4 * count + 16).map { Float($0) + 0.5 }
     let found = try run(
       "peaks", "peak_copy", reading: source, writing: source.count, local: [64], groups: [2],
-      context: context) { [.slot($0), .slot($1), .int(count)] }
+      context: context
+    ) { [.slot($0), .slot($1), .int(count)] }
     let expected = source.enumerated().map { $0 < 4 * count ? $1 : untouched }
     return gap(found, expected)
   }
@@ -37,7 +38,8 @@ public enum LoneKernel: CaseIterable, Sendable {
     let (items, groups, rounds, factor) = (32, 2, 3, Float(0.5))
     let found = try run(
       "peaks", "peak_multiply_add", reading: [0], writing: items * groups + 8, local: [items],
-      groups: [groups], context: context) { [.slot($1), .float(factor), .int(rounds)] }
+      groups: [groups], context: context
+    ) { [.slot($1), .float(factor), .int(rounds)] }
     let sums = (0..<items * groups).map { place in
       (0..<8).reduce(Float(0)) { total, chain in
         var sum = Float(place % items + chain)

@@ -197,7 +197,8 @@ extension Lowering {
   }
 
   private func fitsTensorCores(_ product: MatrixProduct, _ b: Matrix) -> Bool {
-    device.tensorCoreDefines != nil && !product.isBatched && product.a.memory.isHalf && b.memory.isHalf
+    device.tensorCoreDefines != nil && !product.isBatched
+      && product.a.memory.isHalf && b.memory.isHalf
       && TensorCoreTile.fits(
         product.form, a: product.a.strides, b: b.strides,
         rows: product.rows.value(live: program.capacity), columns: product.columns,
