@@ -132,20 +132,19 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_bac
   const int rest = is_kernel ? 0 : group - kernels;
   const int i = rest % tall * LANES + LANE;
   const int first = rest / tall * ROWS;
-  const int last = !is_kernel && i < INPUTS && first < rows ? OUTPUTS : 0;
-#pragma unroll
-  for (int r = 0; r < ROWS; ++r) totals[r] = 0.0f;
+  const int last = is_kernel ? 0 : OUTPUTS;
+  float shares[ROWS] = {0.0f, 0.0f, 0.0f, 0.0f};
   for (int k = COLUMN; k < last; k += WIDTH) {
-    const float weight = AT(w)[i * OUTPUTS + k];
+    const float weight = AT(w)[within(i, INPUTS) * OUTPUTS + k];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      totals[r] += AT(g)[within(first + r, rows) * OUTPUTS + k] * weight;
+      shares[r] += AT(g)[within(first + r, rows) * OUTPUTS + k] * weight;
     }
   }
   float mine = 0.0f;
 #pragma unroll
   for (int r = 0; r < ROWS; ++r) {
-    const float total = row_sum(sums, totals[r], WIDTH);
+    const float total = row_sum(sums, shares[r], WIDTH);
     if (COLUMN == r) mine = total;
   }
   const int row = first + COLUMN;

@@ -72,6 +72,7 @@ extension OperationCase {
       add(7, 4, 8, 3, 2, 3, 2)  // all rows begin at multiples of four elements
       add(11, 8, 16, 5, 2, 4, 3)  // and of eight, as tensor cores want them
       add(50, 24, 72, 3, 2, 3, 2)  // more than one tile of rows, columns and depth
+      add(33, 24, 16, 9, 1, 4, 4)  // more tiles of depth than are fetched ahead
     }
     return cases
   }
@@ -106,7 +107,7 @@ extension OperationCase {
     [
       (1, 1, 1, 1, 1), (1, 7, 33, 3, 2), (5, 33, 7, 2, 2), (1, 64, 5, 3, 3), (3, 1, 7, 2, 1),
       (3, 8, 4, 3, 2),
-      (1, 32, 8, 7, 6),  // whole groups, whose rows take several
+      (1, 32, 32, 7, 6),  // whole groups, whose rows take several
       // Rows and widths that tensor cores take; more than one tile of rows, columns and depth.
       (40, 16, 24, 3, 2), (70, 72, 80, 2, 2), (40, 20, 16, 2, 2),
     ].map {

@@ -351,7 +351,7 @@ extension OperationCase {
       // More samples than lanes.
       squeezeBlock(time: 3, channels: [33, 31], units: 3, rate: 0.3, capacity: 10, live: 9),
       // More channels than a work-group is wide, more rows than a tile.
-      squeezeBlock(time: 37, channels: [70, 66], units: 9, rate: 0.3, capacity: 2, live: 2),
+      squeezeBlock(time: 37, channels: [70, 66], units: 9, rate: 0.3, capacity: 2, live: 1),
       normBlock(time: 37, channels: 130, rate: 0.3, pool: 2, capacity: 2, live: 1),
       // More rows than a launch has groups for.
       normBlock(time: 4_200, channels: 33, rate: 0.3, pool: nil, capacity: 2, live: 2),
