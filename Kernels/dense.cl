@@ -52,10 +52,11 @@ void matrix_product(
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads) {
   TILES;
+  if (samples == 0) return;  // the kernel is only being compiled
   const int z = get_group_id(2);
   rows_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, false,
                has_bias ? AT(bias) : 0, 0, scale, AT(c) + BATCH_OFFSET(c), c_stride,
-               z < samples * heads ? rows : 0, columns, INT_MAX, 1, depth, 0, 0, left_tile,
+               rows, columns, INT_MAX, 1, depth, 0, 0, left_tile,
                right_tile);
 }
 #endif
@@ -69,10 +70,11 @@ void matrix_product_turned(
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads) {
   TILES;
+  if (samples == 0) return;  // the kernel is only being compiled
   const int z = get_group_id(2);
   rows_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, true,
                has_bias ? AT(bias) : 0, 0, scale, AT(c) + BATCH_OFFSET(c), c_stride,
-               z < samples * heads ? rows : 0, columns, INT_MAX, 1, depth, 0, 0, left_tile,
+               rows, columns, INT_MAX, 1, depth, 0, 0, left_tile,
                right_tile);
 }
 #endif
@@ -88,14 +90,15 @@ void matrix_columns_product(
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads, const int span, const int part) {
   TILES;
+  if (samples == 0) return;  // the kernel is only being compiled
   const int spans = span < depth ? get_num_groups(2) : 1;
   const int z = get_group_id(2) / spans;
   const int first = get_group_id(2) % spans * span;
   const size_t place = get_group_id(2) % spans * (size_t)part;
   columns_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, scale,
                   AT(c) + BATCH_OFFSET(c) + place, c_stride, has_sums ? AT(sums) + place : 0,
-                  false, first, z < samples * heads ? min(depth, first + span) : 0, columns,
-                  INT_MAX, 1, rows, 0, 0, left_tile, right_tile);
+                  false, first, min(depth, first + span), columns, INT_MAX, 1, rows, 0, 0,
+                  left_tile, right_tile);
 }
 #endif
 

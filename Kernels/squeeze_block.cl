@@ -215,18 +215,17 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
   if (live == 0) return;  // the kernel is only being compiled
 
   for (int left = 0; left < CHANNELS; left += WIDTH) {
-    const int c = left + COLUMN;
-    const int last = c < CHANNELS ? TIME : 0;
+    const int column = left + COLUMN, c = within(column, CHANNELS);
     float sum = 0.0f;
-    for (int t = LANE; t < last; t += LANES) {
+    for (int t = LANE; t < TIME; t += LANES) {
       const int i = (b * TIME + t) * CHANNELS + c;
       sum += LOAD(AT(kept), i) * LOAD(AT(d_output), i);
     }
     sum = column_sum(sums, sum, WIDTH);
-    if (WRITES_COLUMN && c < CHANNELS) {
+    if (WRITES_COLUMN && column < CHANNELS) {
       const float s = AT(scale)[b * CHANNELS + c];
-      before[c] = sum * s * (1.0f - s);
-      AT(d_excite)[b * CHANNELS + c] = before[c];
+      before[column] = sum * s * (1.0f - s);
+      AT(d_excite)[b * CHANNELS + column] = before[column];
     }
   }
   barrier(CLK_LOCAL_MEM_FENCE);
@@ -248,13 +247,12 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
 
   for (int left = 0; left < CHANNELS; left += WIDTH) {
     const int column = left + COLUMN, c = within(column, CHANNELS);
-    const int last = column < CHANNELS ? TIME : 0;
     const float mean = BRANCH(mean, c);
     const float factor = 1.0f / sqrt(BRANCH(variance, c) + epsilon);
     const float scale = AT(scale)[b * CHANNELS + c];
     float weighted = 0.0f;
     float plain = 0.0f;
-    for (int t = LANE; t < last; t += LANES) {
+    for (int t = LANE; t < TIME; t += LANES) {
       const int row = b * TIME + t;
       const int i = row * CHANNELS + c;
       const float gradient = block_gradient(

@@ -20,12 +20,11 @@ void mean_over_time_forward(IN(stored, x), OUT(float, y), const int time, const 
   __local float sums[GROUP_ITEMS];
   const int column = get_group_id(0) * WIDTH + COLUMN, c = within(column, CHANNELS);
   const int b = get_group_id(1);
-  const int end = column < CHANNELS ? TIME : 0;
   if (live == 0) return;  // the kernel is only being compiled
   __global const stored* x = AT(x) + b * (ulong)(TIME * CHANNELS) + c;
 
   float sum = 0.0f;
-  for (int t = LANE; t < end; t += LANES) sum += LOAD(x, t * CHANNELS);
+  for (int t = LANE; t < TIME; t += LANES) sum += LOAD(x, t * CHANNELS);
   sum = column_sum(sums, sum, WIDTH);
   if (WRITES_COLUMN && column < CHANNELS) AT(y)[b * CHANNELS + column] = sum / TIME;
 }

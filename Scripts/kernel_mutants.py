@@ -64,6 +64,13 @@ def code_of(line: str) -> str:
     return without_comments(line)
 
 
+def is_shorter_array(mutant: Mutant) -> bool:
+    """Whether a change gives an array less room, which matters only where all of it is used."""
+    line = mutant.text.split("\n")[mutant.line - 1]
+    return mutant.change == "index minus one" \
+        and DECLARED.match(code_of(line)[:mutant.start]) is not None
+
+
 def is_roomier_array(change: str, before: str) -> bool:
     """Whether a change does nothing but give an array room to spare, which no program can tell."""
     return change in ("index plus one", "constant plus one") \

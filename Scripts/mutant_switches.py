@@ -164,8 +164,10 @@ def switch(mutant: Mutant, code: str, number: int) -> list[Insertion] | None:
         return [Insertion(end + 1, True, 3 * whole, f"{sign} * ("),
                 Insertion(last, False, 3 * whole, ")")]
     if change in ("< to <=", "<= to <", "> to >=", ">= to >"):
-        # Of whole numbers alone, and a shift binds less than the sum.
-        if re.search(r"<<|>>|\d\.\d|\blargest\b", right):
+        # Of whole numbers alone, and a shift binds less than the sum; nor of numbers without a sign,
+        # which are not above -1.
+        if re.search(r"<<|>>|\d\.\d|\blargest\b", right) \
+                or re.search(r"get_\w+\(\d\) $", code[:start]):
             return None
         minus = "-" if change in ("<= to <", "> to >=") else ""
         return [Insertion(end + 1, True, 2 * whole, f"{minus}{picked} + ")]

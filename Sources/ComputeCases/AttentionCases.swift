@@ -107,10 +107,10 @@ extension CaseBuilder {
         ("query", contrast.map(Fill.coarse) ?? fan), ("key", contrast == nil ? fan : .coarse(1)),
         ("value", fan),
       ].flatMap { name, kernel in
-        [
-          parameter("\(name)_kernel", [C, H, K], kernel),
-          parameter("\(name)_bias", [H, K], contrast == nil ? .uniform(0.5) : .coarse(1)),
-        ]
+        // Biases first: what is read beyond a kernel is not its bias by chance.
+        let bias = parameter(
+          "\(name)_bias", [H, K], contrast == nil ? .uniform(0.5) : .coarse(1))
+        return [parameter("\(name)_kernel", [C, H, K], kernel), bias]
       } + [
         parameter("output_kernel", [H, K, O], .uniform(OperationCase.fanScale(H * K))),
         parameter("output_bias", [O], .uniform(0.5)),

@@ -29,9 +29,10 @@ extension OperationCase {
     var build = CaseBuilder(capacity: capacity)
     let rows = shape.rowsPerSample
     let x = build.input("input", [rows, shape.inputs])
+    // The bias first: what is written beyond the kernel's gradient does not hit its by chance.
+    let bias = build.parameter("bias", [shape.outputs], .uniform(0.5))
     let w = build.parameter(
       "kernel", [shape.inputs, shape.outputs], .uniform(fanScale(shape.inputs)))
-    let bias = build.parameter("bias", [shape.outputs], .uniform(0.5))
     let y = build.output("output", [rows, shape.outputs])
     build.operations = [
       .denseForward(shape, input: x.value, kernel: w.value, bias: bias.value, output: y.value),

@@ -272,9 +272,9 @@ extension OperationCase {
     ]
     let weights = shapes.enumerated().map { index, shape in
       (
+        bias: build.parameter("bias_\(index)", [shape.outputs], .uniform(0.5)),
         kernel: build.parameter(
-          "kernel_\(index)", [shape.inputs, shape.outputs], .uniform(fanScale(shape.inputs))),
-        bias: build.parameter("bias_\(index)", [shape.outputs], .uniform(0.5))
+          "kernel_\(index)", [shape.inputs, shape.outputs], .uniform(fanScale(shape.inputs)))
       )
     }
     func unit(_ name: String) -> TensorID { build.activation(name, [units]) }
@@ -353,6 +353,8 @@ extension OperationCase {
       // More channels than a work-group is wide, more rows than a tile.
       squeezeBlock(time: 37, channels: [70, 66], units: 9, rate: 0.3, capacity: 2, live: 1),
       normBlock(time: 37, channels: 130, rate: 0.3, pool: 2, capacity: 2, live: 1),
+      // As many channels and units as there is room for.
+      squeezeBlock(time: 2, channels: [200, 56], units: 64, rate: 0.3, capacity: 2, live: 1),
       // More rows than a launch has groups for.
       normBlock(time: 4_200, channels: 33, rate: 0.3, pool: nil, capacity: 2, live: 2),
       squeezeBlock(time: 4_200, channels: [20, 13], units: 3, rate: nil, capacity: 2, live: 2),
@@ -370,6 +372,7 @@ extension OperationCase {
       gradientSum(time: 11, inputs: 8, outputs: 16, capacity: 3, live: 2),
       head(inputs: 5, units: 3, classes: 2, rate: nil, capacity: 3, live: 2),
       head(inputs: 33, units: 17, classes: 5, rate: 0.5, capacity: 7, live: 6),
+      head(inputs: 9, units: 32, classes: 4, rate: nil, capacity: 7, live: 6),  // whole groups
       head(inputs: 300, units: 70, classes: 5, rate: 0.5, capacity: 40, live: 37),
       kernelGradients(
         time: 23, channels: [(3, 5), (5, 40), (8, 16), (1, 1)], capacity: 3, live: 2),

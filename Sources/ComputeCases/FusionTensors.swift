@@ -104,12 +104,13 @@ struct GateTensors {
 
   init(_ build: inout CaseBuilder, channels: Int, units: Int) {
     (self.channels, self.units) = (channels, units)
+    // Biases first: what is written beyond a kernel's gradient does not hit its bias's by chance.
+    b1 = build.parameter("squeeze_bias", [units], .uniform(0.5))
     w1 = build.parameter(
       "squeeze_kernel", [channels, units], .uniform(OperationCase.fanScale(channels)))
-    b1 = build.parameter("squeeze_bias", [units], .uniform(0.5))
+    b2 = build.parameter("excite_bias", [channels], .uniform(0.5))
     w2 = build.parameter(
       "excite_kernel", [units, channels], .uniform(OperationCase.fanScale(units)))
-    b2 = build.parameter("excite_bias", [channels], .uniform(0.5))
     mean = build.activation("squeeze_mean", [channels])
     squeezed = build.activation("squeezed", [units])
     hidden = build.activation("hidden", [units])
