@@ -32,7 +32,7 @@ STATEMENT = re.compile(r"^(\s+)((?!const |return\b|float|int |uint|ulong|__|for 
 # Text before an index or a constant that makes it the size of an array.
 DECLARED = re.compile(
     r"^\s*(?:\w+ )*(?:float\d?|u?int\d?|uchar|ushort|ulong|bool|void|tile_row|score_row|float_row)"
-    r"\s*\**\s*\w+(?:\[[^\]]*\])*(?:, \w+(?:\[[^\]]*\])*)*$")
+    r"\s*\**\s*\w+(?:\[[^\]]*\])*(?:(?: = \{[^{}]*\})?, \w+(?:\[[^\]]*\])*)*$")
 
 
 @dataclasses.dataclass
@@ -73,9 +73,11 @@ def is_shorter_array(mutant: Mutant) -> bool:
 
 def is_roomier_array(change: str, before: str) -> bool:
     """Whether a change does nothing but give an array room to spare, which no program can tell."""
-    return change in ("index plus one", "constant plus one") \
-        and DECLARED.match(before.removesuffix("[")) is not None \
-        and (change == "index plus one" or before.endswith("["))
+    if change == "index plus one":
+        return DECLARED.match(before) is not None
+    declared, opened, size = before.rpartition("[")
+    return change == "constant plus one" and bool(opened) and "]" not in size \
+        and re.search(r"[-/%] $", size) is None and DECLARED.match(declared) is not None
 
 
 def mutants(path: pathlib.Path) -> list[Mutant]:

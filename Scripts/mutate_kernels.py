@@ -8,11 +8,11 @@ All run the cases that use their file, by semg-kernel-check on PoCL, in single p
 precision, and with emulated tensor cores: most of them in one program with a switch for each
 (mutant_switches.py), the others by themselves. What survives is told from those that clang turns
 into the very code of the original, in the build for all shapes and in the builds that the files
-declare: nothing can tell them from it. The rest goes through Oclgrind's passes. Where only builds
-for one shape differ, those are run.
+declare: nothing can tell them from it. The rest goes through Oclgrind's passes, with the cases that
+catch most. Where only builds for one shape differ, those are run.
 
 `--sample` takes N mutants of each file, always the same ones; `--without-oclgrind` leaves out the
-simulations, which take a minute or two a mutant, until the next run. Finished mutants are kept in
+simulations, which take some ten seconds a mutant, until the next run. Finished mutants are kept in
 build/mutants, so a stopped run goes on where it was; those of kernels that have changed are judged
 anew, and where cases have changed those that survived. At the end: caught of those that compiled to
 other code, and the survivors with their lines. A survivor is either explained or a case that is
@@ -399,25 +399,28 @@ def ordered(cases: dict[str, list[str]], verdicts: dict[str, str]) -> dict[str, 
     return {mode: sorted(names, key=lambda case: -caught[case]) for mode, names in cases.items()}
 
 
-# What is known of survivors by where they are; the first that fits.
+# What is known of survivors by their lines; the first that fits.
+GUARD = re.compile(r"\b(return|break|continue);")
 KINDS: list[tuple[str, Callable[[Mutant], bool]]] = [
-    ("an array of another size: neighbours in memory make room for it, or it has room to spare",
-     lambda mutant: re.match(r"(__local )?\w+ [^=(]*\w\[[^=]*\];$", mutant.before) is not None),
-    ("a barrier, which items that run one after another can do without",
+    ("an array one shorter, the last of which no small case uses", is_shorter_array),
+    ("a barrier with others near it, which items in step do without",
      lambda mutant: mutant.change == "dropped barrier"),
-    ("one of many items with the same value writes it, or another of them",
-     lambda mutant: re.search(r"(LANE|row|down|get_local_id\(0\)) == 0", mutant.before) is not None),
-    ("a guard at an edge that no launch reaches, or that a second one guards",
-     lambda mutant: mutant.before.startswith("if (")
-     and re.search(r"\b(return|break|continue)\b", mutant.before) is not None),
-    ("a loop with one more turn, which adds zeros or does what is discarded",
-     lambda mutant: mutant.before.startswith("for (") and mutant.change == "< to <="),
-    ("a loop that turns once, or a sum that begins at zero",
-     lambda mutant: mutant.change in ("+= to =", "+= to -=")),
-    ("a number in place of what nothing uses",
-     lambda mutant: mutant.change == "constant changed"),
-    ("an edge at which both ways lead to the same", lambda mutant: mutant.change in (
-        "< to <=", "<= to <", "> to >=", ">= to >", "&& to ||")),
+    ("one more turn of a loop, which adds zeros, repeats, or makes what is not written",
+     lambda mutant: re.search(r"\bfor \(", mutant.before) is not None and mutant.change in (
+         "< to <=", "+= to =", "* to +", "constant plus one")),
+    ("a guard at an edge that no launch reaches, or that another one guards",
+     lambda mutant: mutant.before.startswith("if (") and GUARD.search(mutant.before) is not None),
+    ("an edge at which both ways lead to the same: what is beyond it is not used, or is zero",
+     lambda mutant: mutant.change in ("< to <=", "<= to <", "> to >=", ">= to >", "&& to ||")),
+    ("more room, more copies or more work than is needed",
+     lambda mutant: mutant.before.startswith("#define") or "TILES(" in mutant.before
+     or mutant.before.startswith("__local")
+     or re.search(r"\b(lanes|chunks|blocks|steps|WORDS) =", mutant.before) is not None),
+    ("where something begins that is not used, or is multiplied by zero first",
+     lambda mutant: mutant.change == "constant changed" or "] = {" in mutant.before
+     or re.search(r"\? .* : [01]\b", mutant.before) is not None),
+    ("another of several items or groups that write the same",
+     lambda mutant: re.search(r"WRITES_|get_(group|local)_id\(\d\) == 0", mutant.before) is not None),
     ("something else", lambda mutant: True),
 ]
 

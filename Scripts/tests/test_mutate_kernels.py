@@ -54,6 +54,21 @@ class Mutation(unittest.TestCase):
             changed = [a for a, b in zip(text.split("\n"), KERNEL.split("\n")) if a != b]
             self.assertEqual(len(changed), 1)
 
+    def test_room_to_spare_is_no_change(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "k.cl"
+            path.write_text("  __local float kept[2 * ITEMS], rest[3];\n"
+                            "  float top[2] = {0.0f, 0.0f}, half[SPAN / 8];\n")
+            made = mutate_kernels.mutants(path)
+        changes = [(mutant.line, mutant.change) for mutant in made]
+        self.assertEqual(changes.count((1, "index minus one")), 2)
+        self.assertEqual(changes.count((2, "index minus one")), 2)
+        self.assertTrue(all(mutate_kernels.is_shorter_array(mutant) for mutant in made
+                            if mutant.change == "index minus one"))
+        self.assertNotIn((1, "constant plus one"), changes)
+        # What divides a size makes it smaller.
+        self.assertEqual(changes.count((2, "constant plus one")), 1)
+
     def test_comments_and_includes_are_left_alone(self):
         self.assertTrue(all(mutant.line > 2 for mutant in self.made()))
 
