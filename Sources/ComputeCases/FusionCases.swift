@@ -376,6 +376,8 @@ extension OperationCase {
       head(inputs: 300, units: 70, classes: 5, rate: 0.5, capacity: 40, live: 37),
       kernelGradients(
         time: 23, channels: [(3, 5), (5, 40), (8, 16), (1, 1)], capacity: 3, live: 2),
+      // One part, whose gradient begins off a chunk.
+      kernelGradients(time: 7, channels: [(1, 5), (8, 16)], capacity: 3, live: 2),
     ]
   }
 }
