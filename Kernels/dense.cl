@@ -4,7 +4,8 @@
 //
 // Matrices are row-major with a stride a row. Matrix (b, h) of a batch, sample b of `samples`, head
 // h of `heads`, begins b·sample + h·head elements after the first; a product of one matrix has one
-// of each. The third dimension of the groups counts heads, then samples.
+// of each. The third dimension of the groups counts heads, then samples. Without a live sample there
+// are no rows, in place of a return: PoCL 3.1 makes wrong sums of one before these barriers.
 //
 // build: -DPART=1 -DTILE_ROWS=128 -DTILE_COLUMNS=64 -DITEM_ROWS=8 -DVECTORS=1
 // build: -DPART=2 -DTILE_ROWS=64 -DTILE_COLUMNS=64 -DITEM_ROWS=4 -DVECTORS=1
@@ -52,11 +53,10 @@ void matrix_product(
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads) {
   TILES;
-  if (samples == 0) return;  // the kernel is only being compiled
   const int z = get_group_id(2);
   rows_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, false,
                has_bias ? AT(bias) : 0, 0, scale, AT(c) + BATCH_OFFSET(c), c_stride,
-               rows, columns, INT_MAX, 1, depth, 0, 0, left_tile,
+               z < samples * heads ? rows : 0, columns, INT_MAX, 1, depth, 0, 0, left_tile,
                right_tile);
 }
 #endif
@@ -70,11 +70,10 @@ void matrix_product_turned(
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads) {
   TILES;
-  if (samples == 0) return;  // the kernel is only being compiled
   const int z = get_group_id(2);
   rows_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, true,
                has_bias ? AT(bias) : 0, 0, scale, AT(c) + BATCH_OFFSET(c), c_stride,
-               rows, columns, INT_MAX, 1, depth, 0, 0, left_tile,
+               z < samples * heads ? rows : 0, columns, INT_MAX, 1, depth, 0, 0, left_tile,
                right_tile);
 }
 #endif
@@ -90,15 +89,14 @@ void matrix_columns_product(
     const float scale, const int rows, const int columns, const int depth, const int samples,
     const int heads, const int span, const int part) {
   TILES;
-  if (samples == 0) return;  // the kernel is only being compiled
   const int spans = span < depth ? get_num_groups(2) : 1;
   const int z = get_group_id(2) / spans;
   const int first = get_group_id(2) % spans * span;
   const size_t place = get_group_id(2) % spans * (size_t)part;
   columns_product(AT(a) + BATCH_OFFSET(a), a_stride, AT(b) + BATCH_OFFSET(b), b_stride, scale,
                   AT(c) + BATCH_OFFSET(c) + place, c_stride, has_sums ? AT(sums) + place : 0,
-                  false, first, min(depth, first + span), columns, INT_MAX, 1, rows, 0, 0,
-                  left_tile, right_tile);
+                  false, first, z < samples * heads ? min(depth, first + span) : 0, columns,
+                  INT_MAX, 1, rows, 0, 0, left_tile, right_tile);
 }
 #endif
 
