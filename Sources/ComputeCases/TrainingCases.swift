@@ -103,8 +103,10 @@ extension OperationCase {
         case 1: SampleEntry(window: window, maskedChannel: Int16(index % channels), view: .masked)
         case 2: SampleEntry(window: window, view: .masked)
         default:
-          // Of another class than the window.
-          SampleEntry(window: window, partner: (window + 4) % 7, lambda: 0.3, view: .mixed)
+          // Of another class than the window, and once of the same.
+          SampleEntry(
+            window: window, partner: (window + (noise == nil ? 4 : 3)) % 7, lambda: 0.3,
+            view: .mixed)
         }
       }, firstIteration: 90, augmentationEpoch: 4)
     build.step = 1
