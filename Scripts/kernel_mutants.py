@@ -31,7 +31,7 @@ STATEMENT = re.compile(r"^(\s+)((?!const |return\b|float|int |uint|ulong|__|for 
                        r"[\w(*][^;{}]*(?:=|\+=|\*=|-=)[^;{}]*;)\s*$")
 # Text before an index or a constant that makes it the size of an array.
 DECLARED = re.compile(
-    r"^\s*(?:\w+ )*(?:float\d?|u?int\d?|uchar|ushort|ulong|bool|void|tile_row|score_row|float_row)"
+    r"^\s*(?:\w+ )*(?:float\d?|u?int\d?|uchar|ushort|ulong|bool|void|tile_row|tile_quad|score_row|float_row)"
     r"\s*\**\s*\w+(?:\[[^\]]*\])*(?:(?: = \{[^{}]*\})?, \w+(?:\[[^\]]*\])*)*$")
 
 

@@ -354,7 +354,7 @@ extension OperationCase {
       squeezeBlock(time: 37, channels: [70, 66], units: 9, rate: 0.3, capacity: 2, live: 1),
       normBlock(time: 37, channels: 130, rate: 0.3, pool: 2, capacity: 2, live: 1),
       // As many channels and units as there is room for.
-      squeezeBlock(time: 2, channels: [200, 56], units: 64, rate: 0.3, capacity: 2, live: 1),
+      squeezeBlock(time: 5, channels: [200, 56], units: 64, rate: 0.3, capacity: 2, live: 2),
       // More rows than a launch has groups for.
       normBlock(time: 4_200, channels: 33, rate: 0.3, pool: nil, capacity: 2, live: 2),
       squeezeBlock(time: 4_200, channels: [20, 13], units: 3, rate: nil, capacity: 2, live: 2),

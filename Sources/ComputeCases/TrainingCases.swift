@@ -121,7 +121,7 @@ extension OperationCase {
     [
       softmax(classes: 2, capacity: 1, live: 1), softmax(classes: 7, capacity: 3, live: 2),
       softmax(classes: 5, spread: 300, capacity: 9, live: 9),
-      softmax(classes: 2, spread: 300, capacity: 9, live: 8),
+      softmax(classes: 2, spread: 100, capacity: 40, live: 37),
       crossEntropy(classes: 2, smoothing: 0, capacity: 1, live: 1),
       crossEntropy(classes: 5, smoothing: 0.1, capacity: 4, live: 3),
       crossEntropy(classes: 33, smoothing: 0.1, capacity: 2, live: 2),
