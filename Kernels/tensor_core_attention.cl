@@ -333,7 +333,7 @@ void attention_short_input_backward(
       __local float4* rows = others + tile % 2 * SPAN;
       const int t = first_t + item % SPAN;
       stays[item] = read_word(AT(bits), index, first_t, first, TIME);
-      // Rows beyond the last have no share.
+      // Rows beyond the last repeat it, for nothing: their queries are zero, and none of them stays.
       float4 row_of_item = vload4(first_row + within(t, TIME), AT(statistics));
       row_of_item.z *= gain;
       rows[item % SPAN] = row_of_item;
