@@ -11,7 +11,7 @@
 #define ACROSS 64  // items that share a row; a group has GROUP_ITEMS / ACROSS rows
 
 // The largest value of a row, for every item of the row; otherwise as `row_sum`.
-inline float row_largest(__local float* values, const float value) {
+static inline float row_largest(__local float* values, const float value) {
   const int item = get_local_id(0), column = item % ACROSS;
   values[item] = value;
   for (int reach = ACROSS / 2; reach >= 1; reach /= 2) {

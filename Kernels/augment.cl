@@ -10,9 +10,10 @@ enum { VIEW_ORIGINAL = 0, VIEW_MASKED = 1, VIEW_MIXED = 2 };
 
 // targets `[B, classes]`, unsmoothed: one-hot, or lambda of one class and the rest of the other;
 // weights `[B]`: the sum of target times class weight.
-inline void gather_target(const struct sample_entry entry, __global const int* labels,
-                          __global const float* class_weights, __global float* target,
-                          __global float* weight, const int classes, const int mixes_labels) {
+static inline void gather_target(const struct sample_entry entry, __global const int* labels,
+                                 __global const float* class_weights, __global float* target,
+                                 __global float* weight, const int classes,
+                                 const int mixes_labels) {
   const int first = labels[entry.window];
   const int second = labels[entry.partner];
   const bool mixes = mixes_labels && entry.view == VIEW_MIXED;

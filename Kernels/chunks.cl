@@ -16,12 +16,14 @@
 #define MOVES(mean, variance) true
 #endif
 
-inline int chunk_count(const int rows, const int chunk) { return (rows + chunk - 1) / chunk; }
+static inline int chunk_count(const int rows, const int chunk) {
+  return (rows + chunk - 1) / chunk;
+}
 
 // Sums of both figures, for every item of the column; all items of the group must call it, those
 // without a channel for one that there is, or with no chunks.
-inline float2 merged_sums(__local float* sums, __global const float* partial, const int chunks,
-                          const int channels, const int width) {
+static inline float2 merged_sums(__local float* sums, __global const float* partial,
+                                 const int chunks, const int channels, const int width) {
   const ulong stride = 2 * (ulong)channels;
   float first = 0.0f;
   float second = 0.0f;
@@ -37,9 +39,9 @@ inline float2 merged_sums(__local float* sums, __global const float* partial, co
 // Mean and variance where the figures are the mean of the chunk and the squares about it (Chan,
 // Golub and LeVeque 1983). Means are given less one value of the channel, the same for all chunks,
 // and so is the result: it is rounded as finely as deviations are.
-inline float2 merged_statistics(__local float* sums, __global const float* partial,
-                                const int rows, const int chunk, const int chunks,
-                                const int channels, const int width) {
+static inline float2 merged_statistics(__local float* sums, __global const float* partial,
+                                       const int rows, const int chunk, const int chunks,
+                                       const int channels, const int width) {
   const ulong stride = 2 * (ulong)channels;
   const int lane = (int)get_local_id(0) / width;
   const int lanes = GROUP_ITEMS / width;

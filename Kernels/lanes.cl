@@ -21,9 +21,9 @@
 #endif
 
 // Draws what `count` elements from `start` touch into the blocks of row k.
-inline void draw_block(__local uint4* blocks, const int k, const int slot, const int width,
-                       const int start, const int count, const uint stream, const ulong step,
-                       const uint2 key) {
+static inline void draw_block(__local uint4* blocks, const int k, const int slot, const int width,
+                              const int start, const int count, const uint stream, const ulong step,
+                              const uint2 key) {
   const int block = (start >> 3) + slot;
   if (block <= (start + count - 1) >> 3) {
     blocks[k * BLOCKS_OF(width) + slot] = philox_block(block, stream, step, key);
@@ -31,8 +31,8 @@ inline void draw_block(__local uint4* blocks, const int k, const int slot, const
 }
 
 // The lane of element i of row k, whose first element of the tile is `start`.
-inline uint drawn_lane(__local const uint4* blocks, const int k, const int width, const int start,
-                       const int i) {
+static inline uint drawn_lane(__local const uint4* blocks, const int k, const int width,
+                              const int start, const int i) {
   const int slot = (i >> 3) - (start >> 3);
   __local const uint* words = (__local const uint*)(blocks + k * BLOCKS_OF(width) + slot);
   const uint word = words[(i & 7) >> 1];

@@ -10,7 +10,7 @@
 #define WRITES_GROUP (get_local_id(0) == 0)
 
 // p = exp(x − max) / Σ exp(x − max) of a row; returns log Σ exp(x).
-inline float softmax_row(__global const float* x, __global float* p, const int classes) {
+static inline float softmax_row(__global const float* x, __global float* p, const int classes) {
   float largest = x[0];
   for (int c = 1; c < classes; ++c) largest = fmax(largest, x[c]);
   float sum = 0.0f;
@@ -28,7 +28,7 @@ __kernel void softmax(IN(float, logits), OUT(float, probabilities), const int cl
 }
 
 // Offset of the first of the largest values.
-inline int first_maximum(__global const float* row, const int classes) {
+static inline int first_maximum(__global const float* row, const int classes) {
   int best = 0;
   for (int c = 1; c < classes; ++c) {
     if (row[c] > row[best]) best = c;
@@ -91,7 +91,7 @@ __kernel void softmax_cross_entropy(SCALING __global struct step_result* results
 }
 
 // Sum of a value of every item of a group of GROUP, in a fixed order.
-inline float group_sum(const float value, __local float* sums) {
+static inline float group_sum(const float value, __local float* sums) {
   const int item = get_local_id(0);
   sums[item] = value;
   barrier(CLK_LOCAL_MEM_FENCE);

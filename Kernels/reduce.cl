@@ -22,7 +22,7 @@
 
 // The sum of a column over its lanes, for every item of the column, always in the same order. Every
 // item of the group must call it; `sums` has GROUP_ITEMS places and may be used again at once.
-inline float column_sum(__local float* sums, const float value, const int width) {
+static inline float column_sum(__local float* sums, const float value, const int width) {
   const int item = get_local_id(0);
   sums[item] = value;
   for (int reach = GROUP_ITEMS / 2; reach >= width; reach /= 2) {
@@ -36,7 +36,7 @@ inline float column_sum(__local float* sums, const float value, const int width)
 }
 
 // The sum of a row over its columns, for every item of the row; otherwise as `column_sum`.
-inline float row_sum(__local float* sums, const float value, const int width) {
+static inline float row_sum(__local float* sums, const float value, const int width) {
   const int item = get_local_id(0);
   const int column = item & (width - 1);
   sums[item] = value;

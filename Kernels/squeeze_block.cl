@@ -188,8 +188,8 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
 }
 
 // The gradient at a branch's normalization.
-inline float block_gradient(const float kept, const float d_output, const float scale,
-                            const float d_mean, const float keep_scale) {
+static inline float block_gradient(const float kept, const float d_output, const float scale,
+                                   const float d_mean, const float keep_scale) {
   return kept > 0.0f ? (d_output * scale + d_mean) * keep_scale : 0.0f;
 }
 
@@ -273,10 +273,10 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
 // An item's share of an element's sum over the samples, of the gradients of both dense layers: dw1
 // [C, U] = Σ_b squeezed·d_squeeze, db1 [U] = Σ_b d_squeeze, dw2 [U, C] = Σ_b hidden·d_excite, db2
 // [C] = Σ_b d_excite, one after the other.
-inline float dense_share(const int element, const int lane, const int lanes, const int channels,
-                         const int units, __global const float* squeezed,
-                         __global const float* hidden, __global const float* d_excite,
-                         __global const float* d_squeeze, const int live) {
+static inline float dense_share(const int element, const int lane, const int lanes,
+                                const int channels, const int units, __global const float* squeezed,
+                                __global const float* hidden, __global const float* d_excite,
+                                __global const float* d_squeeze, const int live) {
   const int kernels = channels * units;
   const int is_first = element < kernels + units;
   const int place = is_first ? element : element - kernels - units;

@@ -122,8 +122,14 @@ def read_source(path: pathlib.Path) -> Source:
     return Source(path, kernel_names(text), builds, instructions)
 
 
+def code_of(text: str) -> str:
+    """The text without its comments, line by line."""
+    return re.sub(r"//[^\n]*|/\*.*?\*/", lambda found: " " + "\n" * found[0].count("\n"), text,
+                  flags=re.S)
+
+
 def kernel_names(text: str) -> list[str]:
-    code = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
+    code = code_of(text)
     # An attribute may stand before or behind `void`.
     attribute = r"(?:__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)\s*)*"
     pattern = rf"\b(?:__)?kernel\s+{attribute}void\s+{attribute}(\w+)\s*\("
@@ -149,8 +155,18 @@ def clang(source: Source, defines: list[str], *options: str | pathlib.Path) -> l
             "-I", source.path.parent, *defines, *options]
 
 
+def require_static(source: Source) -> None:
+    """No `inline` without `static`: in C99 it defines no function that may be called where it is not
+    inlined, and some compilers refuse the program then."""
+    for number, line in enumerate(code_of(source.path.read_text()).splitlines(), 1):
+        if re.search(r"(?<!static )\binline\b", line):
+            raise Problem(f"line {number}: expected `static inline`, found `{line.strip()}`")
+
+
 def strict(source: Source, defines: list[str], folder: pathlib.Path) -> list[Kernel]:
-    """Warnings are errors; so are doubles, halves and whatever else needs an extension."""
+    """Warnings are errors; so are doubles, halves and whatever else needs an extension, and functions
+    that are neither kernels nor static."""
+    require_static(source)
     file = source.path
     if not source.kernels:  # what others include: its unused functions are no mistake
         file = folder / "includes.cl"
@@ -160,7 +176,7 @@ def strict(source: Source, defines: list[str], folder: pathlib.Path) -> list[Ker
     if source.instructions:
         defines = [*defines, "-DEMULATED=1"]
     run(clang(source, defines, "--target=spir64", "-Xclang", "-cl-ext=-all", "-fsyntax-only",
-              "-Wall", "-Wextra", *unused, "-Werror", file), folder)
+              "-Wall", "-Wextra", "-Wmissing-prototypes", *unused, "-Werror", file), folder)
     return []
 
 

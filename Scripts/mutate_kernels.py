@@ -315,11 +315,10 @@ def included(file: str, folder: pathlib.Path) -> set[str]:
 
 
 def code(file: str, defines: list[str], folder: pathlib.Path) -> str | None:
-    """What clang makes of a file with kernels, for no device in particular; None where it fails.
-    Inline functions are part of it, whether or not they are inlined."""
+    """What clang makes of a file with kernels, for no device in particular; None where it fails."""
     result = subprocess.run(
         ["clang-19", "-x", "cl", "-cl-std=CL1.2", "--target=spir64", "-O1", "-S", "-emit-llvm",
-         "-w", "-fgnu89-inline", "-Xclang", "-fdeclare-opencl-builtins", "-Xclang", "-finclude-default-header",
+         "-w", "-Xclang", "-fdeclare-opencl-builtins", "-Xclang", "-finclude-default-header",
          *defines, file, "-o", "-"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return result.stdout if result.returncode == 0 else None

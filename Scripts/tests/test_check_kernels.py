@@ -176,6 +176,20 @@ class Files(unittest.TestCase):
             self.assertIsNotNone(self.outcome(bad, "strict"), bad)
 
     @unittest.skipUnless(shutil.which("clang-19"), "clang-19 is not installed")
+    def test_functions_that_are_not_static_fail_the_strict_pass(self):
+        kernel = "__kernel void k(__global float* y) { *y = f(*y); }\n"
+        for function, wrong in [
+            ("inline float f(float x) { return x; }\n", "line 1: expected `static inline`"),
+            ("float f(float x) { return x; }\n", "no previous prototype"),
+        ]:
+            for name, text in [("k.cl", function + kernel), ("included.cl", function)]:
+                source = self.source(text, name)
+                problem = check_kernels.check(source, check_kernels.TARGETS[0]).problem
+                self.assertIn(wrong, problem or "", name)
+        text = "/* inline\n float */ static inline float f(float x) { return x; }  // inline\n"
+        self.assertIsNone(self.outcome(text + kernel, "strict"))
+
+    @unittest.skipUnless(shutil.which("clang-19"), "clang-19 is not installed")
     def test_unused_functions_are_an_error_in_kernels_alone(self):
         function = "static inline float f(float x) { return x; }\n"
         self.assertIsNone(self.outcome(function, "strict"))
