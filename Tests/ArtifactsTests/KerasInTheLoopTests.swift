@@ -5,16 +5,8 @@ import Testing
 
 @testable import Artifacts
 
-/// Real Keras in another process: `SEMG_PYTHON`, by default that of `make test`'s environment.
+/// Real Keras in another process.
 enum RealKeras {
-  static let python =
-    ProcessInfo.processInfo.environment["SEMG_PYTHON"]
-    ?? SharedData.packageRoot.appending(path: "build/venv/bin/python").path
-  static let isPresent = FileManager.default.isExecutableFile(atPath: python)
-  /// Under CI a missing Python fails instead of skipping.
-  static let isExpected =
-    isPresent || ProcessInfo.processInfo.environment["CI"] == "true"
-
   struct Variable: Decodable {
     var name: String
     var values: [Double]
@@ -51,22 +43,14 @@ enum RealKeras {
 
   /// Runs a script of Fixtures.
   static func run(_ script: String, _ arguments: [String], in folder: TemporaryFolder) throws {
-    let process = Process()
-    process.executableURL = URL(filePath: python)
-    process.arguments = [Fixture.folder.appending(path: script).path] + arguments
-    process.standardOutput = FileHandle.nullDevice
-    let log = folder.file("log.txt")
-    try Data().write(to: URL(filePath: log))
-    process.standardError = FileHandle(forWritingAtPath: log)
-    try process.run()
-    process.waitUntilExit()
-    let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
-    try #require(process.terminationStatus == 0, "\(text.suffix(3_000))")
+    _ = try WitnessPython.run(
+      Fixture.folder.appending(path: script).path, arguments, log: folder.file("log.txt"))
   }
 }
 
 @Suite(
-  .enabled(if: RealKeras.isExpected, "no Python with Keras at \(RealKeras.python)"), .serialized)
+  .enabled(if: WitnessPython.isExpected, "no Python with Keras at \(WitnessPython.path)"),
+  .serialized)
 struct KerasInTheLoopTests {
   /// Both networks, with a schedule and with a plain rate; at full width in a release build, where
   /// the reference device predicts in seconds.
