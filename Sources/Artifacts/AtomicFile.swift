@@ -45,6 +45,17 @@ public enum AtomicFile {
     synchronizeFolder(of: path)
   }
 
+  /// Removes what killed writers of the files of these names left in a folder. Nobody may be writing
+  /// there: whoever calls holds the folder's lock.
+  static func removeLeftovers(of isOurs: (_ name: Substring) -> Bool, in folder: String) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    for name in names {
+      guard let match = name.wholeMatch(of: /(.+)\.[0-9]{1,10}\.partial/), isOurs(match.1)
+      else { continue }
+      unlink("\(folder)/\(name)")
+    }
+  }
+
   /// The C library's sentence for an error number.
   static func message(_ code: Int32) -> String { String(cString: strerror(code)) }
 

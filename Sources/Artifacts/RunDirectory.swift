@@ -61,6 +61,7 @@ public final class RunDirectory {
     let path = try Self.create(requested)
     var lock = try Self.lock(path)
     var earlier: String?
+    AtomicFile.removeLeftovers(of: { Self.isOfARun($0) }, in: path)
     if Self.holdsArtifacts(path) {
       earlier = try Self.moveAway(path, requested: requested)
       // The lock went with the old directory; the new one has its own.
@@ -216,10 +217,13 @@ public final class RunDirectory {
   /// Whether a run wrote there, however far it came.
   public static func holdsArtifacts(_ path: String) -> Bool {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return names.contains {
-      $0.hasSuffix(".keras")
-        || [preprocessingName, historyName, metricsName, splitName].contains($0)
-    }
+    return names.contains { isOfARun($0) }
+  }
+
+  /// Whether a file of this name is what a run writes.
+  private static func isOfARun(_ name: some StringProtocol) -> Bool {
+    name.hasSuffix(".keras")
+      || [preprocessingName, historyName, metricsName, splitName].contains { $0 == name }
   }
 
   /// The directory of a file that a run wrote beside its models; nil for any other.

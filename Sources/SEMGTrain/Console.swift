@@ -23,31 +23,55 @@ final class Console: Sendable {
     isColored = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty
   }
 
-  /// A result, as lines on standard output.
+  /// A result for people, as lines on standard output.
   ///
   /// - Throws: `CommandFailure` where they cannot be written.
-  func result(_ text: String, endsLine: Bool = true) throws {
+  func result(_ text: String) throws { try result(verbatim: Self.harmless(text) + "\n") }
+
+  /// A result for programs, byte for byte.
+  ///
+  /// - Throws: `CommandFailure` where it cannot be written.
+  func result(verbatim text: String) throws {
     clearProgress()
-    try Self.write(Array((endsLine ? text + "\n" : text).utf8), to: STDOUT_FILENO)
+    try Self.write(Array(text.utf8), to: STDOUT_FILENO)
   }
 
   /// The same value as JSON, one line.
   func result(json value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    try result(String(decoding: try encoder.encode(value), as: UTF8.self))
+    try result(verbatim: String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
   }
 
   /// What people may like to know; silent under `--quiet`.
   func note(_ text: String) {
-    if !isQuiet { say(text) }
+    if !isQuiet { say(Self.harmless(text)) }
   }
 
   /// What people should know.
-  func warning(_ text: String) { say(colored("warning: ", "33") + text) }
+  func warning(_ text: String) { say(colored("warning: ", "33") + Self.harmless(text)) }
 
   /// Why the program stops.
-  func error(_ text: String) { say(colored("error: ", "31") + text) }
+  func error(_ text: String) { say(colored("error: ", "31") + Self.harmless(text)) }
+
+  /// The text with control characters as people can see them, `\u{1B}` for an escape: a file's name
+  /// may hold what would move the cursor, or change what stands on the terminal. Line feeds stay.
+  static func harmless(_ text: String) -> String {
+    func isControl(_ scalar: Unicode.Scalar) -> Bool {
+      (scalar.value < 0x20 && scalar != "\n" && scalar != "\t")
+        || (0x7F...0x9F).contains(scalar.value)
+    }
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
+    var result = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      if isControl(scalar) {
+        result.append(contentsOf: scalar.escaped(asASCII: true).unicodeScalars)
+      } else {
+        result.append(scalar)
+      }
+    }
+    return String(result)
+  }
 
   /// Redraws the progress line on a terminal, ten times a second at most; elsewhere nothing.
   func progress(_ line: @autoclosure () -> String) {

@@ -7,6 +7,10 @@ enum OutputPath {
   /// - Throws: `CommandFailure` (73) where the directory could not be made or renamed.
   static func check(_ path: String) throws {
     let url = URL(filePath: path).standardizedFileURL
+    guard url.resolvingSymlinksInPath().path != "/" else {
+      throw CommandFailure(
+        .cannotCreate, "--output \(path) is the root of all files; choose a directory below it")
+    }
     var information = stat()
     if stat(path, &information) == 0, information.st_mode & S_IFMT != S_IFDIR {
       throw CommandFailure(

@@ -32,7 +32,7 @@ struct SplitCommand: ParsableCommand {
       }
       try console.result(json: rows)
     } else {
-      try console.result(selected.split.csv(of: selected.descriptors), endsLine: false)
+      try console.result(verbatim: selected.split.csv(of: selected.descriptors))
     }
   }
 }

@@ -84,6 +84,24 @@ import Testing
     #expect(FileManager.default.fileExists(atPath: folder.file("notes.txt")))
   }
 
+  @Test func whatAKilledRunLeftIsRemovedAndNothingElse() throws {
+    let folder = try TemporaryFolder()
+    let kept = ["history.csv", "notes.17.partial", "best_semg_net.keras.partial", "x.partial"]
+    let left = ["best_semg_net.keras.4294967295.partial", "metrics.json.7.partial"]
+    for name in kept + left + [".semg-train.lock"] {
+      try Data("half".utf8).write(to: URL(filePath: folder.file(name)))
+    }
+    do {
+      let run = try RunDirectory(creating: folder.file("."))
+      #expect(run.earlierRun != nil)
+    } catch {
+      Issue.record("\(error)")
+    }
+    let moved = try FileManager.default.contentsOfDirectory(atPath: folder.path + ".1").sorted()
+    try FileManager.default.removeItem(atPath: folder.path + ".1")
+    #expect(moved == kept.sorted())
+  }
+
   @Test func aSecondRunIntoTheSameDirectoryIsRefused() throws {
     let folder = try TemporaryFolder()
     let run = try RunDirectory(creating: folder.file("run"))

@@ -40,6 +40,28 @@ struct BadRecordingTests {
     #expect(!place.exists("run"))
   }
 
+  @Test func escapeSequencesInAFilesNameAreShownAndNotObeyed() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory
+    let paths = try SmallRecordings(in: place).paths
+    let name = "gesture00_\u{1B}[2J\u{9B}31m\u{7F}.csv"
+    for folder in ["recordings/Session1", "recordings/Session2"] {
+      let target = place.file("\(folder)/\(name)")
+      try "1,2,3\n".write(toFile: target, atomically: false, encoding: .utf8)
+    }
+    let outcome = try semgTrain.run(SemgTrain.brief + ["--output", "run"])
+    #expect(outcome.status == 65)
+    #expect(!outcome.error.contains("\u{1B}"))
+    let shown = #"recordings/Session1/gesture00_\u{1B}[2J\u{9B}31m\u{7F}.csv"#
+    #expect(outcome.error.contains(shown), "\(outcome.error)")
+    // What programs read has the name as it is.
+    let split = try semgTrain("split", "--data", "recordings")
+    #expect(split.output.contains(name))
+    #expect(split.output.split(separator: "\n").count == paths.count + 3)
+    let prediction = try semgTrain("inspect", "recordings/Session1/\(name)")
+    #expect(!(prediction.output + prediction.error).contains("\u{1B}"))
+  }
+
   @Test func skippingGoesOnAndCountsThemInOutputAndMetrics() throws {
     let semgTrain = try SemgTrain()
     let place = semgTrain.directory

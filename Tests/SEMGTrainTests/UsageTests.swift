@@ -77,6 +77,8 @@ struct UsageTests {
     Mistake("evaluate nowhere", 66, "no such file"),
     Mistake("predict x.csv", 66, "no such file"),
     Mistake("--output /dev/null", 73, "expected a directory"),
+    Mistake("--output /", 73, "is the root of all files"),
+    Mistake("--output /dev/../", 73, "is the root of all files"),
     Mistake("--output /dev/null/x", 73, "/dev/null is a file"),
   ]
 
