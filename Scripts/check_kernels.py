@@ -191,19 +191,27 @@ def nvidia_tool(name: str) -> pathlib.Path | None:
     return pathlib.Path(on_path) if on_path else None
 
 
+def nvidia_ptx(
+    source: Source, defines: list[str], architecture: str, folder: pathlib.Path
+) -> pathlib.Path:
+    """The file in `folder` with the assembly of one build, as clang writes it for NVIDIA's GPUs."""
+    native, assembly = folder / "native.h", folder / "k.ptx"
+    native.write_text(NVIDIA_NATIVE)
+    features = ["-target-cpu", architecture, "-target-feature", "+ptx80",
+                "-mlink-builtin-bitcode", str(LIBCLC / "nvptx64--nvidiacl.bc")]
+    run(clang(source, defines, "-O3", "--target=nvptx64--nvidiacl", "-fgnu-keywords",
+              "-cl-mad-enable", "-D__NV_CL_C_VERSION=120", "-include", native,
+              *[word for feature in features for word in ("-Xclang", feature)],
+              "-S", "-o", assembly, source.path), folder)
+    return assembly
+
+
 def nvidia(architecture: str) -> Callable[[Source, list[str], pathlib.Path], list[Kernel]]:
     def compile_for(source: Source, defines: list[str], folder: pathlib.Path) -> list[Kernel]:
-        native = folder / "native.h"
-        native.write_text(NVIDIA_NATIVE)
-        features = ["-target-cpu", architecture, "-target-feature", "+ptx80",
-                    "-mlink-builtin-bitcode", str(LIBCLC / "nvptx64--nvidiacl.bc")]
-        run(clang(source, defines, "-O3", "--target=nvptx64--nvidiacl", "-fgnu-keywords",
-                  "-cl-mad-enable", "-D__NV_CL_C_VERSION=120", "-include", native,
-                  *[word for feature in features for word in ("-Xclang", feature)],
-                  "-S", "-o", folder / "k.ptx", source.path), folder)
+        ptx = nvidia_ptx(source, defines, architecture, folder)
         assembler, disassembler = nvidia_tool("ptxas"), nvidia_tool("nvdisasm")
         assert assembler is not None and disassembler is not None, "checked by missing_tool"
-        log = run([assembler, "-v", f"-arch={architecture}", "k.ptx", "-o", "k.cubin"], folder)
+        log = run([assembler, "-v", f"-arch={architecture}", ptx, "-o", "k.cubin"], folder)
         if source.instructions:
             require_instructions(run([disassembler, "k.cubin"], folder), source.instructions)
         return parse_ptxas(log)
