@@ -146,6 +146,15 @@ def kernels_compile() -> None:
         reports.write(report, "kernels", [("all", problem or "wrote no report")])
 
 
+def kernels_interpreted(python: str) -> None:
+    """The PTX of the kernels for tensor cores, run without any, and the tests of what runs it."""
+    python_tests(python, "Scripts/ptx/tests", "interpreter")
+    report = REPORTS / "ptx.xml"
+    problem = run([python, str(ROOT / "Scripts" / "run_ptx.py")])
+    if problem and not reports.count(report).failed or not report.exists():
+        reports.write(report, "ptx", [("all", problem or "wrote no report")])
+
+
 def benchmarks_build() -> None:
     """The package in Benchmarks compiles; what it measures is for `make test-long`."""
     problem = run(["swift", "build", "--package-path", "Benchmarks",
@@ -171,7 +180,9 @@ def main() -> int:
     python_tests(sys.executable, "Benchmarks/gpu/tests", "gpu",
                  {"SEMG_BINARY": str(SCRATCH / "release" / "semg-train")})
     if environment.problem is None:
-        python_tests(str(VENV / "bin" / "python"), "Benchmarks/keras/tests", "yardstick")
+        python = str(VENV / "bin" / "python")
+        kernels_interpreted(python)
+        python_tests(python, "Benchmarks/keras/tests", "yardstick")
     benchmarks_build()
     repository()
 

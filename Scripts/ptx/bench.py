@@ -54,8 +54,6 @@ class Bench:
         self.mode = mode
         self.programs = programs(path, tuple(defines))
         self.memory = GlobalMemory()
-        self.apart: dict[str, set[int]] = {}
-        self.demands_convergence = False
 
     def input(self, name: str, array: np.ndarray) -> list[int]:
         """Pointer and offset of a tensor that kernels only read."""
@@ -82,24 +80,35 @@ class Bench:
     ) -> None:
         if name not in self.programs:
             raise Wrong(f"the build has no kernel {name}")
-        apart = self.programs[name].run(
-            Launch(groups, items, arguments, self.mode.copies, self.demands_convergence,
-                   self.mode.shared_is_generic), self.memory)
-        self.apart.setdefault(name, set()).update(apart)
+        self.programs[name].run(
+            Launch(groups, items, arguments, self.mode.copies,
+                   shared_is_generic=self.mode.shared_is_generic), self.memory)
 
-    def expect(self, name: str, expected: np.ndarray, bound: float = 0.0) -> None:
-        """Each element within `bound` of what is expected; NaN there is not compared."""
-        if (missing := self.memory.undefined(name)) and not np.isnan(expected).any():
-            raise Wrong(f"{name}: {missing} halves of it were never written")
+    def expect(
+        self, name: str, expected: np.ndarray, bound: float | np.ndarray = 0.0
+    ) -> None:
+        """Each element within `bound` of what is expected; what is NaN there may be anything, or
+        nothing."""
+        matters = ~np.isnan(expected)
+        missing = self.memory.undefined(name) & matters
+        if missing.any():
+            raise Wrong(
+                f"{name}: {int(missing.sum())} of {missing.size} elements were never written")
         found = self.memory.array(name).astype(np.float64)
-        error = np.abs(found - expected)
-        error[np.isnan(expected)] = 0.0
+        error = np.where(matters, np.abs(found - expected), 0.0)
         error[np.isnan(error)] = np.inf
-        if not (error <= bound).all():
-            place = np.unravel_index(int(np.argmax(error)), error.shape)
+        wrong = error > bound
+        if wrong.any():
+            place = np.unravel_index(int(np.argmax(error * wrong)), error.shape)
             raise Wrong(
                 f"{name}{list(map(int, place))} is {found[place]:.7g}, not {expected[place]:.7g}"
-                f" ({int((error > bound).sum())} of {error.size} are off by more than {bound:g})")
+                f" ({int(wrong.sum())} of {error.size} are off by more than {np.max(bound):g})")
+
+    def expect_bits(self, name: str, expected: np.ndarray, known: np.ndarray) -> None:
+        """Each bit as expected, of those that are set in `known`."""
+        wrong = (self.memory.array(name) ^ expected) & known
+        if self.memory.undefined(name).any() or wrong.any():
+            raise Wrong(f"{name}: {int(np.bitwise_count(wrong).sum())} bits are wrong")
 
 
 @dataclasses.dataclass
@@ -111,12 +120,10 @@ class Case:
     defines: list[str]
     check: object  # of a Bench
 
-    def problem(self, kernels: pathlib.Path, mode: Mode, demands_convergence: bool) -> str | None:
+    def problem(self, kernels: pathlib.Path, mode: Mode) -> str | None:
         """What went wrong, if anything."""
         try:
-            bench = Bench(kernels / self.file, self.defines, mode)
-            bench.demands_convergence = demands_convergence
-            self.check(bench)
+            self.check(Bench(kernels / self.file, self.defines, mode))
         except (Wrong, Fault, Unknown, check_kernels.Problem) as problem:
             return f"{problem}"
         return None

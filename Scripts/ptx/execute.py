@@ -5,9 +5,8 @@ that are furthest behind in the text go first; at an instruction for whole warps
 warp waits for all of its threads, and a group at a barrier for all of its own. Who waits for
 threads that never come is a fault.
 
-PTX promises less: threads of a warp that went apart need not be together again before a barrier.
-An instruction for whole warps in between is therefore reported (`apart`), or a fault where
-`demands_convergence`.
+PTX promises less: threads of a warp that went apart need not be together again before a barrier of
+the warp or the group. An instruction for whole warps in between is a fault, too.
 """
 
 import dataclasses
@@ -35,7 +34,6 @@ class Launch:
     items: int
     arguments: list[int | float]
     copies: str = LATE
-    demands_convergence: bool = False
     shared_is_generic: bool = False
 
 
@@ -73,11 +71,10 @@ class Program:
             [Step(translate(each, self.kernel), each) for each in body], last if is_end else None,
             target, block.next, next((each for each in body if each.is_aligned), None))
 
-    def run(self, launch: Launch, memory: GlobalMemory) -> set[int]:
-        """Runs all work-groups; lines of instructions for whole warps that came while threads might
-        still be apart."""
+    def run(self, launch: Launch, memory: GlobalMemory) -> None:
+        """Runs all work-groups to their end."""
         with np.errstate(all="ignore"):
-            return State(self, launch, memory).run()
+            State(self, launch, memory).run()
 
 
 class State:
@@ -99,19 +96,19 @@ class State:
         self.lay_out_shared(kernel)
         self.local_size = -(-max(
             (each.address + each.size for each in kernel.local.values()), default=0) // 16) * 16
-        self.local = Memory("local memory", self.local_size * self.threads, None)
+        self.local = Memory("local memory", self.local_size * self.threads, None, self.local_size)
         self.local.exists[:] = True
         self.copies = Copies(launch.copies, self.threads, self.shared, self.memory)
         self.at = np.zeros(self.threads, np.int32)  # block of each thread
         self.status = np.full(self.threads, RUNS, np.int8)
         self.is_apart = np.zeros(self.threads // WARP, bool)  # warps, since their last barrier
-        self.apart: set[int] = set()
 
     def lay_out_shared(self, kernel: Kernel) -> None:
         variables = kernel.shared.values()
         self.shared_size = -(-max(
             (each.address + each.size for each in variables), default=0) // 128) * 128
-        self.shared = Memory("shared memory", self.shared_size * self.group_count, self.clock)
+        self.shared = Memory("shared memory", self.shared_size * self.group_count, self.clock,
+                             self.shared_size)
         exists = self.shared.exists.reshape(self.group_count, -1) if self.shared_size else None
         for each in variables:
             exists[:, each.address // 2:(each.address + each.size) // 2] = True
@@ -201,7 +198,7 @@ class State:
 
     # MARK: Steps
 
-    def run(self) -> set[int]:
+    def run(self) -> None:
         together: int | None = 0  # the block where all threads are, if they are
         for _ in range(MOST_BLOCKS):
             if together is not None:
@@ -209,7 +206,7 @@ class State:
             else:
                 found = self.next_threads()
                 if found is None:
-                    return self.apart
+                    return
                 here, mask = found
             together = self.step(here, mask)
         raise Fault(f"goes through more than {MOST_BLOCKS} blocks: it hangs")
@@ -237,7 +234,7 @@ class State:
         """Runs a block; where all threads are then, if they are at one place."""
         block = self.program.blocks[here]
         if block.needs_warps:
-            self.note_apart(block.needs_warps, mask)
+            self.demand_together(block.needs_warps, mask)
         for step in block.steps:
             try:
                 step.run(self, mask)
@@ -311,14 +308,14 @@ class State:
 
     # MARK: Faults
 
-    def note_apart(self, instruction: Instruction, mask: np.ndarray | None) -> None:
-        apart = self.is_apart if mask is None else self.is_apart & mask.reshape(-1, WARP).any(axis=1)
+    def demand_together(self, instruction: Instruction, mask: np.ndarray | None) -> None:
+        apart = self.is_apart
+        if mask is not None:
+            apart = apart & mask.reshape(-1, WARP).any(axis=1)
         if apart.any():
-            self.apart.add(instruction.line)
-            if self.launch.demands_convergence:
-                raise self.located(Fault(
-                    "threads of the warp went apart, and no barrier has brought them together",
-                    int(np.argmax(apart)) * WARP), instruction)
+            raise self.located(Fault(
+                "threads of the warp went apart, and no barrier has brought them together",
+                int(np.argmax(apart)) * WARP), instruction)
 
     def complain_of_waiting(self) -> None:
         first = int(np.flatnonzero((self.status == WAITS_FOR_WARP)

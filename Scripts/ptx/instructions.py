@@ -90,7 +90,8 @@ def remainder(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def shift_left(a: np.ndarray, count: np.ndarray) -> np.ndarray:
     bits = 8 * a.dtype.itemsize
-    return np.where(count >= bits, a.dtype.type(0), a << np.minimum(count, bits - 1).astype(a.dtype))
+    shifted = a << np.minimum(count, bits - 1).astype(a.dtype)
+    return np.where(count >= bits, a.dtype.type(0), shifted)
 
 
 def shift_right(a: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -349,7 +350,9 @@ def address_conversion(instruction: Instruction, kernel: Kernel) -> Step:
         kernel, [instruction.parts[-1]])
 
 
-WINDOW = 0x7FFF_0000_0000  # where shared memory lies among generic addresses
+# Where shared memory lies among generic addresses; its low 32 bits are not zero, so that an address
+# that was not converted does not pass for one that was.
+WINDOW = 0x7FFF_0400_0000
 
 TRANSLATIONS: dict[str, Callable[[Instruction, Kernel], Step]] = {
     **dict.fromkeys([*BINARY, *UNARY, "min", "max"], arithmetic),

@@ -59,7 +59,7 @@ def multiply_add(
 def load_matrices(
     shared: Memory, places: np.ndarray, lanes: np.ndarray, count: int, turned: bool
 ) -> list[np.ndarray]:
-    """Registers [threads] of `count` matrices of 8×8 halves each warp: threads 8j … 8j + 7 say where
+    """Registers [threads] of `count` matrices of 8×8 halves a warp: threads 8j … 8j + 7 say where
     the rows of matrix j are. A thread has elements 2(i % 4) and the next of row i / 4; of matrices
     that are turned, of column i / 4."""
     which = (np.arange(len(lanes)) % WARP) < 8 * count

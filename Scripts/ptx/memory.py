@@ -1,4 +1,4 @@
-"""Memory that knows what lies where, what was written, and who touched it since the last barrier."""
+"""Memory that knows what lies where, what was written, and who touched it last."""
 
 import dataclasses
 
@@ -80,10 +80,11 @@ class Touches:
 
 
 class Memory:
-    """Bytes with their watch. Places are bytes from the beginning; `name` is for messages."""
+    """Bytes with their watch. Places are bytes from the beginning; `name` is for messages, which
+    count bytes anew after each `span`: of a group, or a thread."""
 
-    def __init__(self, name: str, size: int, clock: Clock | None) -> None:
-        self.name, self.clock = name, clock
+    def __init__(self, name: str, size: int, clock: Clock | None, span: int = 0) -> None:
+        self.name, self.clock, self.span = name, clock, span or max(1, size)
         size = -(-size // 16) * 16
         self.bytes = np.zeros(size, np.uint8)
         self.exists = np.zeros(size // UNIT, bool)
@@ -107,22 +108,24 @@ class Memory:
             if wrong.any():
                 first = int(np.argmax(wrong))
                 raise Fault(
-                    f"{self.name} at byte {places[first]}: {width} bytes must lie at a multiple of"
-                    f" {width}", int(lanes[first]))
+                    f"{self.name} at byte {places[first] % self.span}: {width} bytes must lie at a"
+                    f" multiple of {width}", int(lanes[first]))
             units = (places // UNIT)[:, None] + np.arange(max(1, width // UNIT))
             wrong = ~self.exists[units].all(axis=1)
             if not wrong.any():
                 return units
         first = int(np.argmax(wrong))
-        raise Fault(f"{self.name}: {width} bytes at byte {places[first]} are out of bounds",
-                    int(lanes[first]))
+        raise Fault(
+            f"{self.name}: {width} bytes at byte {places[first] % self.span} are out of bounds",
+            int(lanes[first]))
 
     def refuse(self, wrong: np.ndarray, lanes: np.ndarray, units: np.ndarray, why: str) -> None:
         """A fault where anything is wrong; all three are [accesses, units]."""
         if wrong.any():
             first = int(np.argmax(wrong.reshape(-1)))
             place = int(units.reshape(-1)[first]) * UNIT
-            raise Fault(f"{self.name} at byte {place}: {why}", int(lanes.reshape(-1)[first]))
+            raise Fault(f"{self.name} at byte {place % self.span}: {why}",
+                        int(lanes.reshape(-1)[first]))
 
     def read(self, places: np.ndarray, width: int, lanes: np.ndarray) -> np.ndarray:
         """`width` bytes at each place as halves, [places, width / 2]."""
@@ -141,9 +144,10 @@ class Memory:
         self.refuse(self.is_constant[units], writers, units, "written, but it is constant")
         if self.clock:
             changes = self.bytes.view(np.uint16)[units] != values
+            matters = changes | ~self.is_defined[units]
             self.refuse(
-                self.writes.conflicts(units, writers, self.clock) & (changes | ~self.is_defined[units]),
-                writers, units, "written with no barrier after another thread's write")
+                self.writes.conflicts(units, writers, self.clock) & matters, writers, units,
+                "written with no barrier after another thread's write")
             self.refuse(
                 self.reads.conflicts(units, writers, self.clock) & changes, writers, units,
                 "written with no barrier after another thread's read")
@@ -178,7 +182,9 @@ class GlobalMemory:
         self.end = self.GAP
         self.memory: Memory | None = None
 
-    def add(self, name: str, array: np.ndarray, writable: bool = False, defined: bool = True) -> int:
+    def add(
+        self, name: str, array: np.ndarray, writable: bool = False, defined: bool = True
+    ) -> int:
         """The address of a copy of the array; `defined` says whether it may be read as it is."""
         place = self.end
         self.arrays[name] = (place, np.ascontiguousarray(array), writable, defined)
@@ -209,9 +215,10 @@ class GlobalMemory:
         found = self.memory.bytes[place:place + array.nbytes]
         return found.view(array.dtype).reshape(array.shape).copy()
 
-    def undefined(self, name: str) -> int:
-        """How many halves of the buffer nobody wrote."""
+    def undefined(self, name: str) -> np.ndarray:
+        """Which elements of the buffer nobody wrote, or not whole."""
         place, array, _, _ = self.arrays[name]
         assert self.memory is not None, "no kernel has run"
         span = slice(place // UNIT, (place + array.nbytes) // UNIT)
-        return int((~self.memory.is_defined[span]).sum())
+        units = self.memory.is_defined[span].reshape(*array.shape, array.itemsize // UNIT)
+        return ~units.all(axis=-1)

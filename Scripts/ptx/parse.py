@@ -235,6 +235,10 @@ def statements(text: str, first_line: int):
                 yield line, rest
 
 
+PARAMETER = re.compile(
+    r"\.param\s+\.(\w+)\s+(?:\.ptr\s+(?:\.\w+\s+)?(?:\.align\s+\d+\s+)?)?([\w$]+)")
+
+
 def parse(text: str) -> dict[str, Kernel]:
     """The kernels of a module, by their names."""
     kernels: dict[str, Kernel] = {}
@@ -247,8 +251,7 @@ def parse(text: str) -> dict[str, Kernel]:
     if match := re.search(r"^\s*(?:\.visible\s+)?\.(func|global|const)\b.*", outside, re.M):
         raise Unknown(f"unknown at module scope: `{match[0].strip()}`")
     for match in pattern.finditer(text):
-        parameters = re.findall(
-            r"\.param\s+\.(\w+)\s+(?:\.ptr\s+(?:\.\w+\s+)?(?:\.align\s+\d+\s+)?)?([\w$]+)", match[2])
+        parameters = PARAMETER.findall(match[2])
         body = Body(shared)
         for line, statement in statements(match[3], text.count("\n", 0, match.start(3)) + 1):
             body.read(line, statement)

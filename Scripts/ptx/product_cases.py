@@ -71,7 +71,8 @@ class Convolution:
 
     @property
     def sizes(self) -> list[int]:
-        return [self.rows, self.time, self.inputs, self.outputs, self.taps, self.dilation, self.left]
+        return [
+            self.rows, self.time, self.inputs, self.outputs, self.taps, self.dilation, self.left]
 
     @property
     def defines(self) -> list[str]:
@@ -251,6 +252,12 @@ def product_cases() -> list[Case]:
     even = Convolution(3, 50, 8, 40, 7, 4, 24)
     short = Convolution(5, 9, 24, 136, 3, 1, 1)
     chunks, statistics = "-DRESULT_CHUNKS=1", "-DSTATISTICS=1"
+    others = [Tile(128, 128, 4, 2), Tile(128, 64, 4, 2), Tile(64, 64, 2, 2), Tile(64, 128, 2, 4),
+              Tile(64, 64, 4, 1), Tile(64, 32, 4, 1)]
+    of_tiles = [case for tile in others for case in (
+        convolution_case(1, odd, tile, chunks, statistics),
+        convolution_case(2, even, tile, adds=True), convolution_case(
+            3, odd, tile, chunks, span=64, unbiased=False))]
     return [
         Case("probe", "tensor_core_probe.cl", [], probe),
         convolution_case(1, odd, flat),
@@ -270,4 +277,5 @@ def product_cases() -> list[Case]:
         dense_case(2, (70, 21, 104), flat, "-DHALF_RESULT=0", half_result=False, has_bias=True),
         dense_case(3, (40, 72, 90), small, span=64, has_sums=True),
         dense_case(3, (136, 24, 45), wide, chunks, span=64, has_sums=False),
+        *of_tiles,
     ]
