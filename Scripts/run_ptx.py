@@ -1,10 +1,11 @@
 """Runs the kernels for NVIDIA's tensor cores on small cases, by interpreting their PTX.
 
-usage: run_ptx.py [--kernels DIRECTORY] [PART OF A CASE'S NAME ...]
+usage: run_ptx.py [--networks] [--kernels DIRECTORY] [PART OF A CASE'S NAME ...]
        (with a Python that has NumPy: build/venv/bin/python, which `make test` makes)
 
 Each case is compiled as check_kernels.py compiles it, run with copies that come as late and as
-early as PTX allows, and compared with NumPy (Scripts/ptx). The report is build/reports/ptx.xml.
+early as PTX allows, and compared with NumPy (Scripts/ptx). With --networks the cases are those of
+both networks' shapes instead, one sample each. The report is build/reports/ptx.xml.
 """
 
 import argparse
@@ -27,9 +28,11 @@ def missing_tool() -> str | None:
     return None if check_kernels.LIBCLC.exists() else "libclc-19 is not installed"
 
 
-def all_cases() -> list:
-    from ptx.attention_cases import attention_cases
-    from ptx.product_cases import product_cases
+def all_cases(of_networks: bool = False) -> list:
+    from ptx.attention_cases import attention_cases, network_attention_cases
+    from ptx.product_cases import network_product_cases, product_cases
+    if of_networks:
+        return network_product_cases() + network_attention_cases()
     return product_cases() + attention_cases()
 
 
@@ -52,13 +55,14 @@ def problems(cases: list, kernels: pathlib.Path) -> list[tuple[str, str | None]]
     return found
 
 
-def main(kernels: pathlib.Path, parts: list[str]) -> int:
+def main(kernels: pathlib.Path, parts: list[str], of_networks: bool) -> int:
     if reason := missing_tool():
         reports.write(REPORT, "ptx", [], skipped={"every case": reason})
         print(f"skipped: {reason}")
         return 0
     started = time.monotonic()
-    cases = [case for case in all_cases() if all(part in case.name for part in parts)]
+    cases = [case for case in all_cases(of_networks)
+             if all(part in case.name for part in parts)]
     if not cases:
         sys.exit(f"no case has {' and '.join(parts)} in its name")
     with concurrent.futures.ProcessPoolExecutor(PROCESSES) as pool:
@@ -78,6 +82,7 @@ def main(kernels: pathlib.Path, parts: list[str]) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kernels", type=pathlib.Path, default=check_kernels.KERNELS)
+    parser.add_argument("--networks", action="store_true", help="the networks' shapes")
     parser.add_argument("parts", nargs="*", metavar="PART", help="of a case's name")
     given = parser.parse_args()
-    sys.exit(main(given.kernels.resolve(), given.parts))
+    sys.exit(main(given.kernels.resolve(), given.parts, given.networks))

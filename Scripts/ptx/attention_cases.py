@@ -205,10 +205,20 @@ def backward(bench: Bench, a: Attention) -> None:
 
 
 def attention_cases() -> list[Case]:
+    return of_shapes([
+        (Attention(2, 70, 16, 2, 0.25), False), (Attention(1, 150, 32, 1, 0.0), True),
+        (Attention(1, 37, 48, 2, 0.5), False), (Attention(1, 129, 64, 2, 0.125), True)])
+
+
+def network_attention_cases() -> list[Case]:
+    """Inception-SE-TCN's attention, for one sample."""
+    return of_shapes([(Attention(1, 204, 64, 4, 0.125), True)])
+
+
+def of_shapes(shapes: list[tuple[Attention, bool]]) -> list[Case]:
+    """Each kernel with each shape, in the build for it alone where that is said."""
     found: list[Case] = []
-    for a, is_special in [
-            (Attention(2, 70, 16, 2, 0.25), False), (Attention(1, 150, 32, 1, 0.0), True),
-            (Attention(1, 37, 48, 2, 0.5), False), (Attention(1, 129, 64, 2, 0.125), True)]:
+    for a, is_special in shapes:
         defines = [f"-DCHANNELS={a.channels}"]
         if is_special:
             defines += [f"-DTIME={a.time}", f"-DHEADS={a.heads}"]

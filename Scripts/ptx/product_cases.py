@@ -279,3 +279,23 @@ def product_cases() -> list[Case]:
         dense_case(3, (136, 24, 45), wide, chunks, span=64, has_sums=False),
         *of_tiles,
     ]
+
+
+def network_product_cases() -> list[Case]:
+    """Convolutions of both networks, one sample each, in builds that tensor_core_conv1d.cl names."""
+    first = Convolution(1, 204, 8, 32, 7, 8, 48)
+    dilated = Convolution(1, 204, 64, 32, 7, 4, 24)
+    wide = Convolution(1, 51, 256, 512, 3, 1, 1)
+    chunks, statistics = "-DRESULT_CHUNKS=1", "-DSTATISTICS=1"
+    tall, square, small = Tile(128, 32, 4, 1), Tile(128, 128, 2, 4), Tile(64, 32, 2, 2)
+    middle = Tile(128, 64, 2, 2)
+    return [
+        convolution_case(1, first, tall, chunks, is_special=True),
+        convolution_case(1, dilated, tall, chunks, statistics, is_special=True),
+        convolution_case(1, wide, middle, chunks, statistics, is_special=True),
+        convolution_case(1, wide, square, chunks, is_special=True),
+        convolution_case(2, dilated, middle, chunks, adds=True, is_special=True),
+        convolution_case(2, wide, square, chunks, adds=False, is_special=True),
+        convolution_case(3, dilated, small, chunks, span=128, unbiased=False, is_special=True),
+        convolution_case(3, wide, square, chunks, span=64, unbiased=True, is_special=True),
+    ]
