@@ -69,7 +69,9 @@ let package = Package(
     target("ComputeOpenCL", ["Compute", "Kernels", "COpenCL", "CCLBlast"]),
     target("Networks", ["Compute"]),
     target("Artifacts", ["Compute", "Networks", "CHDF5", "CZip"]),
-    target("Training", ["Networks", "Compute", "Recordings", "SignalProcessing", "Artifacts"]),
+    target(
+      "Training",
+      ["Networks", "Compute", "Recordings", "SignalProcessing", "Artifacts", "CVectorLoops"]),
     target(
       "Parity",
       [

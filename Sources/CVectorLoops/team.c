@@ -30,6 +30,44 @@ void vl_set_threads(int threads) {
   if (set_thread_count) set_thread_count(threads);
 }
 
+// Both bits of the processor's floating-point control: results that are too small become zero
+// ("flush to zero"), and so do operands ("denormals are zero"). Where there are no such bits, nothing
+// is changed.
+#if defined(__x86_64__)
+static uint64_t control(void) { return __builtin_ia32_stmxcsr(); }
+static void set_control(uint64_t value) { __builtin_ia32_ldmxcsr((unsigned)value); }
+static const uint64_t flushing = 0x8040;
+#elif defined(__aarch64__)
+static uint64_t control(void) {
+  uint64_t value;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(value));
+  return value;
+}
+static void set_control(uint64_t value) { __asm__ volatile("msr fpcr, %0" : : "r"(value)); }
+static const uint64_t flushing = 1u << 24;
+#else
+static uint64_t control(void) { return 0; }
+static void set_control(uint64_t value) { (void)value; }
+static const uint64_t flushing = 0;
+#endif
+
+uint64_t vl_flush_tiny(void) {
+  const uint64_t before = control();
+  set_control(before | flushing);
+  return before;
+}
+
+void vl_restore_tiny(uint64_t before) { set_control(before); }
+
+static void flush_part(void *context) {
+  (void)context;
+  set_control(control() | flushing);
+}
+
+void vl_flush_tiny_on_team(int threads) {
+  if (threads > 1 && vl_has_team()) gomp_parallel(flush_part, NULL, (unsigned)threads, 0);
+}
+
 typedef struct {
   vl_body body;
   const void *context;

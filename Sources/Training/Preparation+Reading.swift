@@ -1,3 +1,4 @@
+import CVectorLoops
 import Dispatch
 import Foundation
 import Recordings
@@ -47,6 +48,9 @@ extension Preparation {
     let spare = Mutex<[SignalBlocks]>([])
     let report = try readRecordings(items.map(\.file), options: readOptions, threads: threads) {
       index, recording in
+      // A channel that has gone silent rings down through the filters, without end.
+      let control = vl_flush_tiny()
+      defer { vl_restore_tiny(control) }
       var signal = spare.withLock { $0.popLast() } ?? SignalBlocks(channels: channels.count)
       defer { spare.withLock { $0.append(signal) } }
       recording.samples.withUnsafeBufferPointer { signal.load($0) }
@@ -131,6 +135,8 @@ extension Preparation {
       nonisolated(unsafe) let values = buffer
       let workers = max(1, min(threads, sources.count))
       DispatchQueue.concurrentPerform(iterations: workers) { worker in
+        let control = vl_flush_tiny()
+        defer { vl_restore_tiny(control) }
         for index in stride(from: worker, to: sources.count, by: workers) {
           let range = rows[index].lowerBound * channels..<rows[index].upperBound * channels
           let place = UnsafeMutableBufferPointer(rebasing: values[range])
