@@ -9,6 +9,8 @@ struct BenchmarkCommand: ParsableCommand {
     abstract: "Training speed on this machine: samples a second, and where a step's time goes.",
     discussion: """
       Needs no recordings. Gathering and augmentation count; reading files does not. \
+      With --inference a step gathers a batch, predicts it and reads its probabilities, \
+      as predict does. \
       --profile shows each kernel beside what the device can do at most: bytes of the \
       tensors that it touches, each once, and operations of its matrix products, \
       against a copy and a chain of multiply-adds that were timed on the same device.

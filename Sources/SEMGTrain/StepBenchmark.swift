@@ -4,7 +4,8 @@ import Networks
 import Training
 
 /// Times training steps as a run does them, gathering and augmentation included, or batches of
-/// prediction, on windows made up in memory: what a step costs does not depend on what is in them.
+/// prediction as `predict` does them, from gathering the windows to reading the probabilities, on
+/// windows made up in memory: what a step costs does not depend on what is in them.
 struct StepBenchmark {
   struct Kernel: Encodable {
     let name: String
@@ -76,11 +77,11 @@ struct StepBenchmark {
     }
   }
 
-  private let loaded: any LoadedPlan
+  let loaded: any LoadedPlan
   private let device: any Device
   private let work: Work
-  /// Read to wait for what is queued.
-  private let probabilities: TensorID
+  /// Of prediction; the host reads them after every step.
+  let probabilities: TensorID
   private let batchSize: Int
   /// Steps of the table on the device; more steps than that begin it anew.
   private let tableSteps: Int
@@ -97,22 +98,23 @@ struct StepBenchmark {
     loaded = try device.load(
       built.plan,
       options: LoadOptions(
-        programs: work == .training ? [.forwardBackward, .update] : [.predict],
-        liveBatches: [.forwardBackward: [batchSize], .predict: [batchSize]]))
-    probabilities = built.prediction.probabilities
+        programs: work == .training ? [.forwardBackward, .update] : [.validate],
+        liveBatches: [.forwardBackward: [batchSize], .validate: [batchSize]]))
+    probabilities = built.validation.probabilities
     let weights = NetworkWeights(initializing: network, seed: 42)
     for (tensor, values) in zip(built.weights, weights.values) {
       try loaded.write(values, to: tensor)
     }
-    guard work == .training else {
-      let batch = built.prediction.batch
-      try loaded.write(
-        Self.noise(built.plan[batch].elementCount(live: batchSize)), to: batch)
-      tableSteps = 1
-      return
-    }
     let windows = max(64, 4 * batchSize)
     let dataset = try loaded.upload(Self.dataset(of: network, windows: windows))
+    guard work == .training else {
+      tableSteps = windows / batchSize
+      try loaded.upload(
+        EpochTable(
+          dataset: dataset, samples: (0..<windows).map { SampleEntry(window: Int32($0)) }),
+        for: .validate)
+      return
+    }
     let augmentation = Augmentation(
       windows: (0..<windows).map(Int32.init), channels: network.input.channels, recipe: .standard,
       seed: 42)
@@ -145,7 +147,9 @@ struct StepBenchmark {
 
   private func run(_ step: Int) throws(DeviceError) {
     guard work == .training else {
-      return try loaded.run(.predict, step: 0, live: batchSize)
+      try loaded.run(.validate, step: step % tableSteps, live: batchSize)
+      _ = try loaded.read(probabilities)
+      return
     }
     try loaded.run(.forwardBackward, step: step % tableSteps, live: batchSize)
     try loaded.run(.update, step: step % tableSteps, live: batchSize)
