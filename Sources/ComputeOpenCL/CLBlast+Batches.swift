@@ -19,18 +19,19 @@ extension Lowering {
         throw .unsupported(device: device.name, what: "a product of what is no matrix")
       }
       let device = device.name
-      return .library { (queue, live, event) throws(DeviceError) in
-        var queue: cl_command_queue? = queue
-        let status = CLBlastSgemmStridedBatched(
-          CLBlastLayoutRowMajor,
-          product.form == .leftTurned ? CLBlastTransposeYes : CLBlastTransposeNo,
-          product.form == .rightTurned ? CLBlastTransposeYes : CLBlastTransposeNo,
-          product.rows.value(live: live), product.columns, product.depth.value(live: live),
-          product.scale, a.buffer(), a.offset, a.stride, product.a.sampleStride, b.buffer(),
-          b.offset, b.stride, product.b.sampleStride, 0, c.buffer(), c.offset, c.stride,
-          product.c.sampleStride, live, &queue, event)
-        try check(status.rawValue, "CLBlastSgemmStridedBatched", on: device)
-      }
+      return .library(
+        LibraryCall(cost: product.cost(ofHeads: 1)) { (queue, live, event) throws(DeviceError) in
+          var queue: cl_command_queue? = queue
+          let status = CLBlastSgemmStridedBatched(
+            CLBlastLayoutRowMajor,
+            product.form == .leftTurned ? CLBlastTransposeYes : CLBlastTransposeNo,
+            product.form == .rightTurned ? CLBlastTransposeYes : CLBlastTransposeNo,
+            product.rows.value(live: live), product.columns, product.depth.value(live: live),
+            product.scale, a.buffer(), a.offset, a.stride, product.a.sampleStride, b.buffer(),
+            b.offset, b.stride, product.b.sampleStride, 0, c.buffer(), c.offset, c.stride,
+            product.c.sampleStride, live, &queue, event)
+          try check(status.rawValue, "CLBlastSgemmStridedBatched", on: device)
+        })
     }
   }
 }

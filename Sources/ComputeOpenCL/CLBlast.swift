@@ -64,6 +64,20 @@ struct CLBlastProduct {
   }
 }
 
+extension MatrixProduct {
+  /// Of a product that a library makes of floats: each matrix is read or written once.
+  func cost(ofHeads heads: Int) -> (_ live: Int) -> KernelCost {
+    { live in
+      let (rows, depth) = (rows.value(live: live), depth.value(live: live))
+      let copies = heads * (isPerSample ? live : 1)
+      let elements = rows * depth + depth * columns + rows * columns
+      return KernelCost(
+        bytes: Double(4 * elements * copies),
+        productOperations: Double(2 * rows * columns * depth * copies))
+    }
+  }
+}
+
 extension Lowering {
   /// The product by CLBlast: the bias is laid into the result first, the column sums have a kernel
   /// of their own.
@@ -96,9 +110,10 @@ extension Lowering {
         bytes: try call.temporaryByteCount(live: live, queue: queue.queue))
     }
     commands.append(
-      .library { (queue, live, event) throws(DeviceError) in
-        try call.enqueue(on: queue, live: live, event: event)
-      })
+      .library(
+        LibraryCall(cost: product.cost(ofHeads: 1)) { (queue, live, event) throws(DeviceError) in
+          try call.enqueue(on: queue, live: live, event: event)
+        }))
     if let sums = product.columnSums {
       commands += try columnSums(
         of: product.b, rows: product.depth, columns: product.columns, into: sums,

@@ -143,12 +143,7 @@ final class KernelCall {
 /// What a launch puts into the queue.
 enum Command {
   case kernel(KernelCall)
-  /// A library's call: it is given the queue, the live samples, and where to put the event of its
-  /// last kernel, if anybody wants it.
-  case library(
-    (
-      _ queue: cl_command_queue, _ live: Int, _ event: UnsafeMutablePointer<cl_event?>?
-    ) throws(DeviceError) -> Void)
+  case library(LibraryCall)
 
   func enqueue(
     on queue: cl_command_queue, step: Int, live: Int,
@@ -156,9 +151,21 @@ enum Command {
   ) throws(DeviceError) {
     switch self {
     case .kernel(let call): try call.enqueue(on: queue, step: step, live: live, event: event)
-    case .library(let call): try call(queue, live, event)
+    case .library(let call): try call.enqueue(queue, live, event)
     }
   }
+}
+
+/// A product that CLBlast makes.
+struct LibraryCall {
+  /// For profiles.
+  let cost: (_ live: Int) -> KernelCost
+  /// Is given the queue, the live samples, and where to put the event of its last kernel, if anybody
+  /// wants it.
+  let enqueue:
+    (
+      _ queue: cl_command_queue, _ live: Int, _ event: UnsafeMutablePointer<cl_event?>?
+    ) throws(DeviceError) -> Void
 }
 
 extension Command {
@@ -173,7 +180,7 @@ extension Command {
   func cost(live: Int) -> KernelCost {
     switch self {
     case .kernel(let call): call.cost(live)
-    case .library: KernelCost()
+    case .library(let call): call.cost(live)
     }
   }
 }

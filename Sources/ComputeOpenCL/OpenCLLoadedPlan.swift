@@ -81,7 +81,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
         case .kernel(let call):
           try call.enqueue(on: memory.queue, step: 0, live: 1, empties: true)
         case .library(let call):
-          for live in sizes { try call(memory.queue, live, nil) }
+          for live in sizes { try call.enqueue(memory.queue, live, nil) }
         }
       }
     }

@@ -231,7 +231,7 @@ private struct Bench {
       case .kernel(let call):
         try call.enqueue(on: memory.queue, step: 0, live: live, empties: true)
         try call.enqueue(on: memory.queue, step: 0, live: live)
-      case .library(let call): try call(memory.queue, live, nil)
+      case .library(let call): try call.enqueue(memory.queue, live, nil)
       }
     }
     try memory.finish()

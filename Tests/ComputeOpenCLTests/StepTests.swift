@@ -115,6 +115,27 @@ import Testing
     #expect(profile.entries.allSatisfy { $0.calls == 2 && $0.seconds > 0 })
   }
 
+  /// CLBlast's products count in a profile as our kernels' do.
+  @Test(arguments: [true, false])
+  func aProfileCountsTheProductsOfEveryDenseLayer(usesCLBlast: Bool) throws {
+    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
+    let device = try TestDevice.open(
+      options: OpenCLDevice.Options(usesCLBlast: usesCLBlast, specializes: false))
+    let loaded = try #require(
+      try made.load(device, programs: [.forwardBackward], fuses: false) as? any ProfiledPlan)
+    let profile = LaunchProfile()
+    loaded.profile = profile
+    try loaded.run(.forwardBackward, step: 0, live: 3)
+    let expected = profile.entries.filter { $0.name.hasPrefix("dense_") }
+      .reduce(0) { $0 + $1.productOperations }
+    let kernels = profile.kernels.filter {
+      usesCLBlast ? $0.name == "CLBlast" : $0.name.hasPrefix("matrix_")
+    }
+    #expect(expected > 0)
+    #expect(kernels.reduce(0) { $0 + $1.cost.productOperations } == expected)
+    #expect(kernels.allSatisfy { $0.cost.bytes > 0 })
+  }
+
   @Test func aSnapshotBringsTheWeightsBack() throws {
     let made = try TestPlan(StepRun.networks()[1], capacity: 4)
     let loaded = try made.load(
