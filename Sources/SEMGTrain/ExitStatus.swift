@@ -102,7 +102,7 @@ extension NetworkError: ExitStatusProviding {
 extension TrainingError: ExitStatusProviding {
   var exitStatus: ExitStatus {
     switch self {
-    case .diverged, .noWindows: .badData
+    case .diverged, .overflowed, .validationOverflowed, .noWindows: .badData
     case .classWeightCount, .nonFiniteClassWeight, .invalidEnsembleWeights: .contradiction
     }
   }

@@ -59,27 +59,31 @@ public struct TrainedModel: Sendable {
 /// Trains one network on a device: an epoch of steps, then validation, and the best epoch's weights
 /// kept (highest validation accuracy, the first one on a tie).
 public final class Trainer {
-  private let kind: ModelKind
-  private let settings: TrainerSettings
+  let kind: ModelKind
+  let settings: TrainerSettings
   private let built: NetworkPlan
-  private let loaded: any LoadedPlan
-  private let dataset: DatasetID
-  private let augmentation: Augmentation
-  private let validationWindows: [Int32]
-  public let schedule: LearningRateSchedule
-  private let report: (TrainingEvent) -> Void
-  private let shouldStop: () -> Bool
-  private let clock = ContinuousClock()
-  private var iterations = 0
+  let loaded: any LoadedPlan
+  let tables: EpochTables
+  let validationWindows: [Int32]
+  public var schedule: LearningRateSchedule { tables.schedule }
+  let report: (TrainingEvent) -> Void
+  let shouldStop: () -> Bool
+  let clock = ContinuousClock()
+  /// Steps that were run, which random draws count by.
+  var steps = 0
+  /// Those of them whose updates were left out, in half precision.
+  var skipped: SkippedSteps?
+  /// The table of the epoch that comes next, made while the device is at work.
+  var nextTable: Background<EpochTable>?
   private var history: [EpochRecord] = []
-  /// Updates that were left out in the epochs of `history`.
-  private var skippedSteps = 0
+  /// Epochs in a row with updates, in half precision, whose validation gave no number.
+  var epochsWithoutValidation = 0
 
   /// Loads the network's plan on the device and uploads the windows.
   ///
   /// - Parameters:
   ///   - initial: weights to start from, or nil for Keras's initializers.
-  ///   - report: told of every event, on the caller's thread.
+  ///   - report: told of every event, on the thread that trains.
   ///   - shouldStop: asked before every step; true ends the training at once.
   /// - Throws: `TrainingError`, `DeviceError`.
   public init(
@@ -96,10 +100,10 @@ public final class Trainer {
     self.settings = settings
     self.report = report
     self.shouldStop = shouldStop
-    augmentation = Augmentation(
+    let augmentation = Augmentation(
       windows: training, channels: data.channels, recipe: settings.recipe,
       seed: settings.seed)
-    schedule = LearningRateSchedule(
+    let schedule = LearningRateSchedule(
       firstPeriod: settings.recipe.firstPeriod(
         samples: augmentation.sampleCount, batchSize: settings.batchSize,
         epochs: settings.epochs))
@@ -118,7 +122,10 @@ public final class Trainer {
           .forwardBackward: Self.liveBatches(augmentation.sampleCount, settings.batchSize),
           .validate: Self.liveBatches(validationWindows.count, settings.batchSize),
         ], seed: settings.seed))
-    dataset = try loaded.upload(data.dataset)
+    skipped = try loaded.lossScaling().map { _ in SkippedSteps() }
+    tables = EpochTables(
+      dataset: try loaded.upload(data.dataset), augmentation: augmentation, schedule: schedule,
+      batchSize: settings.batchSize)
     let weights = initial ?? NetworkWeights(initializing: network, seed: settings.seed)
     for (tensor, values) in zip(built.weights, weights.values) {
       try loaded.write(values, to: tensor)
@@ -132,19 +139,21 @@ public final class Trainer {
   ///
   /// - Parameter improved: called after every epoch better than all before it, with the weights of
   ///   that epoch: where an artifact is written.
-  /// - Throws: `TrainingError.diverged`, `DeviceError`, and what `improved` throws.
+  /// - Throws: `TrainingError.diverged`, `TrainingError.overflowed`, `DeviceError`, and what
+  ///   `improved` throws.
   public func train(improved: (TrainedModel) throws -> Void = { _ in }) throws -> TrainedModel {
-    let steps = stepCount
     report(
-      .started(kind, parameters: built.network.parameterCount, stepsPerEpoch: steps))
+      .started(kind, parameters: built.network.parameterCount, stepsPerEpoch: stepCount))
     try loaded.upload(
-      EpochTable(dataset: dataset, samples: validationWindows.map { SampleEntry(window: $0) }),
+      EpochTable(
+        dataset: tables.dataset, samples: validationWindows.map { SampleEntry(window: $0) }),
       for: .validate)
     var best: TrainedModel?
     var outcome = TrainedModel.Outcome.completed
     for epoch in 0..<settings.epochs {
       let start = clock.now
-      let first = iterations
+      let first = steps
+      let skippedBefore = skippedNow
       let trained = try trainEpoch(epoch)
       if trained.ended == .interrupted {
         outcome = .interrupted
@@ -152,22 +161,15 @@ public final class Trainer {
       }
       let seconds = start.duration(to: clock.now).seconds
       let validation = try validate()
-      // The last update of an epoch shows here first.
-      guard validation.loss.isFinite else {
-        throw TrainingError.diverged(
-          model: kind.rawValue, epoch: epoch + 1, step: iterations - first,
-          learningRate: schedule[max(0, iterations - 1)], loss: Float(validation.loss))
-      }
-      let skipped = try loaded.lossScaling()?.skippedSteps ?? 0
+      try check(validation, epoch: epoch, first: first, skipped: skippedNow - skippedBefore)
       let isBest = validation.accuracy > (best?.history.last?.validationAccuracy ?? -1)
       let record = EpochRecord(
         model: kind, epoch: epoch + 1, loss: trained.loss, accuracy: trained.accuracy,
         validationLoss: validation.loss, validationAccuracy: validation.accuracy,
-        learningRate: schedule[max(0, iterations - 1)],
+        learningRate: lastLearningRate,
         seconds: start.duration(to: clock.now).seconds,
         samplesPerSecond: Double(trained.samples) / max(seconds, 1e-9), isBest: isBest,
-        skippedSteps: skipped - skippedSteps)
-      skippedSteps = skipped
+        skippedSteps: skippedNow - skippedBefore)
       history.append(record)
       if isBest {
         let model = try snapshot(outcome: .completed)
@@ -181,6 +183,9 @@ public final class Trainer {
         break
       }
     }
+    if best == nil, outcome != .interrupted, !history.isEmpty {
+      throw TrainingError.validationOverflowed(model: kind.rawValue, epochs: history.count)
+    }
     var model = try best ?? snapshot(outcome: outcome)
     model.history = history
     model.outcome = outcome
@@ -189,9 +194,17 @@ public final class Trainer {
   }
 
   /// Steps of an epoch.
-  public var stepCount: Int {
-    (augmentation.sampleCount + settings.batchSize - 1) / settings.batchSize
-  }
+  public var stepCount: Int { tables.stepCount }
+
+  /// Updates that were made. A step that is left out does not count, to Adam's bias correction, to
+  /// the schedule, or in an archive: as with Keras's `LossScaleOptimizer`.
+  var iterations: Int { steps - skippedNow }
+
+  /// Steps left out so far.
+  private var skippedNow: Int { skipped?.count ?? 0 }
+
+  /// Of the last update.
+  var lastLearningRate: Double { schedule[max(0, iterations - 1)] }
 
   /// Samples that memory is needed for: of a batch, or of the whole part where that has fewer.
   public static func capacities(
@@ -208,85 +221,6 @@ public final class Trainer {
     return (count >= capacity ? [capacity] : []) + (rest > 0 ? [rest] : [])
   }
 
-  private typealias EpochResult = (
-    loss: Double, accuracy: Double, samples: Int, ended: TrainedModel.Outcome
-  )
-
-  private func trainEpoch(_ epoch: Int) throws -> EpochResult {
-    let steps = stepCount
-    let first = iterations
-    let entries = augmentation.samples(epoch: epoch)
-    try loaded.upload(
-      EpochTable(
-        dataset: dataset, samples: entries,
-        learningRates: (0..<steps).map { Float(schedule[first + $0]) }, firstIteration: first,
-        augmentationEpoch: augmentation.viewEpoch(epoch)), for: .forwardBackward)
-    var tally = Tally(
-      sampleCount: entries.count, capacity: settings.batchSize, start: clock.now)
-    var ended = TrainedModel.Outcome.completed
-    for step in 0..<steps {
-      if shouldStop() {
-        ended = .interrupted
-        break
-      }
-      if let deadline = settings.deadline, clock.now >= deadline, step > 0 {
-        ended = .outOfTime
-        break
-      }
-      let live = tally.live(step)
-      try loaded.run(.forwardBackward, step: step, live: live)
-      try loaded.run(.update, step: step, live: live)
-      iterations += 1
-      if tally.isDue(clock.now) {
-        try collect(&tally, upTo: step + 1, epoch: epoch, firstIteration: first)
-      }
-    }
-    if ended == .interrupted {
-      return (0, 0, 0, ended)
-    }
-    try collect(&tally, upTo: iterations - first, epoch: epoch, firstIteration: first)
-    return (tally.meanLoss, tally.accuracy, tally.samples, ended)
-  }
-
-  /// Reads the results of finished steps, looks for a loss that is no number, reports progress.
-  private func collect(
-    _ tally: inout Tally, upTo end: Int, epoch: Int, firstIteration: Int
-  ) throws {
-    guard end > tally.steps else { return }
-    let first = tally.steps
-    let results = try loaded.results(of: .forwardBackward, steps: first..<end)
-    for (offset, result) in results.enumerated() {
-      let loss = result.loss + result.penalty
-      guard loss.isFinite else {
-        throw TrainingError.diverged(
-          model: kind.rawValue, epoch: epoch + 1, step: first + offset + 1,
-          learningRate: schedule[firstIteration + first + offset], loss: loss)
-      }
-      tally.add(result)
-    }
-    tally.lastRead = clock.now
-    let speed = Double(tally.samples) / max(tally.start.duration(to: clock.now).seconds, 1e-9)
-    let left =
-      (settings.epochs - epoch) * tally.sampleCount - tally.samples
-    report(
-      .progress(
-        StepProgress(
-          model: kind, epoch: epoch + 1, epochs: settings.epochs, step: end, steps: stepCount,
-          loss: tally.meanLoss, accuracy: tally.accuracy, samplesPerSecond: speed,
-          secondsLeft: Double(left) / max(speed, 1e-9))))
-  }
-
-  private func validate() throws -> (loss: Double, accuracy: Double) {
-    var tally = Tally(
-      sampleCount: validationWindows.count, capacity: settings.batchSize, start: clock.now)
-    let steps = (validationWindows.count + settings.batchSize - 1) / settings.batchSize
-    for step in 0..<steps {
-      try loaded.run(.validate, step: step, live: tally.live(step))
-    }
-    for result in try loaded.results(of: .validate, steps: 0..<steps) { tally.add(result) }
-    return (tally.meanLoss, tally.accuracy)
-  }
-
   /// The weights as they are now, with the history up to here.
   private func snapshot(outcome: TrainedModel.Outcome) throws -> TrainedModel {
     let weights = try built.weights.map { try loaded.read($0) }
@@ -299,43 +233,6 @@ public final class Trainer {
       bestEpoch: history.last?.epoch ?? 0, history: history, outcome: outcome,
       schedule: schedule)
   }
-}
-
-/// Sums over the steps of a pass.
-private struct Tally {
-  let sampleCount: Int
-  let capacity: Int
-  let start: ContinuousClock.Instant
-  var lastRead: ContinuousClock.Instant
-  var steps = 0
-  var samples = 0
-  var hits = 0
-  var loss = 0.0
-
-  init(sampleCount: Int, capacity: Int, start: ContinuousClock.Instant) {
-    self.sampleCount = sampleCount
-    self.capacity = capacity
-    self.start = start
-    lastRead = start
-  }
-
-  func live(_ step: Int) -> Int { min(capacity, sampleCount - step * capacity) }
-
-  /// Results are read ten times a second, so that no queue runs dry waiting for the host.
-  func isDue(_ now: ContinuousClock.Instant) -> Bool {
-    lastRead.duration(to: now) >= .milliseconds(100)
-  }
-
-  mutating func add(_ result: StepResult) {
-    let live = live(steps)
-    steps += 1
-    samples += live
-    hits += result.hits
-    loss += Double(result.loss + result.penalty) * Double(live)
-  }
-
-  var meanLoss: Double { loss / Double(max(1, samples)) }
-  var accuracy: Double { Double(hits) / Double(max(1, samples)) }
 }
 
 extension Duration {

@@ -2,6 +2,10 @@
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
   /// A loss is NaN or infinite.
   case diverged(model: String, epoch: Int, step: Int, learningRate: Double, loss: Float)
+  /// In half precision: so many steps in a row were left out, the last of them in this epoch.
+  case overflowed(model: String, epoch: Int, step: Int, skipped: Int)
+  /// In half precision: the validation of so many epochs in a row gave no number.
+  case validationOverflowed(model: String, epochs: Int)
   case noWindows(part: String)
   case classWeightCount(expected: Int, found: Int)
   case nonFiniteClassWeight(Float)
@@ -13,6 +17,15 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
       "\(model): the loss became \(loss) in epoch \(epoch), step \(step), at learning rate "
         + "\(learningRate). The best artifacts so far are kept. Look for recordings with extreme "
         + "values (semg-train inspect), or train with another --seed."
+    case .overflowed(let model, let epoch, let step, let skipped):
+      "\(model): \(skipped) steps in a row were left out, up to step \(step) of epoch \(epoch), "
+        + "because numbers went beyond the range of half precision. The best artifacts so far are "
+        + "kept. Train with --precision fp32, or look for recordings with extreme values "
+        + "(semg-train inspect)."
+    case .validationOverflowed(let model, let epochs):
+      "\(model): validation gave no number after \(epochs) epochs in a row, because activations went "
+        + "beyond the range of half precision. The best artifacts so far are kept. Train with "
+        + "--precision fp32, or look for recordings with extreme values (semg-train inspect)."
     case .noWindows(let part):
       "the \(part) part has no windows: see semg-train split"
     case .classWeightCount(let expected, let found):

@@ -3,14 +3,16 @@ public struct EpochRecord: Sendable, Equatable {
   public var model: ModelKind
   /// From 1.
   public var epoch: Int
-  /// Mean of the batches' losses weighted by their size, L2 included.
+  /// Mean of the batches' losses weighted by their size, L2 included; in half precision without the
+  /// steps whose loss is no number, and NaN where that is all of them, as the accuracy is.
   public var loss: Double
   /// By argmax of the targets, unweighted.
   public var accuracy: Double
-  /// With smoothing and L2, without class weights.
+  /// With smoothing and L2, without class weights; NaN, as the accuracy is, where activations went
+  /// beyond the range of half precision.
   public var validationLoss: Double
   public var validationAccuracy: Double
-  /// Of the epoch's last step.
+  /// Of the epoch's last update.
   public var learningRate: Double
   /// Training and validation together.
   public var seconds: Double
@@ -35,8 +37,23 @@ public struct StepProgress: Sendable {
   public var loss: Double
   public var accuracy: Double
   public var samplesPerSecond: Double
-  /// Of this model, at the present speed, validation left out.
+  /// Of this model, at the present speed, validation left out; at most until its deadline.
   public var secondsLeft: Double
+
+  public init(
+    model: ModelKind, epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double,
+    accuracy: Double, samplesPerSecond: Double, secondsLeft: Double
+  ) {
+    self.model = model
+    self.epoch = epoch
+    self.epochs = epochs
+    self.step = step
+    self.steps = steps
+    self.loss = loss
+    self.accuracy = accuracy
+    self.samplesPerSecond = samplesPerSecond
+    self.secondsLeft = secondsLeft
+  }
 }
 
 public enum TrainingEvent: Sendable {

@@ -1,0 +1,23 @@
+import Compute
+
+/// What the steps of each epoch vary. Depends on nothing that training finds out, so that an epoch's
+/// table can be made while the one before is trained.
+struct EpochTables: Sendable {
+  let dataset: DatasetID
+  let augmentation: Augmentation
+  let schedule: LearningRateSchedule
+  let batchSize: Int
+
+  /// Of an epoch.
+  var stepCount: Int { (augmentation.sampleCount + batchSize - 1) / batchSize }
+
+  /// Of an epoch, counted from 0, before which no step of any other was left unrun. A device that
+  /// leaves updates out takes the rates of earlier steps by itself.
+  func table(epoch: Int) -> EpochTable {
+    let first = epoch * stepCount
+    return EpochTable(
+      dataset: dataset, samples: augmentation.samples(epoch: epoch),
+      learningRates: (0..<stepCount).map { Float(schedule[first + $0]) }, firstIteration: first,
+      augmentationEpoch: augmentation.viewEpoch(epoch))
+  }
+}

@@ -1,0 +1,49 @@
+import Compute
+
+/// Sums over the steps of a pass.
+struct StepTally {
+  let sampleCount: Int
+  let capacity: Int
+  let start: ContinuousClock.Instant
+  /// Whether a loss that is no number is that of a step which was left out.
+  let leavesOut: Bool
+  var lastRead: ContinuousClock.Instant
+  var steps = 0
+  var samples = 0
+  /// Of steps whose loss is a number.
+  private var counted = 0
+  var hits = 0
+  var loss = 0.0
+
+  init(
+    sampleCount: Int, capacity: Int, start: ContinuousClock.Instant, leavesOut: Bool = false
+  ) {
+    self.leavesOut = leavesOut
+    self.sampleCount = sampleCount
+    self.capacity = capacity
+    self.start = start
+    lastRead = start
+  }
+
+  func live(_ step: Int) -> Int { min(capacity, sampleCount - step * capacity) }
+
+  /// Results are read ten times a second, so that no queue runs dry waiting for the host.
+  func isDue(_ now: ContinuousClock.Instant) -> Bool {
+    lastRead.duration(to: now) >= .milliseconds(100)
+  }
+
+  mutating func add(_ result: StepResult) {
+    let live = live(steps)
+    steps += 1
+    samples += live
+    // A step that half precision had to leave out.
+    guard (result.loss + result.penalty).isFinite || !leavesOut else { return }
+    counted += live
+    hits += result.hits
+    loss += Double(result.loss + result.penalty) * Double(live)
+  }
+
+  /// No numbers where no step has any.
+  var meanLoss: Double { loss / Double(counted) }
+  var accuracy: Double { Double(hits) / Double(counted) }
+}
