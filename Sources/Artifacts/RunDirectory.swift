@@ -35,7 +35,7 @@ public enum RunDirectoryError: Error, Equatable, CustomStringConvertible {
 ///
 /// A directory that already holds artifacts is renamed `DIR.1`, `DIR.2`, … first: output is never
 /// overwritten.
-public final class RunDirectory {
+public final class RunDirectory: Sendable {
   /// Absolute, without symbolic links.
   public let path: String
   /// Where the directory of an earlier run was moved to, for the user to know.

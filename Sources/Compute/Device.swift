@@ -4,6 +4,9 @@ public protocol Device: Sendable {
   var name: String { get }
   /// Whether activations are rounded to half precision, and results with them.
   var storesHalves: Bool { get }
+  /// Bytes for plans that run at the same time, each from a thread of its own; nil where one plan
+  /// alone keeps the device busy.
+  var memoryForPlansAtOnce: Int? { get }
 
   /// Allocates the arenas, builds the kernels, binds the arguments. Whatever can fail, fails here.
   func load(_ plan: Plan, options: LoadOptions) throws(DeviceError) -> any LoadedPlan
@@ -14,6 +17,7 @@ public protocol Device: Sendable {
 
 extension Device {
   public var storesHalves: Bool { false }
+  public var memoryForPlansAtOnce: Int? { nil }
 
   /// One launch an operation.
   public func layout(

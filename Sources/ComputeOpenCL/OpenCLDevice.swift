@@ -106,6 +106,11 @@ public struct OpenCLDevice: Device {
 
   public var storesHalves: Bool { options.precision == .fp16 }
 
+  /// A GPU is not filled by the small launches of one network: each plan has a queue of its own.
+  public var memoryForPlansAtOnce: Int? {
+    description.isCPU ? nil : Int(clamping: description.memory)
+  }
+
   var storage: StorageRule { StorageRule(precision: options.precision) }
 
   /// - Parameters:

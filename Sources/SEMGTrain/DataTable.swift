@@ -1,7 +1,6 @@
 import Compute
 import ComputeOpenCL
 import Foundation
-import Networks
 import Recordings
 import Training
 
@@ -13,7 +12,8 @@ extension TrainSettings {
     _ data: PreparedRecordings, device: any Device, on console: Console
   ) throws {
     console.note(Self.table(data))
-    let training = trainingMemory(for: data, on: device)
+    let memory = TrainingMemory(of: data, settings: run, on: device)
+    let training = memory.byteCount
     // A device with memory of its own says in time where that is short.
     let hasOwnMemory = (device as? OpenCLDevice)?.description.sharesHostMemory == false
     let needed = hostMemory(for: data) + (hasOwnMemory ? 0 : training)
@@ -23,6 +23,10 @@ extension TrainSettings {
       "band \(Figure.fixed(band.lowerBound, 1))–\(Figure.fixed(band.upperBound, 1)) Hz, windows of "
         + "\(data.windowLength) samples; about \(Figure.bytes(needed)) of memory\(aside)")
     let present = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+    if memory.trainsAtOnce {
+      let names = run.models.map(\.rawValue).joined(separator: " and ")
+      console.note("\(names) train at the same time")
+    }
     guard needed <= present else {
       throw CommandFailure(
         .contradiction,
@@ -34,29 +38,6 @@ extension TrainSettings {
   /// Bytes of the program and its libraries, and of the recordings.
   private func hostMemory(for data: PreparedRecordings) -> Int {
     64_000_000 + data.samples.count * MemoryLayout<Float>.size
-  }
-
-  /// Bytes of the recordings on the device and of the larger model's training: its arenas, with the
-  /// best weights beside them. An estimate: a device's caches are not in it.
-  private func trainingMemory(for data: PreparedRecordings, on device: any Device) -> Int {
-    let recordings = data.samples.count * MemoryLayout<Float>.size
-    let capacities = Trainer.capacities(for: data, batchSize: run.batchSize)
-    let models = run.models.map { kind -> Int in
-      guard
-        let network = try? run.network(
-          kind, windowLength: data.windowLength, channels: data.channels,
-          classes: data.classes.count)
-      else { return 0 }
-      let plan = NetworkPlan(
-        network,
-        options: NetworkPlanOptions(
-          batchCapacity: capacities.training, inferenceCapacity: capacities.inference)
-      ).plan
-      let layout = try? device.layout(
-        of: plan, options: LoadOptions(programs: [.forwardBackward, .update, .validate]))
-      return (layout?.byteCount ?? 0) + 3 * 4 * network.parameterCount
-    }
-    return recordings + (models.max() ?? 0)
   }
 
   /// Parts and gestures: recordings, windows, subjects.

@@ -52,7 +52,7 @@ struct TrainCommand: ParsableCommand {
     let run = TrainingRun(
       data: prepared, device: device, settings: settings.run,
       directory: directory)
-    let progress = TrainingProgress(console: console, settings: settings.run)
+    let progress = TrainingProgress(console: console)
     defer { console.clearProgress() }
     return try Interrupt.deferred {
       try run.train(report: progress.report, shouldStop: { Interrupt.isRequested })

@@ -4,27 +4,24 @@ import Training
 /// What is said while models train: a line an epoch, and on a terminal one that is redrawn.
 final class TrainingProgress {
   private let console: Console
-  private let settings: RunSettings
-  private let start = ContinuousClock.now
-  /// Models that have begun to train.
-  private var started = 0
+  /// Of the models that are in training now, in the order in which they began.
+  private var current: [StepProgress] = []
 
-  init(console: Console, settings: RunSettings) {
-    self.console = console
-    self.settings = settings
-  }
+  init(console: Console) { self.console = console }
 
   func report(_ event: TrainingEvent) {
     switch event {
     case .started(let model, let parameters, let steps):
-      started += 1
       console.note(
         "\(model.rawValue): \(parameters) parameters, \(Figure.count(steps, "step")) an epoch")
     case .progress(let progress):
-      console.progress(line(progress))
+      let known = current.firstIndex { $0.model == progress.model }
+      if let known { current[known] = progress } else { current.append(progress) }
+      console.progress(Self.line(current))
     case .epoch(let record):
       console.note(Self.line(record))
     case .finished(let model, let outcome, let bestEpoch):
+      current.removeAll { $0.model == model }
       let reason =
         switch outcome {
         case .completed: ""
@@ -35,22 +32,22 @@ final class TrainingProgress {
     }
   }
 
-  /// Fits into eighty columns.
-  private func line(_ progress: StepProgress) -> String {
-    let share = Double(progress.step) / Double(max(1, progress.steps))
-    let left = min(progress.secondsLeft, secondsToDeadline ?? .infinity)
-    return "\(progress.model.rawValue) \(progress.epoch)/\(progress.epochs) "
-      + "\(Figure.fixed(100 * share, 0)) %  loss \(Figure.fixed(progress.loss, 4))  "
+  /// Of a model, or of models that train at the same time: fits into eighty columns.
+  static func line(_ current: [StepProgress]) -> String {
+    let left = "\(Figure.time(current.map(\.secondsLeft).max() ?? 0)) left"
+    guard current.count == 1, let progress = current.first else {
+      return (current.map { "\(place($0))  \(Figure.fixed($0.loss, 4))" } + [left])
+        .joined(separator: "  ")
+    }
+    return "\(place(progress))  loss \(Figure.fixed(progress.loss, 4))  "
       + "acc \(Figure.percent(progress.accuracy))  "
-      + "\(Figure.fixed(progress.samplesPerSecond, 0)) samples/s  \(Figure.time(left)) left"
+      + "\(Figure.fixed(progress.samplesPerSecond, 0)) samples/s  \(left)"
   }
 
-  /// Of the model that is training now: each has an equal share of the time.
-  private var secondsToDeadline: Double? {
-    guard let minutes = settings.maximumMinutes else { return nil }
-    let elapsed = start.duration(to: .now) / .seconds(1)
-    let share = 60 * minutes / Double(max(1, settings.models.count))
-    return max(0, share * Double(started) - elapsed)
+  private static func place(_ progress: StepProgress) -> String {
+    let share = Double(progress.step) / Double(max(1, progress.steps))
+    return "\(progress.model.rawValue) \(progress.epoch)/\(progress.epochs) "
+      + "\(Figure.fixed(100 * share, 0)) %"
   }
 
   static func line(_ record: EpochRecord) -> String {

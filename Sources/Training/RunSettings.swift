@@ -12,14 +12,16 @@ public struct RunSettings: Sendable {
   public var padding: Padding?
   public var classWeights: [Float]?
   public var ensembleWeights: [Double]?
-  /// Time for training, divided equally among the models; nil for no limit.
+  /// Time for training; nil for no limit. Models that train one after another have equal shares.
   public var maximumMinutes: Double?
+  /// Whether the models train at the same time; nil where device and memory are to decide.
+  public var trainsAtOnce: Bool?
 
   public init(
     models: [ModelKind] = ModelKind.allCases, epochs: Int = 60, batchSize: Int = 128,
     seed: UInt64 = 42, recipe: Recipe = .standard, padding: Padding? = nil,
     classWeights: [Float]? = nil, ensembleWeights: [Double]? = nil,
-    maximumMinutes: Double? = nil
+    maximumMinutes: Double? = nil, trainsAtOnce: Bool? = nil
   ) {
     self.models = models
     self.epochs = epochs
@@ -30,6 +32,7 @@ public struct RunSettings: Sendable {
     self.classWeights = classWeights
     self.ensembleWeights = ensembleWeights
     self.maximumMinutes = maximumMinutes
+    self.trainsAtOnce = trainsAtOnce
   }
 
   /// The networks of this run, for windows of a length.

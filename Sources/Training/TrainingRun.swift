@@ -3,7 +3,8 @@ import Compute
 import Networks
 import Recordings
 
-/// Trains the models of an ensemble one after another and writes their artifacts into a directory.
+/// Trains the models of an ensemble, at the same time where the device gains by it, else one after
+/// another, and writes their artifacts into a directory.
 /// Whatever ends a run, the files there are whole.
 public struct TrainingRun {
   public let data: PreparedRecordings
@@ -21,8 +22,8 @@ public struct TrainingRun {
   }
 
   /// - Parameters:
-  ///   - report: told of every event, on the caller's thread.
-  ///   - shouldStop: asked before every step; true ends the run, best artifacts kept.
+  ///   - report: told of every event, of one at a time, on a thread that trains.
+  ///   - shouldStop: asked before every step, likewise; true ends the run, best artifacts kept.
   /// - Returns: the report, which also lies in `metrics.json`; nil where the run was stopped.
   /// - Throws: `TrainingError`, `DeviceError`, `NetworkError`, `ArchiveError`, `FileWriteError`.
   public func train(
@@ -31,26 +32,25 @@ public struct TrainingRun {
   ) throws -> RunReport? {
     let clock = ContinuousClock()
     let start = clock.now
-    var models: [TrainedModel] = []
-    var history: [EpochRecord] = []
+    let progress = RunProgress(self, report: report, shouldStop: shouldStop)
+    let models: [TrainedModel]
+    do {
+      models = try trainModels(progress, from: start)
+    } catch {
+      try? progress.finish()
+      throw error
+    }
+    try progress.finish()
+    guard models.count == settings.models.count else { return nil }
     var members: [Part: [(name: String, probabilities: [Float])]] = [:]
-    for (index, kind) in settings.models.enumerated() {
-      let share = Double(index + 1) / Double(settings.models.count)
-      let model = try train(
-        kind, deadline: settings.maximumMinutes.map { start + .seconds(min($0, 1e7) * 60 * share) },
-        report: { event in
-          if case .epoch(let record) = event { history.append(record) }
-          report(event)
-        }, shouldStop: shouldStop, history: { history })
-      guard model.outcome != .interrupted else { return nil }
-      models.append(model)
-      let evaluator = Evaluator(device: device, batchSize: settings.batchSize)
+    let evaluator = Evaluator(device: device, batchSize: settings.batchSize)
+    for model in models {
       for part in [Part.validation, .test] {
-        if shouldStop() { return nil }
+        if progress.shouldStop() { return nil }
         let probabilities = try evaluator.probabilities(
           network: model.network, weights: model.weights, dataset: data.dataset,
           windows: data.windows(of: part))
-        members[part, default: []].append((kind.rawValue, probabilities))
+        members[part, default: []].append((model.kind.rawValue, probabilities))
       }
     }
     func partReport(_ part: Part) throws -> PartReport {
@@ -66,15 +66,52 @@ public struct TrainingRun {
     return result
   }
 
-  private func path(of kind: ModelKind) -> String { directory.artifact(of: kind.rawValue) }
+  func path(of kind: ModelKind) -> String { directory.artifact(of: kind.rawValue) }
 
-  private func train(
-    _ kind: ModelKind, deadline: ContinuousClock.Instant?,
-    report: @escaping (TrainingEvent) -> Void, shouldStop: @escaping () -> Bool,
-    history: @escaping () -> [EpochRecord]
-  ) throws -> TrainedModel {
-    var writeFailure: (any Error)?
-    let trainer = try Trainer(
+  /// - Returns: all models, or fewer where the run was stopped.
+  private func trainModels(
+    _ progress: RunProgress, from start: ContinuousClock.Instant
+  ) throws -> [TrainedModel] {
+    if TrainingMemory(of: data, settings: settings, on: device).trainsAtOnce,
+      let trainers = try loadAll(progress, from: start)
+    {
+      return try progress.trainAtOnce(trainers)
+    }
+    var models: [TrainedModel] = []
+    for (index, kind) in settings.models.enumerated() {
+      let share = Double(index + 1) / Double(settings.models.count)
+      let trainer = try trainer(of: kind, progress, deadline: deadline(share, from: start))
+      let model = try trainer.train { progress.save($0) }
+      guard model.outcome != .interrupted else { break }
+      models.append(model)
+    }
+    return models
+  }
+
+  /// All models on the device side by side; nil where it has no room for them after all.
+  private func loadAll(
+    _ progress: RunProgress, from start: ContinuousClock.Instant
+  ) throws -> [Trainer]? {
+    do {
+      return try settings.models.map {
+        try trainer(of: $0, progress, deadline: deadline(1, from: start))
+      }
+    } catch DeviceError.outOfMemory {
+      return nil
+    }
+  }
+
+  /// When a share of the time is over.
+  private func deadline(
+    _ share: Double, from start: ContinuousClock.Instant
+  ) -> ContinuousClock.Instant? {
+    settings.maximumMinutes.map { start + .seconds(min($0, 1e7) * 60 * share) }
+  }
+
+  private func trainer(
+    of kind: ModelKind, _ progress: RunProgress, deadline: ContinuousClock.Instant?
+  ) throws -> Trainer {
+    try Trainer(
       kind: kind,
       network: try settings.network(
         kind, windowLength: data.windowLength, channels: data.channels,
@@ -83,31 +120,7 @@ public struct TrainingRun {
       settings: TrainerSettings(
         epochs: settings.epochs, batchSize: settings.batchSize, seed: settings.seed,
         recipe: settings.recipe, classWeights: settings.classWeights, deadline: deadline),
-      report: { event in
-        report(event)
-        guard case .epoch = event else { return }
-        do {
-          try directory.write(TrainingHistory(epochs: history().map(\.line)))
-        } catch {
-          writeFailure = writeFailure ?? error
-        }
-      }, shouldStop: { writeFailure != nil || shouldStop() })
-    let model = try trainer.train { try save($0) }
-    if let writeFailure { throw writeFailure }
-    return model
-  }
-
-  /// Writes a model as a Keras archive, compiled state included.
-  private func save(_ model: TrainedModel) throws(ArchiveError) {
-    let schedule = model.schedule
-    try KerasArchive.write(
-      model.network, weights: model.weights, optimizer: model.optimizer,
-      training: TrainingSettings(
-        learningRate: .cosineDecayRestarts(
-          initial: Float(schedule.initial), firstDecaySteps: schedule.firstPeriod,
-          tMul: Float(schedule.periodFactor), mMul: Float(schedule.restartFactor),
-          alpha: Float(schedule.floor))),
-      to: path(of: model.kind))
+      report: progress.report, shouldStop: progress.shouldStop)
   }
 }
 

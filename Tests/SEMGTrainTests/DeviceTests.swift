@@ -245,6 +245,44 @@ struct PretendedGPUTests {
     #expect(single.error.contains(", fp16\n"), "\(single.error)")
   }
 
+  /// Each leaves what it leaves alone.
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func bothNetworksTrainAtTheSameTime() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory
+    _ = try SmallRecordings(in: place)
+    let options = [
+      "--data", SmallRecordings.name, "--epochs", "2", "--batch-size", "16", "--device", "gpu",
+      "--json",
+    ]
+    func history(_ directory: String, of model: String) throws -> [String] {
+      try String(contentsOfFile: place.file("\(directory)/history.csv"), encoding: .utf8)
+        .split(separator: "\n").filter { $0.hasPrefix(model) }
+        .map { $0.split(separator: ",").dropLast().joined(separator: ",") }
+    }
+    let both = try semgTrain.run(options + ["--output", "both"], environment: Self.gpu)
+    #expect(both.status == 0, "\(both.error)")
+    #expect(both.error.contains("inception-se and semg-net train at the same time"))
+    let report = try #require(try SemgTrain.objects(both.output).first)
+    for model in ["inception-se", "semg-net"] {
+      #expect(both.error.contains("\(model) epoch 2  loss "))
+      let alone = try semgTrain.run(
+        options + ["--models", model, "--output", model], environment: Self.gpu)
+      #expect(alone.status == 0, "\(alone.error)")
+      #expect(!alone.error.contains("at the same time"))
+      let single = try #require(try SemgTrain.objects(alone.output).first)
+      let figures = [report, single].map { ($0["models"] as? [String: Any])?[model] }
+      #expect(SemgTrain.text(figures[0]) == SemgTrain.text(figures[1]))
+      #expect(try history("both", of: model).count == 2)
+      #expect(try history("both", of: model) == history(model, of: model))
+      let file = "best_\(model.replacing("-", with: "_")).keras"
+      let weights = try ["both", model].map {
+        try PipelineTests.weightFile(in: place.file("\($0)/\(file)"))
+      }
+      #expect(weights[0] == weights[1] && weights[0].count > 10_000)
+    }
+  }
+
   @Test func aGPUThatComputesWronglyIsRefusedAndAutoGoesOnWithTheCPU() throws {
     let semgTrain = try SemgTrain()
     let kernels = semgTrain.directory.file("kernels")

@@ -233,7 +233,7 @@ struct PipelineTests {
 
   /// The bytes of an archive's `model.weights.h5`, which is stored as it is. The archive's other
   /// bytes hold the date of saving.
-  private static func weightFile(in path: String) throws -> Data {
+  static func weightFile(in path: String) throws -> Data {
     let archive = try Data(contentsOf: URL(filePath: path))
     let start = try #require(archive.range(of: Data([0x89] + Array("HDF\r\n".utf8))))
     let directory = try #require(

@@ -62,6 +62,24 @@ struct WordingTests {
     #expect(Figure.count(0, "file") == "0 files")
   }
 
+  /// One model with all that is known, several at the same time with what fits.
+  @Test func whereTrainingStandsFitsIntoEightyColumns() {
+    func progress(_ model: ModelKind, secondsLeft: Double) -> StepProgress {
+      StepProgress(
+        model: model, epoch: 60, epochs: 100, step: 1231, steps: 1231, loss: 1.23456,
+        accuracy: 0.98765, samplesPerSecond: 234_567, secondsLeft: secondsLeft)
+    }
+    let one = TrainingProgress.line([progress(.inceptionSE, secondsLeft: 36_000)])
+    #expect(
+      one == "inception-se 60/100 100 %  loss 1.2346  acc 98.8 %  234567 samples/s  10:00:00 left")
+    let both = TrainingProgress.line([
+      progress(.inceptionSE, secondsLeft: 3600), progress(.semgNet, secondsLeft: 36_000),
+    ])
+    #expect(
+      both == "inception-se 60/100 100 %  1.2346  semg-net 60/100 100 %  1.2346  10:00:00 left")
+    #expect(one.count < 80 && both.count < 80)
+  }
+
   @Test func columnsOfATableAlign() {
     var table = TextTable(header: ["part", "all"])
     table.append(["validation", "7"])
