@@ -5,10 +5,10 @@ usage: mutate_ptx.py [--change NAME ...] [--kernels DIRECTORY] [FILE.cl ...]
        (with a Python that has NumPy: build/venv/bin/python)
 
 mutate_kernels.py runs kernels with the tensor cores' instructions emulated, so it cannot judge the
-file with the instructions themselves. This runs the cases of run_ptx.py on each mutant of it, until
-one notices. A mutant that clang or ptxas refuses does not compile; one whose PTX is the original's
-in every build that the cases take is the same code. `--change` takes mutants of one kind alone, say
-"dropped barrier". The list of all is build/mutants/ptx.md.
+file with the instructions themselves. This runs the small cases of run_ptx.py on each mutant of it,
+until one notices. A mutant that clang or ptxas refuses does not compile; one whose PTX is the
+original's in every build that the cases take is the same code. `--change` takes mutants of one kind
+alone, say "dropped barrier". The list of all is build/mutants/ptx.md.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def verdict(mutant: Mutant, folder: pathlib.Path, originals: list[str]) -> str:
         kernels = pathlib.Path(name) / "kernels"
         shutil.copytree(folder, kernels)
         (kernels / mutant.file).write_text(mutant.text)
-        for cases, original in zip(run_ptx.builds(run_ptx.all_cases()), originals, strict=True):
+        for cases, original in zip(run_ptx.builds(run_ptx.small_cases()), originals, strict=True):
             text = assembly(cases[0], kernels)
             if text == original:
                 continue
@@ -77,7 +77,7 @@ def verdict(mutant: Mutant, folder: pathlib.Path, originals: list[str]) -> str:
 def originals(folder: pathlib.Path) -> list[str]:
     """The PTX of each build, all of whose cases pass."""
     found = []
-    for cases in run_ptx.builds(run_ptx.all_cases()):
+    for cases in run_ptx.builds(run_ptx.small_cases()):
         wrong = [f"{name}: {problem}" for name, problem
                  in run_ptx.problems(cases, folder) if problem]
         if wrong:

@@ -1,11 +1,11 @@
 """Runs the kernels for NVIDIA's tensor cores on small cases, by interpreting their PTX.
 
-usage: run_ptx.py [--networks] [--kernels DIRECTORY] [PART OF A CASE'S NAME ...]
+usage: run_ptx.py [--kernels DIRECTORY] [PART OF A CASE'S NAME ...]
        (with a Python that has NumPy: build/venv/bin/python, which `make test` makes)
 
 Each case is compiled as check_kernels.py compiles it, run with copies that come as late and as
-early as PTX allows, and compared with NumPy (Scripts/ptx). With --networks the cases are those of
-both networks' shapes instead, one sample each. The report is build/reports/ptx.xml.
+early as PTX allows, and compared with NumPy (Scripts/ptx): small cases, and both networks' shapes
+with one sample. The report is build/reports/ptx.xml.
 """
 
 import argparse
@@ -28,12 +28,16 @@ def missing_tool() -> str | None:
     return None if check_kernels.LIBCLC.exists() else "libclc-19 is not installed"
 
 
-def all_cases(of_networks: bool = False) -> list:
-    from ptx.attention_cases import attention_cases, network_attention_cases
-    from ptx.product_cases import network_product_cases, product_cases
-    if of_networks:
-        return network_product_cases() + network_attention_cases()
+def small_cases() -> list:
+    from ptx.attention_cases import attention_cases
+    from ptx.product_cases import product_cases
     return product_cases() + attention_cases()
+
+
+def network_cases() -> list:
+    from ptx.attention_cases import network_attention_cases
+    from ptx.product_cases import network_product_cases
+    return network_product_cases() + network_attention_cases()
 
 
 def builds(cases: list) -> list[list]:
@@ -55,13 +59,14 @@ def problems(cases: list, kernels: pathlib.Path) -> list[tuple[str, str | None]]
     return found
 
 
-def main(kernels: pathlib.Path, parts: list[str], of_networks: bool) -> int:
+def main(kernels: pathlib.Path, parts: list[str]) -> int:
     if reason := missing_tool():
         reports.write(REPORT, "ptx", [], skipped={"every case": reason})
         print(f"skipped: {reason}")
         return 0
     started = time.monotonic()
-    cases = [case for case in all_cases(of_networks)
+    # The longest first, so that both processes end at the same time.
+    cases = [case for case in network_cases() + small_cases()
              if all(part in case.name for part in parts)]
     if not cases:
         sys.exit(f"no case has {' and '.join(parts)} in its name")
@@ -82,7 +87,6 @@ def main(kernels: pathlib.Path, parts: list[str], of_networks: bool) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kernels", type=pathlib.Path, default=check_kernels.KERNELS)
-    parser.add_argument("--networks", action="store_true", help="the networks' shapes")
     parser.add_argument("parts", nargs="*", metavar="PART", help="of a case's name")
     given = parser.parse_args()
-    sys.exit(main(given.kernels.resolve(), given.parts, given.networks))
+    sys.exit(main(given.kernels.resolve(), given.parts))
