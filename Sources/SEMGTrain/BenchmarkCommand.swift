@@ -24,7 +24,13 @@ struct BenchmarkCommand: ParsableCommand {
     help: .init(
       "Steps to time, after a tenth as many to warm up. (default: 60)", valueName: "number"),
     transform: OptionValue.number(1...1_000_000))
-  var steps = 60
+  var steps: Int?
+  @Option(
+    help: .init(
+      "In place of --steps: warm up so long, then time so long in five blocks, and take the "
+        + "median.", valueName: "number"),
+    transform: OptionValue.positive)
+  var seconds: Double?
   @Option(
     help: .init("Samples a batch. (default: 128)", valueName: "number"),
     transform: OptionValue.number(1...65536))
@@ -40,28 +46,47 @@ struct BenchmarkCommand: ParsableCommand {
   @OptionGroup(title: "Device") var device: DeviceOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
+  private static let mostSeconds = 3600.0
+
   private struct Document: Encodable {
     let device: String
     let models: [String: StepBenchmark.Result]
   }
 
+  func validate() throws {
+    guard steps == nil || seconds == nil else {
+      throw ValidationError("--steps and --seconds both say how long to measure: give one of them")
+    }
+    guard seconds ?? 0 <= Self.mostSeconds else {
+      throw ValidationError("--seconds is \(seconds ?? 0), the most is \(Int(Self.mostSeconds))")
+    }
+  }
+
   func run() throws {
     let console = output.console
+    let extent = seconds.map(StepBenchmark.Extent.seconds) ?? .steps(steps ?? 60)
     let device = try DeviceSettings(device, prefersSpeed: true).open(on: console)
     var results: [String: StepBenchmark.Result] = [:]
     for kind in models ?? ModelKind.allCases {
-      console.note("\(kind.rawValue): \(Figure.count(steps, "step")) of \(batchSize) samples")
+      console.note("\(kind.rawValue): \(Self.text(extent)) of \(batchSize) samples")
       let network = try RunSettings(padding: padding).network(
         kind, windowLength: 204, channels: 8, classes: 5)
       let benchmark = try StepBenchmark(
         network: network, device: device, batchSize: batchSize,
         work: inference ? .inference : .training)
-      let result = try benchmark.run(steps: steps, profiles: profile)
+      let result = try benchmark.run(extent, profiles: profile)
       results[kind.rawValue] = result
       if !output.json { try console.result(Self.text(kind, result)) }
     }
     if output.json {
       try console.result(json: Document(device: device.name, models: results))
+    }
+  }
+
+  private static func text(_ extent: StepBenchmark.Extent) -> String {
+    switch extent {
+    case .steps(let steps): Figure.count(steps, "step")
+    case .seconds(let seconds): "\(Figure.fixed(seconds, 1)) seconds in steps"
     }
   }
 

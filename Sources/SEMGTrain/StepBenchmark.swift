@@ -59,8 +59,12 @@ struct StepBenchmark {
   }
 
   struct Result: Encodable {
+    /// By the median of the blocks.
     let samplesPerSecond: Double
     let millisecondsPerStep: Double
+    /// Of a step, one a block.
+    let milliseconds: [Double]
+    /// Of all blocks.
     let steps: Int
     let batchSize: Int
     let work: Work
@@ -69,7 +73,7 @@ struct StepBenchmark {
     let measuredPeaks: Peaks?
 
     enum CodingKeys: String, CodingKey {
-      case steps, work, kernels
+      case steps, work, kernels, milliseconds
       case measuredPeaks = "measured_peaks"
       case samplesPerSecond = "samples_per_second"
       case millisecondsPerStep = "milliseconds_per_step"
@@ -126,23 +130,66 @@ struct StepBenchmark {
         learningRates: Array(repeating: 1e-3, count: tableSteps + 1)), for: .forwardBackward)
   }
 
-  /// Times `steps` steps, then, where they are asked for, the kernels of a fifth as many more, on a
+  /// How long is measured.
+  enum Extent {
+    /// So many steps in one block, after a tenth as many.
+    case steps(Int)
+    /// About so long in each of two parts: to warm up, and in blocks of equally many steps.
+    case seconds(Double)
+  }
+
+  /// Of a measurement by seconds.
+  static let blocks = 5
+
+  /// Times steps, then, where they are asked for, the kernels of a fifth as many more, on a
   /// profiling queue.
   ///
   /// - Throws: `DeviceError`.
+  func run(_ extent: Extent, profiles: Bool) throws -> Result {
+    let (steps, times) = try blockTimes(extent)
+    let milliseconds = times.map { 1000 * $0 / Double(steps) }
+    let median = milliseconds.sorted()[milliseconds.count / 2]
+    let peaks = profiles ? try (device as? OpenCLDevice)?.measuredPeaks() : nil
+    let profiled = max(1, min(100, steps * times.count / 5))
+    return Result(
+      samplesPerSecond: 1000 * Double(batchSize) / median, millisecondsPerStep: median,
+      milliseconds: milliseconds, steps: steps * times.count, batchSize: batchSize, work: work,
+      kernels: profiles ? try kernels(steps: profiled, peaks: peaks) : [],
+      measuredPeaks: peaks.map(Peaks.init))
+  }
+
+  /// - Throws: `DeviceError`.
   func run(steps: Int, profiles: Bool) throws -> Result {
-    for step in 0..<max(2, steps / 10) { try run(step) }
-    try wait()
+    try run(.steps(steps), profiles: profiles)
+  }
+
+  /// Steps a block, and the seconds of each block.
+  private func blockTimes(_ extent: Extent) throws(DeviceError) -> (steps: Int, times: [Double]) {
+    switch extent {
+    case .steps(let steps):
+      _ = try seconds(of: max(2, steps / 10))
+      return (steps, [try seconds(of: steps)])
+    case .seconds(let wanted):
+      // The first steps, which may still compile, say nothing of those that follow.
+      var (count, last, total) = (1, try seconds(of: 2), 0.0)
+      while total < wanted {
+        last = try seconds(of: count) / Double(count)
+        total += last * Double(count)
+        count = min(2 * count, max(1, Int(wanted / 4 / max(last, 1e-9))))
+      }
+      let steps = max(1, Int((wanted / Double(Self.blocks) / max(last, 1e-9)).rounded(.up)))
+      var times: [Double] = []
+      for _ in 0..<Self.blocks { times.append(try seconds(of: steps)) }
+      return (steps, times)
+    }
+  }
+
+  /// Until the device is done with `steps` steps.
+  private func seconds(of steps: Int) throws(DeviceError) -> Double {
     let start = clock.now
     for step in 0..<steps { try run(step) }
     try wait()
-    let seconds = start.duration(to: clock.now) / .seconds(1)
-    let peaks = profiles ? try (device as? OpenCLDevice)?.measuredPeaks() : nil
-    return Result(
-      samplesPerSecond: Double(steps * batchSize) / seconds,
-      millisecondsPerStep: 1000 * seconds / Double(steps), steps: steps, batchSize: batchSize,
-      work: work, kernels: profiles ? try kernels(steps: max(1, steps / 5), peaks: peaks) : [],
-      measuredPeaks: peaks.map(Peaks.init))
+    return start.duration(to: clock.now) / .seconds(1)
   }
 
   private func run(_ step: Int) throws(DeviceError) {

@@ -135,6 +135,35 @@ struct PipelineTests {
     #expect(kernels.contains { ($0["gigaflops"] as? Double ?? 0) > 0 })
   }
 
+  @Test func theBenchmarkTakesTheMedianOfFiveBlocksWhereItIsGivenSeconds() throws {
+    let semgTrain = try SemgTrain()
+    let start = ContinuousClock.now
+    let outcome = try semgTrain(
+      "benchmark", "--device", "cpu", "--models", "semg-net", "--seconds", "0.5", "--batch-size",
+      "2", "--json")
+    let seconds = start.duration(to: .now) / .seconds(1)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let document = try #require(try SemgTrain.objects(outcome.output).first)
+    let model = try #require((document["models"] as? [String: Any])?["semg-net"] as? [String: Any])
+    let blocks = try #require(model["milliseconds"] as? [Double])
+    #expect(blocks.count == 5)
+    let median = try #require(model["milliseconds_per_step"] as? Double)
+    #expect(median == blocks.sorted()[2])
+    #expect(abs((model["samples_per_second"] as? Double ?? 0) - 2000 / median) < 1e-6)
+    let steps = try #require(model["steps"] as? Int)
+    #expect(steps >= 5 && steps % 5 == 0, "blocks are of equally many steps")
+    #expect(seconds > 0.75, "half a second goes before what is timed")
+  }
+
+  @Test func aBenchmarkIsMeasuredByStepsOrBySecondsButNotByBoth() throws {
+    let semgTrain = try SemgTrain()
+    for extent in [["--steps", "2", "--seconds", "1"], ["--seconds", "0"], ["--seconds", "1e9"]] {
+      let outcome = try semgTrain.run(["benchmark"] + extent)
+      #expect(outcome.status == 64)
+      #expect(outcome.error.contains("--seconds"))
+    }
+  }
+
   @Test func theBenchmarkTimesPredictionToo() throws {
     let outcome = try SemgTrain()(
       "benchmark", "--device", "cpu", "--models", "semg-net", "--steps", "1", "--batch-size", "2",
