@@ -189,13 +189,17 @@ def penalty(model: nn.Module) -> torch.Tensor:
     return L2 * sum((kernel**2).sum() for kernel in decayed(model))
 
 
-def optimizer(model: nn.Module, fused: bool) -> torch.optim.Adam:
-    """Adam as Keras's; L2 as a decay that is added to the gradient, which is what its loss does."""
+def optimizer(model: nn.Module, fused: bool, capturable: bool = False) -> torch.optim.Adam:
+    """Adam as Keras's; L2 as a decay that is added to the gradient, which is what its loss does.
+
+    - Parameter capturable: counts its steps on the device, so that a CUDA graph can hold it.
+    """
     kernels = decayed(model)
     chosen = {id(kernel) for kernel in kernels}
     rest = [value for value in model.parameters() if id(value) not in chosen]
     groups = [{"params": kernels, "weight_decay": 2 * L2}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.999), eps=1e-7, fused=fused)
+    return torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.999), eps=1e-7, fused=fused,
+                            capturable=capturable)
 
 
 # --- the weights of a .keras archive ------------------------------------------------------------

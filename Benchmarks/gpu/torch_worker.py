@@ -4,8 +4,9 @@ usage: torch_worker.py [--device cuda|cpu]
 
 Asked {"model", "batch", "mode", "work": "train"|"predict", "seconds": s}, it answers
 {"milliseconds": [of a step, one a block], "warm_up_seconds", …} or {"error"}. What was once made
-(and compiled) is kept. With "seconds" 0 it only makes it. Batches lie on the device already, drawn
-in turn from eight; no augmentation. The batch's size over the median is the speed.
+(and compiled, and recorded) is kept. With "seconds" 0 it only makes it; else it runs s seconds to
+warm up, and s seconds in blocks, as `semg-train benchmark --seconds` does. Batches lie on the device
+already, drawn in turn from eight; no augmentation. The batch's size over the median is the speed.
 """
 
 import argparse
@@ -19,17 +20,22 @@ import torch
 import torch._dynamo
 
 import torch_models
+from torch_graph import RecordedStep, record, run_plainly
 
 BLOCKS = 5
-# How a mode computes: precision, memory order, compiled or not. TF32 is on in "tf32" alone, though
+# How a mode computes: precision, memory order, compiled how, the whole step recorded or not. TF32 is on in "tf32" alone, though
 # products in half precision never use it; what AMP leaves in float32 runs as float32.
 MODES = {
     "fp32": {},
     "tf32": {"tf32": True},
     "amp": {"half": True},
     "amp-last": {"half": True, "channels_last": True},
-    "compile": {"half": True, "compiled": True},
-    "compile-last": {"half": True, "channels_last": True, "compiled": True},
+    "compile": {"half": True, "compiled": "max-autotune"},
+    "compile-last": {"half": True, "channels_last": True, "compiled": "max-autotune"},
+    # In one CUDA graph: PyTorch's own kernels, and those that are compiled for these shapes.
+    "graph": {"half": True, "recorded": True},
+    "graph-compile": {
+        "half": True, "compiled": "max-autotune-no-cudagraphs", "recorded": True},
 }
 
 
@@ -49,16 +55,22 @@ class Work:
         training = work == "train"
         self.model.train(training)
         function = self.forward_loss if training else self.probabilities
-        if settings.get("compiled"):
+        self.set_switches()
+        if how := settings.get("compiled"):
             # Whole, and for this batch alone: anything less fails and is reported.
-            function = torch.compile(function, mode="max-autotune", fullgraph=True, dynamic=False)
+            function = torch.compile(function, mode=how, fullgraph=True, dynamic=False)
         self.function = function
         if training:
-            self.optimizer = torch_models.optimizer(self.model, fused=self.on_gpu)
+            self.optimizer = torch_models.optimizer(
+                self.model, fused=self.on_gpu,
+                capturable=self.on_gpu and settings.get("recorded", False))
             # The loss scale belongs to float16; the processor's AMP is bfloat16.
             scaled = self.on_gpu and settings.get("half", False)
             self.scaler = torch.amp.GradScaler(device.type, enabled=scaled)
         self.step = self.train if training else self.predict
+        if settings.get("recorded"):
+            recorder = record if self.on_gpu else run_plainly
+            self.step = RecordedStep(torch, self.step, self.batches[0], recorder)
 
     def draw(self, batch: int, planar: bool):
         shape = (batch, torch_models.WINDOW, torch_models.CHANNELS)
@@ -96,17 +108,20 @@ class Work:
 
     def run(self, steps: int):
         """Does `steps` steps; returns the last one's result, which still may be under way."""
-        # These switches are the process's, so each work sets them anew.
-        torch.backends.cuda.matmul.allow_tf32 = self.mode.get("tf32", False)
-        torch.backends.cudnn.allow_tf32 = self.mode.get("tf32", False)
-        torch.backends.cudnn.benchmark = True
+        self.set_switches()
         result = None
         for _ in range(steps):
-            if self.mode.get("compiled"):
+            if self.mode.get("compiled") == "max-autotune":
                 torch.compiler.cudagraph_mark_step_begin()
             result = self.step(*self.batches[self.turn % len(self.batches)])
             self.turn += 1
         return result
+
+    def set_switches(self):
+        """These are the process's, so each work sets them anew."""
+        torch.backends.cuda.matmul.allow_tf32 = self.mode.get("tf32", False)
+        torch.backends.cudnn.allow_tf32 = self.mode.get("tf32", False)
+        torch.backends.cudnn.benchmark = True
 
     def wait(self):
         if self.on_gpu:
@@ -142,12 +157,23 @@ def answer(request: dict, device: torch.device, works: dict) -> dict:
         result["warm_up_seconds"] = time.perf_counter() - start
     work = works[key]
     if request["seconds"] > 0:
-        guess = work.block(1 if not work.on_gpu else 10)
-        steps = max(1, min(2000, int(1000 * request["seconds"] / BLOCKS / max(guess, 1e-3))))
+        wanted = 1000 * request["seconds"]
+        steps = max(1, round(wanted / BLOCKS / max(warm_up(work, wanted), 1e-3)))
         times = [work.block(steps) for _ in range(BLOCKS)]
         result |= {"milliseconds": times, "steps": steps,
                    "samples_per_second": 1000 * request["batch"] / statistics.median(times)}
     return result
+
+
+def warm_up(work: Work, wanted: float) -> float:
+    """Runs for so many milliseconds at least; returns those of a step at the end."""
+    steps, total = 1, 0.0
+    while True:
+        each = work.block(steps)
+        total += each * steps
+        if total >= wanted:
+            return each
+        steps = max(1, min(2 * steps, int(wanted / 4 / max(each, 1e-3))))
 
 
 def description(device: torch.device) -> dict:
