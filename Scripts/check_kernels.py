@@ -206,12 +206,19 @@ def nvidia_ptx(
     return assembly
 
 
+def assemble(architecture: str, folder: pathlib.Path) -> str:
+    """Makes k.cubin of k.ptx; what ptxas says of it."""
+    assembler = nvidia_tool("ptxas")
+    assert assembler is not None, "checked by missing_tool"
+    return run([assembler, "-v", f"-arch={architecture}", "k.ptx", "-o", "k.cubin"], folder)
+
+
 def nvidia(architecture: str) -> Callable[[Source, list[str], pathlib.Path], list[Kernel]]:
     def compile_for(source: Source, defines: list[str], folder: pathlib.Path) -> list[Kernel]:
-        ptx = nvidia_ptx(source, defines, architecture, folder)
-        assembler, disassembler = nvidia_tool("ptxas"), nvidia_tool("nvdisasm")
-        assert assembler is not None and disassembler is not None, "checked by missing_tool"
-        log = run([assembler, "-v", f"-arch={architecture}", ptx, "-o", "k.cubin"], folder)
+        nvidia_ptx(source, defines, architecture, folder)
+        log = assemble(architecture, folder)
+        disassembler = nvidia_tool("nvdisasm")
+        assert disassembler is not None, "checked by missing_tool"
         if source.instructions:
             require_instructions(run([disassembler, "k.cubin"], folder), source.instructions)
         return parse_ptxas(log)
