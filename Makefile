@@ -30,7 +30,9 @@ test-long: venv build ## What takes hours: Keras and semg-train side by side, by
 bench: build ## Samples a second and milliseconds a step of both models on this machine
 	@$(BINARY) benchmark
 
-carry: packages ## Ours, its libraries and recordings for a bare machine with a GPU: build/carry (DATA=DIR)
+carry: packages ## Ours, its libraries, kernels and recordings for a bare machine with a GPU: build/carry (DATA=DIR)
+	@Scripts/install-packages.sh test
+	@$(PYTHON) Scripts/make_venv.py $(VENV) Tests/requirements.txt
 	@$(PYTHON) Benchmarks/gpu/carry.py $(if $(DATA),--data "$(DATA)")
 
 lint: ## What `make test` demands of the format

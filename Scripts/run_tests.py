@@ -177,11 +177,11 @@ def main() -> int:
     python_tests(sys.executable, "Scripts/tests", "scripts")
     swift_tests(environment)
     kernels_compile()
-    python_tests(sys.executable, "Benchmarks/gpu/tests", "gpu",
-                 {"SEMG_BINARY": str(SCRATCH / "release" / "semg-train")})
     if environment.problem is None:
         python = str(VENV / "bin" / "python")
         kernels_interpreted(python)
+        python_tests(python, "Benchmarks/gpu/tests", "gpu",
+                     {"SEMG_BINARY": str(SCRATCH / "release" / "semg-train")})
         python_tests(python, "Benchmarks/keras/tests", "yardstick")
     benchmarks_build()
     repository()

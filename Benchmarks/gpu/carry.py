@@ -3,8 +3,9 @@
 usage: carry.py [--data DIR] [--binary FILE] [--output DIR]       (make carry)
 
 Inside: the stripped release binary with the Swift runtime linked statically, the shared libraries
-it needs but the C library's own and the driver's, the scripts that run there, the recordings.
-Fails where the archive is larger than 50 MB.
+it needs but the C library's own and the driver's, the scripts that run there, the tensor-core
+kernels compiled for NVIDIA's GPU by compile_launches.py, the recordings. Fails where the archive is
+larger than 50 MB.
 """
 
 import argparse
@@ -24,8 +25,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LIMIT = 50_000_000  # bytes
 SCRIPTS = (
-    "run.py", "machine.py", "report.py", "recordings_cache.py", "torch_client.py",
-    "torch_models.py", "torch_worker.py")
+    "run.py", "race.py", "stages.py", "smoke.py", "machine.py", "caches.py", "report.py",
+    "recordings_cache.py", "torch_client.py", "torch_graph.py", "torch_models.py",
+    "torch_worker.py", "second_way.py", "driver_cuda.py", "driver_opencl.py",
+    "kernel_launches.py", "attention_launches.py")
 # Of glibc, hence of the machine that runs it, like the dynamic loader.
 SYSTEM = re.compile(
     r"^(linux-vdso|ld-linux[\w-]*|lib(c|m|dl|rt|pthread|resolv|util|anl|nsl|nss_\w+|mvec"
@@ -72,7 +75,20 @@ def output(*command: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def gather(binary: pathlib.Path, data: pathlib.Path | None, folder: pathlib.Path) -> dict:
+def compile_kernels(folder: pathlib.Path) -> dict:
+    """The second way in, compiled by what the tests are run with: it has NumPy and ptxas."""
+    python = ROOT / "build" / "venv" / "bin" / "python"
+    done = subprocess.run(
+        [str(python if python.exists() else sys.executable), str(HERE / "compile_launches.py"),
+         str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        raise CarryError(f"{done.stderr.strip()}\n`make carry` installs what compiles them; "
+                         "--no-kernels leaves them out")
+    return json.loads(done.stdout)
+
+
+def gather(binary: pathlib.Path, data: pathlib.Path | None, folder: pathlib.Path,
+           with_kernels: bool = True) -> dict:
     """Fills `folder` with what the archive holds; returns what manifest.json says."""
     for name in SCRIPTS:
         shutil.copy(HERE / name, folder / name)
@@ -90,8 +106,10 @@ def gather(binary: pathlib.Path, data: pathlib.Path | None, folder: pathlib.Path
         "made": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": output("git", "-c", "safe.directory=*", "rev-parse", "--short", "HEAD"),
         "changed": bool(output("git", "-c", "safe.directory=*", "status", "--porcelain")),
-        "libraries": sorted(needed), "recordings": None,
+        "libraries": sorted(needed), "recordings": None, "kernels": None,
     }
+    if with_kernels:
+        manifest["kernels"] = compile_kernels(folder / "second-way")
     if data is not None:
         manifest["recordings"] = recordings_cache.pack(data, folder / "recordings.cache")
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
@@ -112,6 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data/synapse")
     parser.add_argument("--no-data", action="store_true", help="leave the recordings out")
+    parser.add_argument("--no-kernels", action="store_true", help="leave the compiled kernels out")
     parser.add_argument("--binary", type=pathlib.Path, help="take this one, build none")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/carry")
     options = parser.parse_args()
@@ -121,12 +140,14 @@ def main() -> int:
     archive = options.output / "carry.tar.xz"
     try:
         with tempfile.TemporaryDirectory() as folder:
-            manifest = gather(options.binary or build(), data, pathlib.Path(folder))
+            manifest = gather(options.binary or build(), data, pathlib.Path(folder),
+                              not options.no_kernels)
             compress(pathlib.Path(folder), archive)
         size = check_size(archive)
     except CarryError as error:
         sys.exit(f"carry.py: {error}")
-    print(f"{archive}: {size:,} bytes; recordings: {manifest['recordings']}")
+    print(f"{archive}: {size:,} bytes; recordings: {manifest['recordings']}; "
+          f"kernels: {manifest['kernels']}")
     return 0
 
 

@@ -45,20 +45,30 @@ def is_64_bit(library: pathlib.Path) -> bool:
     return False
 
 
-def find_opencl(folders=DRIVER_FOLDERS) -> pathlib.Path | None:
-    """NVIDIA's OpenCL library: in the driver's folder, else where the dynamic loader knows it."""
+def find_opencl(folders=DRIVER_FOLDERS) -> tuple[pathlib.Path | None, list[str]]:
+    """NVIDIA's OpenCL library: in the driver's folder, else where the dynamic loader knows it; and
+    all places that were searched, with what of OpenCL was there."""
+    searched: list[str] = []
     for folder in map(pathlib.Path, folders):
         below = folder.rglob if folder.name == "nvidia" else folder.glob
-        found = sorted(below("libnvidia-opencl.so*"), key=lambda path: (len(path.name), str(path)))
-        if found := [path for path in found if is_64_bit(path)]:
-            return found[0]
+        names = sorted(below("lib*[oO]pen[cC][lL]*.so*"),
+                       key=lambda path: (len(path.name), str(path)))
+        searched.append(f"{folder}: " + (
+            ", ".join(sorted({path.name for path in names})) if names
+            else "nothing of OpenCL" if folder.is_dir() else "no such folder"))
+        if found := [path for path in names
+                     if path.name.startswith("libnvidia-opencl.so") and is_64_bit(path)]:
+            return found[0], searched
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         listing = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, timeout=20)
-        for line in listing.stdout.splitlines():
-            name, _, place = line.strip().partition(" => ")
+        lines = [line.strip() for line in listing.stdout.splitlines()]
+        searched.append("ldconfig -p: " + (
+            ", ".join(line for line in lines if "opencl" in line.lower()) or "nothing of OpenCL"))
+        for line in lines:
+            name, _, place = line.partition(" => ")
             if name.startswith("libnvidia-opencl.so") and "x86-64" in name:
-                return pathlib.Path(place)
-    return None
+                return pathlib.Path(place), searched
+    return None, searched
 
 
 def prepare_environment(
@@ -73,7 +83,6 @@ def prepare_environment(
     folders += [part for part in os.environ.get("LD_LIBRARY_PATH", "").split(":") if part]
     return {
         **os.environ, "OCL_ICD_VENDORS": str(vendors), "LD_LIBRARY_PATH": ":".join(folders),
-        "XDG_CACHE_HOME": str(work / "cache"), "CUDA_CACHE_PATH": str(work / "cuda-cache"),
         "HOME": os.environ.get("HOME", str(work)), "NO_COLOR": "1",
     }
 

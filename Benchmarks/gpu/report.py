@@ -5,6 +5,8 @@ import statistics
 
 OURS = {"ours": "semg-train FP32", "ours-fp16": "semg-train FP16"}
 MODES = {
+    "graph-compile": "PyTorch AMP + `torch.compile` max-autotune, the step in one CUDA graph",
+    "graph": "PyTorch AMP, the step in one CUDA graph",
     "compile": "PyTorch AMP + `torch.compile` max-autotune", "compile-last": "same, channels-last",
     "amp": "PyTorch AMP, eager", "amp-last": "PyTorch AMP, eager, channels-last",
     "tf32": "PyTorch FP32 with TF32, eager", "fp32": "PyTorch FP32, eager, no TF32",
@@ -115,9 +117,10 @@ def validation_accuracies(train: dict) -> str:
 
 def training_lines(result: dict) -> list[str]:
     lines: list[str] = []
-    for name, precision in (("train", "single"), ("train_half", "half")):
+    for name in ("train_long", "train", "train_half"):
         if train := result.get(name):
             skipped = train.get("skipped_steps")
+            precision = {"fp32": "single", "fp16": "half"}[train["precision"]]
             lines += [f"Training on the real recordings in {precision} precision, "
                       f"{train['epochs']} epochs: {train.get('seconds')} s in all, best epochs "
                       f"{train.get('best_epoch')}, accuracy on validation "
@@ -142,6 +145,57 @@ def training_lines(result: dict) -> list[str]:
     return lines
 
 
+def second_way_lines(result: dict) -> list[str]:
+    """Kernels that were compiled beforehand: how many are right, which are not, what they take."""
+    lines: list[str] = []
+    for name, title in (("second_way", "Kernels compiled beforehand"),
+                        ("opencl_binary", "PTX as a binary for OpenCL")):
+        found = result.get(name)
+        if found is None:
+            continue
+        launches, about = found.get("launches", []), found.get("about", {})
+        where = ", ".join(f"{key} {value}" for key, value in about.items()) or "no device"
+        lines.append(
+            f"{title}, through {found.get('through')} ({where}), batch {found.get('batch')}: "
+            f"{sum(launch['pass'] for launch in launches)} of {len(launches)} launches give "
+            "NumPy's values"
+            + (f"; {found['dropped']} were not run" if found.get("dropped") else "") + ".")
+        for launch in launches:
+            if not launch["pass"]:
+                wrong = [f"{output['name']} {output['error']:.3g} times its bound at "
+                         f"{output['where']}" for output in launch.get("outputs", [])
+                         if not output["pass"]]
+                why = first_line(launch.get("error") or "; ".join(wrong))
+                lines.append(f"- missed: {launch['launch']}: {why}")
+        lines.append("")
+        timed = [launch for launch in launches if "milliseconds" in launch]
+        if timed and name == "second_way":
+            lines += ["| launch | loaded from | registers | ms | TFLOP/s |", "|---|---|---|---|---|"]
+            lines += [f"| {launch['launch']} | {launch['loaded'].rpartition('.')[2]} | "
+                      f"{launch.get('registers', '–')} | {launch['milliseconds']:.4f} | "
+                      f"{launch['tflops']:.1f} |" for launch in timed]
+            lines.append("")
+    return lines
+
+
+def cache_lines(result: dict) -> list[str]:
+    lines: list[str] = []
+    found = result.get("caches", {})
+    if carried := found.get("carried"):
+        lines += ["Caches that were carried: "
+                  + ", ".join(f"{kind} {what}" for kind, what in carried.items()) + ".", ""]
+    if "packed" in found:
+        listed = [f"{kind} {each['files']} files, {each['bytes']:,} bytes in "
+                  f"{len(each['pieces'])} pieces" for kind, each in found["packed"].items()]
+        lines += ["Caches to be carried: " + ("; ".join(listed) or "none") + ".", ""]
+    for name, title in (("torch_compile", "PyTorch's seconds to be ready, cold"),
+                        ("warm_start", "Seconds of our command for one step, with the caches")):
+        if times := result.get(name):
+            lines += [f"{title}: "
+                      + ", ".join(f"{what} {seconds}" for what, seconds in times.items()) + ".", ""]
+    return lines
+
+
 def machine_lines(result: dict) -> list[str]:
     machine = result.get("machine", {})
     gpu = machine.get("gpu", {})
@@ -157,7 +211,8 @@ def machine_lines(result: dict) -> list[str]:
         lines[:0] = ["**A rehearsal: a few tiny steps. No figure below measures anything.**", ""]
     if not machine.get("opencl_library"):
         lines += ["**The driver brings no OpenCL library (libnvidia-opencl.so was found nowhere): "
-                  "semg-train ran on no GPU here, PyTorch alone did.**", ""]
+                  "semg-train ran on no GPU here, PyTorch alone did.** Searched:", "",
+                  *[f"- {place}" for place in machine.get("searched", [])], ""]
     for when, clocks in result.get("clocks", {}).items():
         lines += [f"Clocks {when} (SM, memory, power, temperature, load): {clocks}", ""]
     return lines
@@ -179,15 +234,13 @@ def markdown(result: dict) -> str:
     lines += training_lines(result)
     for name, title in (
             ("parity_quick", "Parity, quick"), ("parity_half", "Parity, quick, half precision"),
-            ("parity", "Parity, all")
+            ("parity", "Parity, all"), ("parity_full_half", "Parity, all, half precision")
     ):
         if name in result:
             lines += parity_lines(result[name], title)
-    for key, sides in speed.items():
-        work, batch, model = key.split(" ")
-        runs = sides.get("ours", {}).get("runs", [])
-        if work == "train" and runs:
-            lines += kernel_table(runs[-1], model, int(batch))
+    lines += second_way_lines(result) + cache_lines(result)
+    for key, run in result.get("profiles", {}).items():
+        lines += kernel_table(run, key, run.get("batch"))
     if "devices_text" in result:
         lines += ["```", result["devices_text"].rstrip(), "```", ""]
     return "\n".join(lines)

@@ -14,8 +14,8 @@ from machine import Log, StageError
 class TorchWorker:
     """torch_worker.py, started anew when it does not answer in time."""
 
-    def __init__(self, command: list[str], log: Log):
-        self.command, self.log = command, log
+    def __init__(self, command: list[str], log: Log, environment: dict | None = None):
+        self.command, self.log, self.environment = command, log, environment
         self.lock = threading.Lock()
         self.process: subprocess.Popen | None = None
         self.about: dict = {}
@@ -23,7 +23,7 @@ class TorchWorker:
     def start(self, limit: float) -> None:
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, errors="replace", start_new_session=True)
+            text=True, errors="replace", start_new_session=True, env=self.environment)
         self.replies: queue.Queue = queue.Queue()
         for target, arguments in ((self.collect, (self.process, self.replies)),
                                   (self.drain, (self.process,))):

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -22,7 +23,8 @@ import carry  # noqa: E402
 import machine  # noqa: E402
 import recordings_cache  # noqa: E402
 import report  # noqa: E402
-import run  # noqa: E402
+import race  # noqa: E402
+import stages  # noqa: E402
 import torch_client  # noqa: E402
 
 ROOT = HERE.parent.parent.parent
@@ -180,11 +182,27 @@ for line in sys.stdin:
         print(json.dumps(times), flush=True)
 """
 
+FAKE_SECOND_WAY = """
+import json, sys
+wrong = {"name": "c", "error": 7.0, "where": [0, 1], "pass": False}
+print(json.dumps({
+    "through": sys.argv[sys.argv.index("--through") + 1], "batch": 128, "about": {"device": "d"},
+    "launches": [
+        {"launch": "conv1d_forward TIME=204", "pass": True, "loaded": "00.cubin", "outputs": [],
+         "registers": 96, "milliseconds": 0.05, "tflops": 12.34},
+        {"launch": "conv1d_backward_input TIME=204", "pass": False, "outputs": [wrong]},
+        {"launch": "attention_short_mean", "pass": False, "error": "no luck"}]}))
+sys.exit(1)
+"""
+
 FAKE_SEMG_TRAIN = """#!/usr/bin/env python3
 import json, os, pathlib, sys, time
 arguments = sys.argv[1:]
 metrics = {"accuracy": 0.5, "macro_f1": 0.4}
 result = {"models": {"semg-net": metrics}, "ensemble": metrics}
+kept = pathlib.Path(os.environ["XDG_CACHE_HOME"], "kept")
+kept.parent.mkdir(parents=True, exist_ok=True)
+kept.write_text("kept")
 if arguments[0] == "--version":
     print("0.0.0")
     print("a library 1.0")
@@ -196,10 +214,10 @@ elif arguments[0] == "parity":
                       "missed": 1}))
     sys.exit(69)
 elif arguments[0] == "benchmark":
-    if "fp16" in arguments:
-        sys.exit("error: fp16 is not built yet")
     model = arguments[arguments.index("--models") + 1]
-    if model == "inception-se":
+    if "--seconds" in arguments and "fp16" in arguments:
+        sys.exit("error: fp16 is not built yet")
+    if "--seconds" in arguments and model == "inception-se":
         sys.exit("error: out of luck")
     print(json.dumps({"device": "d", "models": {model: {
         "samples_per_second": 2000.0, "milliseconds_per_step": 1.5,
@@ -227,6 +245,7 @@ class Race(Directory):
         for name in carry.SCRIPTS:
             shutil.copy(HERE.parent / name, self.folder / name)
         self.write("torch_worker.py", FAKE_TORCH.encode())
+        self.write("second_way.py", FAKE_SECOND_WAY.encode())
         self.script("bin/semg-train", FAKE_SEMG_TRAIN)
         self.write("data/Session1/a.csv", table())
         self.write("data/Session1/b.csv", table(end="\n"))
@@ -234,8 +253,9 @@ class Race(Directory):
         self.opencl = self.write("driver/libnvidia-opencl.so.1", b"\x7fELF\x02")
 
     def race(self, *words: str) -> tuple[int, dict, str]:
+        minutes = [] if "--minutes" in words else ["--minutes", "2"]
         done = subprocess.run(
-            [sys.executable, "run.py", "--out", "out", "--minutes", "2", *words], cwd=self.folder,
+            [sys.executable, "run.py", "--out", "out", *minutes, *words], cwd=self.folder,
             env={"PATH": os.environ["PATH"], "OUT": "unused"}, capture_output=True, text=True,
             timeout=120)
         self.assertTrue((self.folder / "out/report.json").exists(), done.stderr)
@@ -246,28 +266,83 @@ class Race(Directory):
         code, document, text = self.race("--opencl-library", str(self.opencl))
         self.assertEqual(code, 0)
         self.assertEqual({stage["state"] for stage in document["stages"].values()}, {"done"})
-        self.assertEqual(len(document["stages"]), 12)
+        self.assertEqual(len(document["stages"]), 14)
         self.assertNotIn("tune", document["stages"])
         self.assertIn(str(self.opencl), document["devices_text"])
         semg, inception = (document["speed"][f"train 128 {model}"]
                            for model in ("semg-net", "inception-se"))
-        # Two rounds, and once more beside PyTorch's other modes.
-        self.assertEqual(len(semg["ours"]["runs"]), 3)
+        # In the first of two rounds, and once more beside PyTorch's other modes.
+        self.assertEqual(len(semg["ours"]["runs"]), 2)
         self.assertEqual(inception["ours"]["runs"], [])
         self.assertIn("out of luck", inception["ours"]["problem"])
         for sides in (semg, inception):
             self.assertEqual(len(sides["compile"]["runs"]), 2)
             self.assertEqual(sides["amp"]["problem"], "no such luck")
             self.assertIn("process ended", sides["fp32"]["problem"])
-        self.assertIn("| semg-train FP32 | 2,000 | 2,000–2,000 | 1.500 | 3 | – |", text)
+        self.assertIn("| semg-train FP32 | 2,000 | 2,000–2,000 | 1.500 | 2 | – |", text)
         self.assertIn("max-autotune | 1,000 | 1,000–1,000 | 2.000 | 2 | **2.00** |", text)
         self.assertIn("fp16 is not built yet", semg["ours-fp16"]["problem"])
         self.assertIn("missed: c, s: off", text)
+        self.assertIn("1 of 3 launches give NumPy's values", text)
+        self.assertIn("missed: conv1d_backward_input TIME=204: c 7 times its bound at [0, 1]", text)
+        self.assertIn("missed: attention_short_mean: no luck", text)
+        self.assertIn("| conv1d_forward TIME=204 | cubin | 96 | 0.0500 | 12.3 |", text)
+        self.assertIn("semg-net fp16, batch 128: 3 launches a step", text)
         self.assertIn("| cpu | semg-net | 50.00 | 40.00 |", text)
         for precision in ("single", "half"):
             self.assertIn(f"recordings in {precision} precision, 6 epochs: 1 s in all", text)
         self.assertIn("accuracy on validation semg-net 50.00 %, ensemble 50.00 %", text)
         self.assertLessEqual(len(list((self.folder / "out").iterdir())), 8)
+
+    def test_smoke_runs_side_by_side_and_brings_the_caches_back(self):
+        code, document, text = self.race("smoke", "--opencl-library", str(self.opencl))
+        states = {name: stage["state"] for name, stage in document["stages"].items()}
+        self.assertEqual(
+            sorted(states), ["caches", "devices", "machine", "opencl-binary", "parity-half",
+                             "parity-quick", "profile-inception-se", "profile-semg-net",
+                             "second-way", "torch-inception-se", "torch-semg-net"])
+        self.assertEqual(code, 1, "PyTorch's mode amp has no luck")
+        for name, state in states.items():
+            wanted = "failed: amp: no such luck" if name.startswith("torch-") else "done"
+            self.assertEqual(state, wanted, name)
+        self.assertEqual(document["torch_compile"]["semg-net graph-compile"], 1)
+        self.assertIn("PTX as a binary for OpenCL, through opencl-ptx", text)
+        self.assertEqual(list(document["caches"]["packed"]), ["programs"])
+        pieces = [path.name for path in (self.folder / "out").glob("cache-*")]
+        self.assertEqual(pieces, ["cache-programs.tar.xz.00"])
+
+        # The next run on another machine starts from them.
+        shutil.rmtree(self.folder / "work")
+        (self.folder / "out").rename(self.folder / "carried")
+        _, document, text = self.race("--opencl-library", str(self.opencl), "measure", "--stages",
+                                      "warm-start", "--caches", "carried")
+        self.assertEqual(document["caches"]["carried"]["programs"], "1 files")
+        self.assertEqual((self.folder / "work/caches/programs/kept").read_text(), "kept")
+        self.assertIn("Caches that were carried: programs 1 files, cuda not there", text)
+        self.assertIn("Seconds of our command for one step, with the caches: inception-se ", text)
+
+    def test_measure_names_what_it_leaves_out_for_lack_of_time(self):
+        # Half a minute is enough for the stand-ins but for what waits for ten seconds to be left.
+        code, document, text = self.race("measure", "--opencl-library", str(self.opencl),
+                                         "--minutes", "0.25", "--no-torch")
+        self.assertEqual(code, 1)
+        stages = list(document["stages"])
+        self.assertEqual(stages[:4], ["machine", "warm-start", "speed-small", "train-long"])
+        self.assertEqual(stages[-1], "tune")
+        self.assertEqual(document["stages"]["tune"]["state"], "not begun: the time was up")
+        self.assertIn("| tune | – | not begun: the time was up |", text)
+
+    def test_a_run_that_a_stage_has_no_time_for_is_named(self):
+        done = race.Race.__new__(race.Race)
+        done.result, done.options = {"stages": {}, "speed": {}}, None
+        done.sizes, done.log, done.out = race.Sizes(), self.log(), self.folder
+        done.saving, done.end = threading.Lock(), race.time.monotonic() + 100
+        def stage():
+            done.stage_end = race.time.monotonic() + 5
+            stages.Stages.record(done, "graph", 128, "train", "semg-net", lambda: self.fail("ran"))
+        done.perform("speed-small", 50, stage)
+        self.assertEqual(done.result["stages"]["speed-small"]["state"],
+                         "done; left out, the time was up: graph of semg-net")
 
     def test_without_opencl_it_says_so_and_pytorch_still_runs(self):
         _, document, text = self.race("--stages", "machine,speed-small")
@@ -281,15 +356,16 @@ class Race(Directory):
             "--opencl-library", str(self.opencl), "--stages", "devices,tune")
         self.assertIn("fp32 3.000 ms, fp16 2.000 ms; `--precision auto` takes fp16", text)
         self.assertIn("devices_text", document)
-        self.assertEqual(len(document["speed"]["train 128 semg-net"]["ours"]["runs"]), 2)
+        self.assertEqual(len(document["speed"]["train 128 semg-net"]["compile"]["runs"]), 2)
 
     def test_a_command_that_hangs_is_stopped_and_the_next_stage_runs(self):
         self.script("bin/semg-train", "#!/bin/sh\n[ $1 = devices ] && sleep 100\necho 0.0.0\n")
-        done = run.Race.__new__(run.Race)
-        done.sizes, done.work = run.Sizes(wait=0.01), self.folder
-        done.end, done.log = run.time.monotonic() + 60, self.log()
+        done = race.Race.__new__(race.Race)
+        done.sizes, done.work = race.Sizes(wait=0.01), self.folder
+        done.end = done.stage_end = race.time.monotonic() + 60
+        done.log = self.log()
         done.bundle, done.environment = self.folder, dict(os.environ)
-        with self.assertRaisesRegex(run.StageError, "was stopped after 5 s"):
+        with self.assertRaisesRegex(machine.StageError, "was stopped after 5 s"):
             done.semg_train(60, "devices")
         self.assertEqual(done.semg_train(60, "else"), "0.0.0\n")
 
@@ -302,7 +378,7 @@ class Race(Directory):
     def test_a_worker_that_prints_nothing_is_given_up(self):
         worker = torch_client.TorchWorker(
             [sys.executable, "-c", "import time; time.sleep(60)"], self.log())
-        with self.assertRaisesRegex(run.StageError, "no answer"):
+        with self.assertRaisesRegex(machine.StageError, "no answer"):
             worker.ask(1.0, model="semg-net")
         self.assertIsNone(worker.process)
 
@@ -312,7 +388,19 @@ class Drivers(Directory):
         self.write("nvidia/lib32/libnvidia-opencl.so.1", b"\x7fELF\x01")
         wanted = self.write("nvidia/deep/lib64/libnvidia-opencl.so.1", b"\x7fELF\x02")
         self.write("nvidia/deep/lib64/libnvidia-opencl.so.580.1", b"\x7fELF\x02")
-        self.assertEqual(machine.find_opencl([str(self.folder / "nvidia")]), wanted)
+        found, searched = machine.find_opencl([str(self.folder / "nvidia")])
+        self.assertEqual(found, wanted)
+        self.assertEqual(searched, [f"{self.folder}/nvidia: libnvidia-opencl.so.1, "
+                                    "libnvidia-opencl.so.580.1"])
+
+    def test_where_there_is_none_every_place_that_was_searched_is_named(self):
+        self.write("driver/libOpenCL.so.1", b"\x7fELF\x02")
+        folders = [str(self.folder / name) for name in ("driver", "absent")]
+        found, searched = machine.find_opencl(folders)
+        if found is None:  # the machine itself may have one
+            self.assertEqual(searched[:2], [f"{folders[0]}: libOpenCL.so.1",
+                                            f"{folders[1]}: no such folder"])
+            self.assertTrue(searched[2].startswith("ldconfig -p: "))
 
     def test_our_own_icd_list_names_the_library_and_our_libraries_come_first(self):
         library = self.folder / "driver" / "libnvidia-opencl.so.1"
@@ -333,7 +421,7 @@ class Drivers(Directory):
         machine.choose_libraries(self.folder, environment)
         self.assertEqual(environment["LD_LIBRARY_PATH"], "x")
         self.script("bin/semg-train", "#!/bin/sh\necho GLIBC_2.99 not found >&2; exit 1\n")
-        with self.assertRaisesRegex(run.StageError, "GLIBC_2.99"):
+        with self.assertRaisesRegex(machine.StageError, "GLIBC_2.99"):
             machine.choose_libraries(self.folder, environment)
 
 
