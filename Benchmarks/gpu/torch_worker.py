@@ -149,8 +149,12 @@ def answer(request: dict, device: torch.device, works: dict) -> dict:
         start = time.perf_counter()
         made = Work(device, *key)
         # The first run compiles, the next ones record and replay the graphs.
+        weights = next(made.model.parameters())
+        before = weights.detach().clone()
         value = made.run(12 if made.on_gpu else 2)
         made.wait()
+        if made.model.training and torch.equal(weights, before):
+            raise ValueError(f"{key}: the weights have not moved")
         if not torch.isfinite(value).all():
             raise ValueError(f"{key}: not finite after the first steps")
         works[key] = made
