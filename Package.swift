@@ -19,7 +19,7 @@ let kernelSources = [
   "attention_dropout.cl", "attention_short.cl", "attention_short_backward.cl",
   "attention_tiles.cl", "augment.cl", "chunks.cl", "column_sums.cl", "conv1d.cl", "dense.cl",
   "dense_block.cl", "dropout.cl", "elementwise.cl", "lanes.cl", "loss.cl", "norm_block.cl",
-  "normalization.cl", "peaks.cl", "pooling.cl", "product.cl", "squeeze_block.cl",
+  "normalization.cl", "peaks.cl", "pooling.cl", "product.cl", "softmax.cl", "squeeze_block.cl",
   "squeeze_excitation.cl", "tensor_core.cl", "tensor_core_attention.cl", "tensor_core_conv1d.cl",
   "tensor_core_dense.cl", "tensor_core_emulated.cl", "tensor_core_probe.cl",
   "tensor_core_product.cl", "tensor_core_scores.cl", "values.cl", "weight_copies.cl",

@@ -155,47 +155,53 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 
 // MARK: Values and output
 
-// z [B, H, C + 1] is p·X, and Σ_s p[s] behind it; context [B, H, K] is (z, sum)·(Wv, bv). A group has
-// a sample's head, of whose items all go the same way: PoCL 3.1 computes wrongly where a loop before
-// a barrier is not for every item.
-__kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_context(
-    IN(stored, x), IN(float, mean), IN(float, value_kernel), IN(float, value_bias), OUT(float, z),
-    OUT(float, context), const int time, const int channels, const int heads,
-    const int key_size, const int count) {
-  const int index = get_group_id(0), sample = index / HEADS, head = index % HEADS;
-  const int item = get_local_id(0);
-  if (count == 0) return;  // the kernel is only being compiled
-  __global const float* p = AT(mean) + (ulong)index * TIME;
+// From p [B, H, T]: z [B, H, C + 1] is p·X, and Σ_s p[s] behind it; context [B, H, K] is (z, sum)·(Wv,
+// bv); output [B, O] = context·Wo + bo over heads and their K. A group has a sample; its items are
+// rows of ACROSS, each row with a head, or the next ones of the output. All go the same way: PoCL 3.1
+// computes wrongly where a loop before a barrier is not for every item.
+#define ACROSS 64
+__kernel void attention_short_output(
+    IN(stored, x), IN(float, mean), IN(float, value_kernel), IN(float, value_bias),
+    IN(float, output_kernel), IN(float, output_bias), OUT(float, z), OUT(float, context),
+    OUT(float, output), const int time, const int channels, const int heads, const int key_size,
+    const int outputs, const int live) {
+  const int sample = get_group_id(0), lane = get_local_id(0), row = get_local_id(1);
+  const int rows = get_local_size(1), width = HEADS * key_size;
+  if (live == 0) return;  // the kernel is only being compiled
   __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
-  __global float* head_z = AT(z) + (ulong)index * (CHANNELS + 1);
-  for (int first = 0; first <= CHANNELS; first += 64) {
-    const int c = first + item, read = within(c, CHANNELS);
-    float sum = 0.0f;
-    for (int s = 0; s < TIME; ++s) {
-      sum += p[s] * (c < CHANNELS ? LOAD(sample_x, s * CHANNELS + read) : 1.0f);
+  __global float* sample_context = AT(context) + (ulong)sample * width;
+  for (int first_head = 0; first_head < HEADS; first_head += rows) {
+    const ulong index = (ulong)sample * HEADS + within(first_head + row, HEADS);
+    const bool is_head = first_head + row < HEADS;
+    __global const float* p = AT(mean) + index * TIME;
+    __global float* head_z = AT(z) + index * (CHANNELS + 1);
+    for (int first = 0; first < CHANNELS; first += ACROSS) {
+      const int c = first + lane, read = within(c, CHANNELS);
+      float sum = 0.0f, total = 0.0f;
+      for (int s = 0; s < TIME; ++s) {
+        sum += p[s] * LOAD(sample_x, s * CHANNELS + read);
+        total += p[s];
+      }
+      if (is_head && c < CHANNELS) head_z[c] = sum;
+      if (is_head && c == 0) head_z[CHANNELS] = total;
     }
-    if (c <= CHANNELS) head_z[c] = sum;
   }
   barrier(CLK_GLOBAL_MEM_FENCE);
-  for (int first = 0; first < key_size; first += 64) {
-    const int k = first + item, read = head * key_size + within(k, key_size);
-    float sum = head_z[CHANNELS] * AT(value_bias)[read];
-    for (int c = 0; c < CHANNELS; ++c) {
-      sum += head_z[c] * AT(value_kernel)[c * HEADS * key_size + read];
+  for (int first_head = 0; first_head < HEADS; first_head += rows) {
+    const int head = within(first_head + row, HEADS);
+    __global const float* head_z = AT(z) + ((ulong)sample * HEADS + head) * (CHANNELS + 1);
+    for (int first = 0; first < key_size; first += ACROSS) {
+      const int k = first + lane, read = head * key_size + within(k, key_size);
+      float sum = head_z[CHANNELS] * AT(value_bias)[read];
+      for (int c = 0; c < CHANNELS; ++c) sum += head_z[c] * AT(value_kernel)[c * width + read];
+      if (first_head + row < HEADS && k < key_size) sample_context[read] = sum;
     }
-    if (k < key_size) AT(context)[(ulong)index * key_size + k] = sum;
   }
-}
-
-// output [B, O] = context [B, width]·Wo + bo. One item an element.
-__kernel void attention_short_output(
-    IN(float, context), IN(float, output_kernel), IN(float, output_bias), OUT(float, output),
-    const int width, const int outputs, const int count) {
-  const int i = get_global_id(0), sample = i / outputs, o = i % outputs;
-  if (i >= count) return;
-  float sum = AT(output_bias)[o];
-  for (int j = 0; j < width; ++j) {
-    sum += AT(context)[(ulong)sample * width + j] * AT(output_kernel)[j * outputs + o];
+  barrier(CLK_GLOBAL_MEM_FENCE);
+  for (int first = 0; first < outputs; first += rows * ACROSS) {
+    const int o = first + row * ACROSS + lane, read = within(o, outputs);
+    float sum = AT(output_bias)[read];
+    for (int j = 0; j < width; ++j) sum += sample_context[j] * AT(output_kernel)[j * outputs + read];
+    if (o < outputs) AT(output)[(ulong)sample * outputs + o] = sum;
   }
-  AT(output)[i] = sum;
 }

@@ -45,12 +45,11 @@ __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_short_me
 }
 
 // The gradients of a tile of scores, D from their statistics: P ∘ (mean_gradient[s]·kept / T −
-// inner[t]), left in `tile` as rows t of columns s; what is kept of P itself is added to the item's
-// columns of `sums`.
+// inner[t]), left in `tile` as rows t of columns s.
 INLINE void gradient_tile(
     float scores[PART][PART], __local score_row* tile, __local const uchar* kept,
     const struct dropout* d, uint index, int first_t, int first_s, float share,
-    __global const float* statistics, __global const float* mean_gradient, float sums[PART], int time) {
+    __global const float* statistics, __global const float* mean_gradient, int time) {
   const int column = get_local_id(0), row = get_local_id(1);
   __local float* to = (__local float*)tile;
 #pragma unroll
@@ -67,7 +66,6 @@ INLINE void gradient_tile(
             keeps(kept, d, index, first_t, first_s, row + SIDE * i, column + SIDE * j, time);
         const float of_mean = mean_gradient[(ulong)index * TIME + s];
         gradient = p * ((keep ? of_mean * share : 0.0f) - line.z);
-        if (keep) sums[j] += p;
       }
       to[(row + SIDE * i) * (SPAN + 4) + column + SIDE * j] = gradient;
     }
@@ -94,7 +92,6 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   float4 result[PART][2];
 #pragma unroll
   for (int i = 0; i < PART; ++i) result[i][0] = result[i][1] = (float4)(0.0f);
-  float unused[PART] = {0.0f, 0.0f, 0.0f, 0.0f};
   for (int first_s = 0; first_s < TIME; first_s += SPAN) {
     float scores[PART][PART];
     score_tile(
@@ -104,7 +101,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
     barrier(CLK_LOCAL_MEM_FENCE);
     gradient_tile(
         scores, gradients, kept, &d, index, first_t, first_s, scale / TIME, AT(statistics),
-        AT(mean_gradient), unused, time);
+        AT(mean_gradient), time);
     if (CHANNELS > CHUNK) load_tile(keys, sample_x, HALF_STORAGE, CHANNELS, first_s, TIME, chunk, CHANNELS);
     barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll 1
@@ -146,17 +143,17 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   }
 }
 
-// dX += Σ_h S'ᵀ·Q + p·z_gradient, [B, T, C]; and p [B, H, T] itself. A group has SPAN steps s of a
-// sample and CHUNK channels.
+// dX += Σ_h S'ᵀ·Q + p·z_gradient, [B, T, C]. A group has SPAN steps s of a sample and CHUNK
+// channels.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_short_key_backward(
     IN(float, q), IN(stored, x), IN(float, statistics), IN(float, mean_gradient),
-    IN(float, z_gradient), OUT(float, mean), INOUT(stored, input_gradient), DROPOUT, const int time, const int channels, const int heads, const int live) {
+    IN(float, z_gradient), IN(float, mean), INOUT(stored, input_gradient), DROPOUT, const int time,
+    const int channels, const int heads, const int live) {
   __local tile_row queries[SPAN], keys[SPAN];
   __local score_row gradients[SPAN];
   __local uchar kept[SPAN * BLOCKS];
-  __local float shared[SPAN * SIDE], means[SPAN];
   const int sample = get_group_id(1), first_s = get_group_id(0) * SPAN;
-  const int column = get_local_id(0), row = get_local_id(1), item = row * SIDE + column;
+  const int column = get_local_id(0), row = get_local_id(1);
   const int chunk = get_group_id(2) * CHUNK;
   if (live == 0) return;  // the kernel is only being compiled
   const struct dropout d = DROPOUT_OF_STEP;
@@ -169,7 +166,6 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   for (int head = 0; head < HEADS; ++head) {
     const int index = sample * HEADS + head;
     __global const float* sample_q = AT(q) + ((ulong)sample * TIME * HEADS + head) * CHANNELS;
-    float sums[PART] = {0.0f, 0.0f, 0.0f, 0.0f};
     for (int first_t = 0; first_t < TIME; first_t += SPAN) {
       float scores[PART][PART];
       score_tile(
@@ -178,7 +174,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
       barrier(CLK_LOCAL_MEM_FENCE);
       gradient_tile(
           scores, gradients, kept, &d, index, first_t, first_s, scale / TIME, AT(statistics),
-          AT(mean_gradient), sums, time);
+          AT(mean_gradient), time);
       if (CHANNELS > CHUNK) {
         load_tile(queries, sample_q, false, HEADS * CHANNELS, first_t, TIME, chunk, CHANNELS);
       }
@@ -196,13 +192,8 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
         }
       }
     }
-    const float sum = column_sum(sums, shared) * scale / TIME;
-    if (item < SPAN) {
-      means[item] = sum;
-      if (chunk == 0 && first_s + item < TIME) AT(mean)[(ulong)index * TIME + first_s + item] = sum;
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
     __global const float* dz = AT(z_gradient) + (ulong)index * (CHANNELS + 1);
+    __global const float* means = AT(mean) + (ulong)index * TIME;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int c = chunk + 4 * (column + SIDE * h);
@@ -210,7 +201,9 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
           dz[within(c, CHANNELS)], dz[within(c + 1, CHANNELS)], dz[within(c + 2, CHANNELS)],
           dz[within(c + 3, CHANNELS)]);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) result[i][h] += means[4 * row + i] * b;
+      for (int i = 0; i < 4; ++i) {
+        result[i][h] += means[within(first_s + 4 * row + i, TIME)] * b;
+      }
     }
   }
 
@@ -233,18 +226,37 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
   }
 }
 
-// The product rule for M and m, from their gradients [C + 1, H, C]; and the values' gradients
-// Σ_b z·g. One item a (c, h, k), the last c being the biases.
+// Gradients of the weights. The product rule for M and m, from their gradients [C + 1, H, C]; the
+// values' gradients Σ_b z·g; and those of the output, Σ_b context·u and Σ_b u, from its gradient u
+// [B, O]. One item a (c, h, k), the last c being the biases; then one a (row, o) of the output's
+// weights [H·K + 1, O], the last row being the bias.
 __kernel void attention_short_kernels_backward(
     IN(float, weights_gradient), IN(float, query_kernel), IN(float, query_bias),
-    IN(float, key_kernel), IN(float, z), IN(float, g), OUT(float, query_kernel_gradient),
+    IN(float, key_kernel), IN(float, z), IN(float, g), IN(float, context),
+    IN(float, output_gradient), OUT(float, query_kernel_gradient),
     OUT(float, query_bias_gradient), OUT(float, key_kernel_gradient),
     OUT(float, key_bias_gradient), OUT(float, value_kernel_gradient),
-    OUT(float, value_bias_gradient), const float scale, const int channels, const int heads,
-    const int key_size, const int live) {
+    OUT(float, value_bias_gradient), OUT(float, output_kernel_gradient),
+    OUT(float, output_bias_gradient), const float scale, const int channels, const int heads,
+    const int key_size, const int outputs, const int live) {
   const int i = get_global_id(0), k = i % key_size, row = i / key_size;
   const int c = row / HEADS, h = row % HEADS;
-  if (c > CHANNELS) return;
+  if (c > CHANNELS) {
+    const int place = i - (CHANNELS + 1) * HEADS * key_size, width = HEADS * key_size;
+    const int from = place / outputs, o = place % outputs;
+    if (from > width) return;
+    float sum = 0.0f;
+    for (int b = 0; b < live; ++b) {
+      const float u = AT(output_gradient)[(ulong)b * outputs + o];
+      sum += from < width ? AT(context)[(ulong)b * width + from] * u : u;
+    }
+    if (from < width) {
+      AT(output_kernel_gradient)[place] = sum;
+    } else {
+      AT(output_bias_gradient)[o] = sum;
+    }
+    return;
+  }
   float value = 0.0f;
   for (int b = 0; b < live; ++b) {
     const ulong head = (ulong)b * HEADS + h;
@@ -270,23 +282,4 @@ __kernel void attention_short_kernels_backward(
   AT(query_kernel_gradient)[i] = query * scale;
   AT(key_kernel_gradient)[i] = key * scale;
   AT(value_kernel_gradient)[i] = value;
-}
-
-// Σ_b context·u and Σ_b u: kernel_gradient [width, O], bias_gradient [O]. One item an element, those
-// of the bias last.
-__kernel void attention_short_output_backward(
-    IN(float, context), IN(float, output_gradient), OUT(float, kernel_gradient),
-    OUT(float, bias_gradient), const int width, const int outputs, const int live) {
-  const int i = get_global_id(0), row = i / outputs, o = i % outputs;
-  if (row > width) return;
-  float sum = 0.0f;
-  for (int b = 0; b < live; ++b) {
-    const float u = AT(output_gradient)[(ulong)b * outputs + o];
-    sum += row < width ? AT(context)[(ulong)b * width + row] * u : u;
-  }
-  if (row < width) {
-    AT(kernel_gradient)[i] = sum;
-  } else {
-    AT(bias_gradient)[o] = sum;
-  }
 }

@@ -8,10 +8,12 @@
 //
 // build: -DINPUTS=512 -DOUTPUTS=512 -DWIDTH=32
 // build: -DINPUTS=512 -DOUTPUTS=5 -DWIDTH=8
+// build: -DINPUTS=512 -DOUTPUTS=5 -DWIDTH=8 -DLOSS_SCALING
 
 #include "common.cl"
 #include "random.cl"
 #include "reduce.cl"
+#include "softmax.cl"
 #include "table.cl"
 
 #ifndef INPUTS
@@ -70,35 +72,74 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_blo
   AT(y)[i] = value;
 }
 
-// Through the layer behind a block, whose output is h [R, I], and whose gradient at that layer's sums
-// is g [R, O]: dw [I, O] = hᵀ·g, db [O], and at the block's own sums dx [R, I] = g·Wᵀ·keep_scale where
-// h is above zero. Groups first for dw and db, a column an element; then for dx, an item an element.
-__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_block_backward(
-    IN(float, h), IN(float, w), IN(float, g), OUT(float, dw), OUT(float, db), OUT(float, dx),
-    const float keep_scale, const int inputs, const int outputs, const int width,
-    const int rows) {
+// The loss of the last layer's logits [R, O], and through that layer and the block before it, whose
+// output is h [R, I]: with the gradient at the logits g [R, O], dw [I, O] = hᵀ·g, db [O], and at the
+// block's own sums dx [R, I] = g·Wᵀ·keep_scale where h is above zero. The first group makes the loss,
+// as `softmax_cross_entropy` does; then come those for dw and db, a column an element; then those for
+// dx, an item an element. Each group makes what it needs of g from the logits: all go through the
+// rows, as many as there are items at a time, of which each leaves its row's sums.
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_loss_backward(
+    SCALING __global struct step_result* results, IN(float, logits), IN(float, targets),
+    IN(float, weights), OUT(float, probabilities), IN(float, squares), const int partials,
+    const float coefficient, const float smoothing, IN(float, h), IN(float, w), OUT(float, dw),
+    OUT(float, db), OUT(float, dx), const float keep_scale, const int inputs, const int outputs,
+    const int width, const int step, const int rows) {
   __local float sums[GROUP_ITEMS];
+  __local float2 of_rows[GROUP_ITEMS];
   const int kernels = ((INPUTS + 1) * OUTPUTS + WIDTH - 1) / WIDTH;
-  const int group = get_group_id(0);
-  const int element = group * WIDTH + COLUMN;
+  const int group = (int)get_group_id(0) - 1, item = get_local_id(0);
+  const int element = max(group, 0) * WIDTH + COLUMN;
   const int i = element / OUTPUTS, o = element % OUTPUTS;
-  const int end = group < kernels && i <= INPUTS ? rows : 0;
-  float sum = 0.0f;
-  for (int r = LANE; r < end; r += LANES) {
-    sum += (i < INPUTS ? AT(h)[r * INPUTS + i] : 1.0f) * AT(g)[r * OUTPUTS + o];
+  const bool is_loss = group < 0, is_kernel = !is_loss && group < kernels && i <= INPUTS;
+  const int place = (group - kernels) * GROUP_ITEMS + item;
+  const int own_row = group < kernels ? rows : place / INPUTS;
+  __global const float* own_weights = AT(w) + max(place, 0) % INPUTS * OUTPUTS;
+  const float share = 1.0f / rows;
+
+  float sum = 0.0f, through = 0.0f, loss = 0.0f, hits = 0.0f;
+  for (int first = 0; first < rows; first += GROUP_ITEMS) {
+    const int b = first + item, last = min(rows, first + GROUP_ITEMS);
+    const float2 of_row = softmax_sums(AT(logits) + within(b, rows) * OUTPUTS, OUTPUTS);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    of_rows[item] = of_row;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (is_loss && b < rows) {
+      __global const float* y = AT(targets) + b * OUTPUTS;
+      __global float* p = AT(probabilities) + b * OUTPUTS;
+      loss += row_loss(AT(logits) + b * OUTPUTS, y, p, of_row, AT(weights)[b], OUTPUTS, smoothing);
+      hits += first_maximum(p, OUTPUTS) == first_maximum(y, OUTPUTS) ? 1.0f : 0.0f;
+    }
+    const int end = is_kernel ? last : first;
+    for (int r = first + LANE; r < end; r += LANES) {
+      const float g = loss_gradient(AT(logits)[r * OUTPUTS + o], AT(targets)[r * OUTPUTS + o],
+                                    of_rows[r - first], AT(weights)[r] * share, OUTPUTS, smoothing);
+      sum += (i < INPUTS ? AT(h)[r * INPUTS + i] : 1.0f) * (g * LOSS_SCALE);
+    }
+    const int outputs_end = own_row >= first && own_row < last ? OUTPUTS : 0;
+    for (int k = 0; k < outputs_end; ++k) {
+      const int at = own_row * OUTPUTS + k;
+      const float g = loss_gradient(AT(logits)[at], AT(targets)[at], of_rows[own_row - first],
+                                    AT(weights)[own_row] * share, OUTPUTS, smoothing);
+      through += g * LOSS_SCALE * own_weights[k];
+    }
   }
   sum = column_sum(sums, sum, WIDTH);
-  if (WRITES_COLUMN && end > 0) {
+  float penalty = 0.0f;
+  const int squares_end = is_loss ? partials : 0;
+  for (int k = item; k < squares_end; k += GROUP_ITEMS) penalty += AT(squares)[k];
+  loss = column_sum(sums, loss, 1);
+  hits = column_sum(sums, hits, 1);
+  penalty = column_sum(sums, penalty, 1);
+  if (is_loss && item == 0 && rows > 0) {
+    results[step].loss = loss * share;
+    results[step].penalty = coefficient * penalty;
+    results[step].hits = (int)hits;
+  }
+  if (WRITES_COLUMN && is_kernel && rows > 0) {
     if (i < INPUTS) AT(dw)[element] = sum;
     else AT(db)[o] = sum;
   }
-  const int place = (group - kernels) * GROUP_ITEMS + (int)get_local_id(0);
-  if (group < kernels || place >= rows * INPUTS) return;
-  __global const float* weights = AT(w) + place % INPUTS * OUTPUTS;
-  __global const float* gradients = AT(g) + place / INPUTS * OUTPUTS;
-  float through = 0.0f;
-  for (int k = 0; k < OUTPUTS; ++k) through += gradients[k] * weights[k];
-  AT(dx)[place] = AT(h)[place] > 0.0f ? through * keep_scale : 0.0f;
+  if (own_row < rows) AT(dx)[place] = AT(h)[place] > 0.0f ? through * keep_scale : 0.0f;
 }
 
 // dw [I, O] = xᵀ·g, db [O], and dx [R, I] = g·Wᵀ. Groups first for dw and, as its row I, db: an item

@@ -3,37 +3,22 @@
 // build: -DLOSS_SCALING
 
 #include "common.cl"
+#include "softmax.cl"
 #include "table.cl"
 
 #define GROUP 64
 // Of a group's items, which all have its sum, the one that writes it.
 #define WRITES_GROUP (get_local_id(0) == 0)
 
-// p = exp(x − max) / Σ exp(x − max) of a row; returns log Σ exp(x).
-static inline float softmax_row(__global const float* x, __global float* p, const int classes) {
-  float largest = x[0];
-  for (int c = 1; c < classes; ++c) largest = fmax(largest, x[c]);
-  float sum = 0.0f;
-  for (int c = 0; c < classes; ++c) sum += exp(x[c] - largest);
-  for (int c = 0; c < classes; ++c) p[c] = exp(x[c] - largest) / sum;
-  return largest + log(sum);
-}
-
 // `[B, classes]`, one work item a row.
 __kernel void softmax(IN(float, logits), OUT(float, probabilities), const int classes,
                       const int live) {
   const int b = get_global_id(0);
   if (b >= live) return;
-  softmax_row(AT(logits) + b * classes, AT(probabilities) + b * classes, classes);
-}
-
-// Offset of the first of the largest values.
-static inline int first_maximum(__global const float* row, const int classes) {
-  int best = 0;
-  for (int c = 1; c < classes; ++c) {
-    if (row[c] > row[best]) best = c;
+  const float2 of_row = softmax_sums(AT(logits) + b * classes, classes);
+  for (int c = 0; c < classes; ++c) {
+    AT(probabilities)[b * classes + c] = probability(AT(logits)[b * classes + c], of_row);
   }
-  return best;
 }
 
 // The whole loss in one work-group: probabilities `[B, classes]`, the step's result, and, where
@@ -58,14 +43,12 @@ __kernel void softmax_cross_entropy(SCALING __global struct step_result* results
     __global const float* x = AT(logits) + b * classes;
     __global const float* y = AT(targets) + b * classes;
     __global float* p = AT(probabilities) + b * classes;
-    const float log_sum = softmax_row(x, p, classes);
+    const float2 of_row = softmax_sums(x, classes);
     const float weight = AT(weights)[b];
-    for (int c = 0; c < classes; ++c) {
-      const float target = y[c] * (1.0f - smoothing) + smoothing / classes;
-      loss += weight * target * (log_sum - x[c]);
-      if (writes_gradient) {
-        AT(gradient)[b * classes + c] = weight * scale * (p[c] - target) * LOSS_SCALE;
-      }
+    loss += row_loss(x, y, p, of_row, weight, classes, smoothing);
+    for (int c = 0; writes_gradient && c < classes; ++c) {
+      AT(gradient)[b * classes + c] =
+          loss_gradient(x[c], y[c], of_row, weight * scale, classes, smoothing) * LOSS_SCALE;
     }
     hit += first_maximum(p, classes) == first_maximum(y, classes) ? 1 : 0;
   }

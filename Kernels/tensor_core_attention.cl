@@ -235,18 +235,17 @@ static inline void fetch_next(Warp* warp, const Factors* f, const int tile, cons
   ++tile
 
 // X's gradient [B, T, C] = Σ_h U·Mᵀ + S'ᵀ·Q + p·z_gradient, where U = S'·X [B, T, H, C], left times
-// `gain`, is the gradient of Q; and p [B, H, T] itself. A group has SPAN steps of a sample: as rows
-// of the scores for U, then as columns.
+// `gain`, is the gradient of Q. A group has SPAN steps of a sample: as rows of the scores for U, then
+// as columns.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void attention_short_input_backward(
     IN(ushort, q), IN(ushort, x), IN(ushort, weights), IN(float, statistics), IN(uint, bits),
     IN(float, mean_gradient), IN(float, z_gradient), OUT(ushort, query_gradient),
-    OUT(float, mean), OUT(ushort, input_gradient), const float scale, const float gain,
+    IN(float, mean), OUT(ushort, input_gradient), const float scale, const float gain,
     const int time, const int heads, const int live) {
   TILES(3);
   __local uint kept[2 * ITEMS];
   __local float4 others[2 * SPAN];
-  __local float shared[SPAN][4];
   const int sample = get_group_id(1), first = get_group_id(0) * SPAN;
   const int item = get_local_id(0), warp_line = item / WARP * 16;
   if (live == 0) return;  // the kernel is only being compiled
@@ -321,7 +320,7 @@ void attention_short_input_backward(
 
     // As columns, which are lines here.
     load_lines(&warp, 2 * TILE_BYTES, warp_line, own);
-    float of_mean[2], kept_sums[2] = {0.0f, 0.0f};
+    float of_mean[2];
     EACH_BLOCK
     for (int r = 0; r < 2; ++r) {
       const int s = first + line() + r * 8;
@@ -351,7 +350,6 @@ void attention_short_input_backward(
             const bool stay = word >> (LINE_OF(i) * 8) & 1;
             const float p = exponential(scores[i], row.x) * row.y;
             scores[i] = p * ((stay ? of_mean[LINE_OF(i)] : 0.0f) - row.z);
-            kept_sums[LINE_OF(i)] += stay ? p : 0.0f;
           }
           uint gradients[4];
           pack_block(scores, gradients);
@@ -359,18 +357,9 @@ void attention_short_input_backward(
         }
       }
     }
-
-    EACH_BLOCK
-    for (int r = 0; r < 2; ++r) shared[line() + r * 8][item % 4] = kept_sums[r];
-    barrier(CLK_LOCAL_MEM_FENCE);
-    __local const float* parts = shared[item % SPAN];
-    const int s = first + item;
-    const float sum = parts[0] + parts[1] + parts[2] + parts[3];
-    if (item < SPAN && s < TIME) AT(mean)[first_row + s] = sum * scale / TIME;
   }
 
   // Not in the loop above, where it would double the registers that the sums take.
-  barrier(CLK_GLOBAL_MEM_FENCE);
 #pragma unroll 1
   for (int head = 0; head < HEADS; ++head) {
     const size_t index = (size_t)sample * HEADS + head;

@@ -13,8 +13,8 @@
 // build: -DPART=1 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
 // build: -DPART=2 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
 // build: -DPART=2 -DTIME=204 -DINPUTS=64 -DOUTPUTS=32 -DTAPS=7 -DDILATION=4 -DLEFT=12 -DTILE_ROWS=128 -DTILE_COLUMNS=64 -DWARPS_DOWN=2 -DWARPS_ACROSS=2 -DRESULT_CHUNKS=1
-// build: -DPART=3 -DTIME=51 -DINPUTS=256 -DOUTPUTS=512 -DTAPS=3 -DDILATION=1 -DLEFT=1 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
-// build: -DPART=3 -DTIME=204 -DINPUTS=64 -DOUTPUTS=32 -DTAPS=7 -DDILATION=4 -DLEFT=24 -DTILE_ROWS=64 -DTILE_COLUMNS=32 -DWARPS_DOWN=2 -DWARPS_ACROSS=2 -DRESULT_CHUNKS=1
+// build: -DPART=3 -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4 -DRESULT_CHUNKS=1
+// build: -DPART=3 -DTILE_ROWS=128 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1 -DRESULT_CHUNKS=1
 
 #include "common.cl"
 #include "tensor_core_product.cl"
@@ -69,17 +69,32 @@ void conv1d_backward_input(
 #endif
 
 #if PART == 3
-// Cut into spans as in conv1d.cl; `span` is a multiple of TILE_DEPTH.
+// Gradients of the weights and biases of several convolutions, each as in conv1d.cl: a group makes a
+// tile of one of them over `span` steps, a multiple of TILE_DEPTH. Entry e of the table says: its
+// first group; where input and output's gradient begin, in chunks of eight; where the parts of its
+// gradients do; whether its bias has none; and its sizes. A part is as large as the gradients, those
+// of the bias last; the groups of a part are neighbours.
+#define FIELDS 11
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1), vec_type_hint(float4)))
 void conv1d_backward_weights(
-    IN(ushort, input), IN(ushort, output_gradient), OUT(float, weights_gradient),
-    OUT(float, bias_gradient), const int unbiased, const int span, const int part, SIZES) {
+    IN(ushort, inputs), IN(ushort, output_gradients), OUT(float, parts),
+    __global const int* table, const int entries, const int span, const int live) {
   TILES;
-  const int first = get_group_id(2) * span;
-  const size_t place = get_group_id(2) * (size_t)part;
-  const Sequences a = {AT(input), INPUTS, TIME, TAPS, INPUTS, DILATION, -LEFT};
-  const Factor b = {AT(output_gradient), OUTPUTS, OUTPUTS};
-  columns_product(&warp, tiles, a, b, 1.0f, AT(weights_gradient) + place, OUTPUTS,
-                  AT(bias_gradient) + place, unbiased, first, min(rows, first + span));
+  int place = 0;
+  for (int e = 1; e < entries; ++e) place += (int)get_group_id(0) >= table[e * FIELDS];
+  __global const int* entry = table + place * FIELDS;
+  const int group = get_group_id(0) - entry[0];
+  const int time = entry[5], depth = entry[6], columns = entry[7], taps = entry[8];
+  const int rows = taps * depth;
+  const int down = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  const int across = (columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
+  const int part = group / (down * across), first = part * span;
+  const Sequences a = {AT(inputs) + (size_t)entry[1] * 8, depth, time, taps, depth, entry[9],
+                       -entry[10]};
+  const Factor b = {AT(output_gradients) + (size_t)entry[2] * 8, columns, columns};
+  __global float* c = AT(parts) + entry[3] + (size_t)part * (rows + 1) * columns;
+  columns_product(&warp, tiles, a, b, 1.0f, c, columns, c + rows * columns, entry[4],
+                  group % down * TILE_ROWS, group / down % across * TILE_COLUMNS, first,
+                  min(live * time, first + span));
 }
 #endif

@@ -57,6 +57,7 @@ void matrix_columns_product(
   const Sequences left = {AT(a), a_stride, INT_MAX, 1, rows, 0, 0};
   const Factor right = {AT(b), b_stride, columns};
   columns_product(&warp, tiles, left, right, scale, AT(c) + place, c_stride,
-                  has_sums ? AT(sums) + place : 0, false, first, min(depth, first + span));
+                  has_sums ? AT(sums) + place : 0, false, get_group_id(0) * TILE_ROWS,
+                  get_group_id(1) * TILE_COLUMNS, first, min(depth, first + span));
 }
 #endif

@@ -181,9 +181,11 @@ static inline void fetch_right(Warp* warp, const uint part, const Factor b, cons
 
 #if PART == 3
 // Rows at … of those below `end`, of a left factor whose rows are the depth: lines are rows of the
-// sequences, and the result's rows (tap, d) from first_row on lie along them.
+// sequences, and the result's rows (tap, d) from first_row on lie along them. `times` are those of
+// the rows that an item fetches, and are left for the next TILE_DEPTH rows: `ahead` is how much later
+// those are, if they are not in a later sequence.
 static inline void fetch_steps(Warp* warp, const uint part, const Sequences a, const int first_row,
-                               const int at, const int end) {
+                               int* times, const int ahead, const int at, const int end) {
   const int chunk = get_local_id(0) % ROW_CHUNKS;
   const int k = first_row + chunk * 8;
   const int tap = k / a.depth;
@@ -192,12 +194,13 @@ static inline void fetch_steps(Warp* warp, const uint part, const Sequences a, c
   for (int i = 0; i < LEFT_COPIES; ++i) {
     const int line = get_local_id(0) / ROW_CHUNKS + i * (ITEMS / ROW_CHUNKS);
     const int row = at + line;
-    const int time = (int)((uint)row % (uint)a.time) + shift;
-    const bool inside = row < end && tap < a.taps && (uint)time < (uint)a.time;
+    const bool inside = row < end && tap < a.taps && (uint)(times[i] + shift) < (uint)a.time;
     copy_later(warp, part + chunk_place(line, chunk, ROW_CHUNKS),
                inside ? a.first + (size_t)row * a.stride + shift * a.stride + k - tap * a.depth
                       : a.first,
                inside);
+    const uint later = (uint)times[i] + ahead;
+    times[i] = later < (uint)a.time ? later : later - a.time;
   }
 }
 #endif
@@ -442,14 +445,13 @@ static inline void rows_product(Warp* warp, __local uint4* tiles, const Sequence
 }
 #else
 // c[m, n] = scale · Σ_r a(r, tap, d) · b[r, n] for m = tap·depth + d < taps·depth, n < b.columns,
-// over the rows first … end - 1. Work-group (x, y) makes tile row x and tile column y. Those of
-// tile row 0 also leave column_sums[n] = Σ_r b[r, n], unless it is 0, or zeros where `sums_vanish`.
+// over the rows first … end - 1: the tile whose first row and column are given. Those of the first
+// rows also leave column_sums[n] = Σ_r b[r, n], unless it is 0, or zeros where `sums_vanish`.
 static inline void columns_product(Warp* warp, __local uint4* tiles, const Sequences a,
                                    const Factor b, const float scale, __global float* c,
                                    const int c_stride, __global float* column_sums,
-                                   const bool sums_vanish, const int first, const int end) {
-  const int first_row = get_group_id(0) * TILE_ROWS;
-  const int first_column = get_group_id(1) * TILE_COLUMNS;
+                                   const bool sums_vanish, const int first_row,
+                                   const int first_column, const int first, const int end) {
   const int steps = (end - first + TILE_DEPTH - 1) / TILE_DEPTH;
   const int warp_index = get_local_id(0) / WARP;
   const bool leaves_sums = column_sums && first_row == 0 && warp_index / WARPS_ACROSS == 0;
@@ -460,11 +462,18 @@ static inline void columns_product(Warp* warp, __local uint4* tiles, const Seque
   float added[BLOCKS_ACROSS * 4];
   EACH_BLOCK
   for (int i = 0; i < BLOCKS_ACROSS * 4; ++i) added[i] = 0.0f;
+  int times[LEFT_COPIES];
+  EACH_BLOCK
+  for (int i = 0; i < LEFT_COPIES; ++i) {
+    const int row = first + get_local_id(0) / ROW_CHUNKS + i * (ITEMS / ROW_CHUNKS);
+    times[i] = (int)((uint)row % (uint)a.time);
+  }
+  const int ahead = TILE_DEPTH % a.time;
 
   for (int next = 0; next < STAGES - 1; ++next) {
     if (next < steps) {
       const int at = first + next * TILE_DEPTH;
-      fetch_steps(warp, next * STAGE_BYTES, a, first_row, at, end);
+      fetch_steps(warp, next * STAGE_BYTES, a, first_row, times, ahead, at, end);
       fetch_right(warp, next * STAGE_BYTES + LEFT_BYTES, b, first_column, at, end, 1);
     }
     end_batch(warp);
@@ -476,7 +485,7 @@ static inline void columns_product(Warp* warp, __local uint4* tiles, const Seque
     if (next < steps) {
       const uint part = next % STAGES * STAGE_BYTES;
       const int at = first + next * TILE_DEPTH;
-      fetch_steps(warp, part, a, first_row, at, end);
+      fetch_steps(warp, part, a, first_row, times, ahead, at, end);
       fetch_right(warp, part + LEFT_BYTES, b, first_column, at, end, 1);
     }
     end_batch(warp);

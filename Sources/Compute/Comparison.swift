@@ -128,8 +128,10 @@ private struct Comparison {
     for operation in launch.operations {
       guard let owner = referenceLaunches[operation] else { continue }
       try reference.run(launch: owner, of: program, step: step, live: live)
+      if let done = plan.programs[program]?.operations[operation] {
+        try scaleLoss(of: done, by: scale)
+      }
     }
-    try scaleLoss(of: operations, by: scale)
 
     var after: [TensorID: [Double]] = [:]
     for id in reads + Array(writers.keys) { after[id] = try reference.readDoubles(id) }
@@ -158,11 +160,11 @@ private struct Comparison {
   private func isHalf(_ id: TensorID) -> Bool { candidate.storage(of: id) == .float16 }
 
   /// Where the candidate's gradients begin they are multiplied; all others follow in proportion.
-  private func scaleLoss(of operations: [Operation], by scale: Double) throws(DeviceError) {
-    guard scale != 1 else { return }
-    for case .softmaxCrossEntropy(_, _, _, _, _, let gradient?) in operations {
-      try reference.write(reference.readDoubles(gradient).map { $0 * scale }, to: gradient)
+  private func scaleLoss(of operation: Operation, by scale: Double) throws(DeviceError) {
+    guard scale != 1, case .softmaxCrossEntropy(_, _, _, _, _, let gradient?) = operation else {
+      return
     }
+    try reference.write(reference.readDoubles(gradient).map { $0 * scale }, to: gradient)
   }
 
   /// Tensors read before the launch writes them, and the last operation to write each tensor.

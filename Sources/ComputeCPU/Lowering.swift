@@ -97,8 +97,7 @@ final class Lowering {
       .gradientSum, .unbiasedKernel:
       true
     case .normBlockGradient(let gradient): !gradient.isOfMean
-    case .kernelGradients, .noisyWindows, .denseBlock, .denseBlockGradient, .denseGradient,
-      .denseLoss:
+    case .kernelGradients, .noisyWindows, .denseBlock, .denseGradient, .denseLoss:
       false
     }
   }
@@ -113,8 +112,7 @@ final class Lowering {
     case .normBlockGradient(let gradient): try normBlockBackward(gradient)
     case .gradientSum(let sum): try gradientSum(sum)
     case .unbiasedKernel(let gradient): try unbiasedKernel(gradient)
-    case .kernelGradients, .noisyWindows, .denseBlock, .denseBlockGradient, .denseGradient,
-      .denseLoss:
+    case .kernelGradients, .noisyWindows, .denseBlock, .denseGradient, .denseLoss:
       throw .unsupported(device: device.name, what: pattern.name)
     }
   }

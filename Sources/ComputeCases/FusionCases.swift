@@ -230,13 +230,20 @@ extension OperationCase {
 
   /// The gradients of several convolutions' kernels, of which the first comes before a batch
   /// normalization.
+  ///
+  /// - Parameter varies: each has fewer steps than the one before and another dilation, and every
+  ///   other is causal.
   static func kernelGradients(
-    time: Int, channels: [(inputs: Int, outputs: Int)], capacity: Int, live: Int
+    time: Int, channels: [(inputs: Int, outputs: Int)], varies: Bool = false, capacity: Int,
+    live: Int
   ) -> OperationCase {
     var build = CaseBuilder(capacity: capacity)
+    let longest = time
     for (index, (inputs, outputs)) in channels.enumerated() {
+      let time = varies ? longest - 6 * index : longest
       let shape = Conv1DShape(
-        time: time, inputChannels: inputs, outputChannels: outputs, taps: 1 + index)
+        time: time, inputChannels: inputs, outputChannels: outputs, taps: 1 + index,
+        dilation: varies ? 4 - index : 1, padding: varies && index % 2 == 1 ? .causal : .same)
       let x = build.given("input_\(index)", [time, inputs], .uniform(1))
       // The bias first, so that its gradient does not follow upon the kernel's by chance.
       let bias = build.parameter("bias_\(index)", [outputs], .uniform(0.5))
@@ -255,7 +262,9 @@ extension OperationCase {
     }
     build.isDifferentiable = false
     let sizes = channels.map { "\($0.inputs) → \($0.outputs)" }.joined(separator: ", ")
-    return build.build("kernel gradients \(sizes), T \(time), \(live)/\(capacity)", live: live)
+    return build.build(
+      "kernel gradients \(sizes), T \(time)\(varies ? " and fewer" : ""), \(live)/\(capacity)",
+      live: live)
   }
 
   /// What the published networks end with, forward and backward: a dense layer, ReLU, dropout,
@@ -378,6 +387,11 @@ extension OperationCase {
         time: 23, channels: [(3, 5), (5, 40), (8, 16), (1, 1)], capacity: 3, live: 2),
       // One part, whose gradient begins off a chunk.
       kernelGradients(time: 7, channels: [(1, 5), (8, 16)], capacity: 3, live: 2),
+      // One launch of tensor cores, of several tiles and parts, with sequences of fewer steps than one
+      // of theirs.
+      kernelGradients(
+        time: 31, channels: [(8, 40), (72, 8), (16, 80), (8, 8)], varies: true, capacity: 7,
+        live: 5),
     ]
   }
 }

@@ -17,8 +17,9 @@ extension Lowering {
         shape, outputGradient: dOutput, kernel: kernel, inputGradient: dInput)
     case .conv1DBackwardKernel(let shape, let input, let dOutput, let dKernel, let dBias):
       return try conv1DBackwardKernel(
-        shape, input: input, outputGradient: dOutput, kernelGradient: dKernel,
-        biasGradient: dBias)
+        KernelGradient(
+          shape: shape, input: input, outputGradient: dOutput, kernelGradient: dKernel,
+          biasGradient: dBias))
     case .denseForward(let shape, let input, let kernel, let bias, let output):
       return try denseForward(shape, input: input, kernel: kernel, bias: bias, output: output)
     case .denseBackwardInput(let shape, let dOutput, let kernel, let dInput):
@@ -104,81 +105,6 @@ extension Lowering {
       products: { shape.productOperations(live: $0) }, product: key)
   }
 
-  /// Parts of the sums over the time steps into the scratch, and then their sums; a batch that is
-  /// not worth cutting at once into the gradients.
-  ///
-  /// - Parameter isUnbiased: before a batch normalization the bias's gradient is zero by algebra;
-  ///   what rounding makes of it, Adam would scale up to whole steps.
-  func conv1DBackwardKernel(
-    _ shape: Conv1DShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
-    biasGradient: TensorID, isUnbiased: Bool = false
-  ) throws(DeviceError) -> [Command] {
-    let gradient = KernelGradient(
-      shape: shape, input: input, outputGradient: outputGradient, kernelGradient: kernelGradient,
-      biasGradient: biasGradient)
-    var regions = ScratchRegions(scratch)
-    let (product, parts, span) = try kernelProduct(gradient, isUnbiased, &regions)
-    guard parts.isSplit else { return [product] }
-    return [
-      product,
-      try addParts(
-        parts, into: try tensor(kernelGradient), sums: try tensor(biasGradient),
-        count: .liveTimes(shape.time), span: span),
-    ]
-  }
-
-  /// The products of all, each with parts of its own, and then all parts' sums by one kernel.
-  func kernelGradients(_ gradients: KernelGradients) throws(DeviceError) -> [Command] {
-    var commands: [Command] = []
-    var regions = ScratchRegions(scratch)
-    var sums = PartSums()
-    for term in gradients.terms {
-      let gradient = term.gradient
-      let (product, parts, span) = try kernelProduct(gradient, term.isUnbiased, &regions)
-      commands.append(product)
-      guard parts.isSplit else { continue }
-      sums.append(
-        parts, into: try place(of: gradient.kernelGradient),
-        rest: try place(of: gradient.biasGradient), time: gradient.shape.time, span: span)
-    }
-    return try commands + partSums(sums)
-  }
-
-  /// The product of one kernel's gradient, where it leaves its parts, and the steps of each.
-  private func kernelProduct(
-    _ gradient: KernelGradient, _ isUnbiased: Bool, _ regions: inout ScratchRegions
-  ) throws(DeviceError) -> (Command, SplitSums, span: Int) {
-    let shape = gradient.shape
-    if try usesTensorCores(shape, [gradient.input, gradient.outputGradient]) {
-      return try tensorCoreKernelProduct(gradient, isUnbiased, &regions)
-    }
-    let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
-    let depth = program.capacity * shape.time
-    let key = ProductKey(
-      kernel: "conv1d_backward_weights", rows: rows, columns: columns, depth: depth,
-      splitsDepth: true)
-    let tile = productTile(key)
-    let span = tile.span(rows: rows, columns: columns, depth: depth)
-    let parts = SplitSums(
-      gradient: try tensor(gradient.kernelGradient), sums: try tensor(gradient.biasGradient),
-      rows: rows, columns: columns, parts: (depth + span - 1) / span, regions: &regions)
-    let product = try kernel(
-      "conv1d", key.kernel,
-      defines: try defines(
-        shape, .backwardKernel, tile,
-        [gradient.input, gradient.outputGradient, gradient.kernelGradient]),
-      [
-        try tensor(gradient.input), try tensor(gradient.outputGradient), parts.gradient,
-        parts.sums, .int(isUnbiased ? 1 : 0), .int(span), .int(parts.size),
-      ] + sizes(shape), local: [tile.items, 1, 1],
-      groups: {
-        [
-          tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
-        ]
-      }, products: { shape.productOperations(live: $0) }, product: key)
-    return (product, parts, span)
-  }
-
   func sizes(_ shape: Conv1DShape) -> [KernelArgument] {
     [
       .liveTimes(shape.time), .int(shape.time), .int(shape.inputChannels),
@@ -187,7 +113,7 @@ extension Lowering {
     ]
   }
 
-  private func defines(
+  func defines(
     _ shape: Conv1DShape, _ part: ProductPart, _ tile: ProductTile, _ matrices: [TensorID]
   ) throws(DeviceError) -> [String: Int] {
     var vectors = shape.inputChannels % 4 == 0 && shape.outputChannels % 4 == 0

@@ -18,7 +18,8 @@ extension Lowering {
       dropout: block.dropout)
   }
 
-  /// The logits, in whose launch sums of squares are made besides; and what is left of the loss.
+  /// The logits, in whose launch sums of squares are made besides; and what is left of the loss, with
+  /// the gradients where there are any.
   func denseLoss(_ loss: DenseLoss) throws(DeviceError) -> [Command] {
     let all = try runs(of: [loss.decayed])
     let width = groups(of: loss.shape).width
@@ -34,11 +35,14 @@ extension Lowering {
           loss.shape, loss.input, loss.kernel, loss.bias, loss.logits, activates: false,
           dropout: nil, squares: (run, .region(slot, offset: first + index * count))))
     }
+    let penalty = (squares, all.count * count, loss.coefficient)
+    if let gradient = loss.gradient {
+      return commands + [try denseLossBackward(loss, gradient, penalty: penalty)]
+    }
     commands.append(
       try crossEntropy(
         loss.loss, logits: loss.logits, targets: loss.targets, sampleWeights: loss.sampleWeights,
-        probabilities: loss.probabilities, logitsGradient: loss.logitsGradient,
-        penalty: (squares, all.count * count, loss.coefficient)))
+        probabilities: loss.probabilities, logitsGradient: loss.logitsGradient, penalty: penalty))
     return commands
   }
 
@@ -63,20 +67,28 @@ extension Lowering {
       products: { 2 * $0 * shape.inputs * shape.outputs })
   }
 
-  func denseBlockBackward(_ gradient: DenseBlockGradient) throws(DeviceError) -> Command {
-    let shape = gradient.shape
+  private func denseLossBackward(
+    _ loss: DenseLoss, _ gradient: DenseBlockGradient,
+    penalty: (squares: KernelArgument, count: Int, coefficient: Float)
+  ) throws(DeviceError) -> Command {
+    let shape = loss.shape
     let groups = groups(of: shape)
     let kernels = ((shape.inputs + 1) * shape.outputs + groups.width - 1) / groups.width
+    var arguments = scaling(scaler)
+    arguments += [
+      .slot(table.results), try tensor(loss.logits), try tensor(loss.targets),
+      try tensor(loss.sampleWeights), try tensor(loss.probabilities), penalty.squares,
+      .int(penalty.count), .float(penalty.coefficient), .float(loss.loss.smoothing),
+      try tensor(gradient.input), try tensor(gradient.kernel), try tensor(gradient.kernelGradient),
+      try tensor(gradient.biasGradient), try tensor(gradient.inputGradient),
+      .float(keepScale(gradient.dropout)),
+    ]
     return try kernel(
-      "dense_block", "dense_block_backward", defines: defines(shape, groups),
-      [
-        try tensor(gradient.input), try tensor(gradient.kernel),
-        try tensor(gradient.outputGradient), try tensor(gradient.kernelGradient),
-        try tensor(gradient.biasGradient), try tensor(gradient.inputGradient),
-        .float(keepScale(gradient.dropout)),
-      ] + sizes(shape, groups) + [.live], local: [ColumnGroups.items],
+      "dense_block", "dense_loss_backward", defines: defines(shape, groups),
+      arguments + sizes(shape, groups) + [.step, .live], local: [ColumnGroups.items],
+      storage: scaler == nil ? [:] : LossScaler.storage,
       groups: {
-        [kernels + ($0 * shape.inputs + ColumnGroups.items - 1) / ColumnGroups.items]
+        [1 + kernels + ($0 * shape.inputs + ColumnGroups.items - 1) / ColumnGroups.items]
       }, products: { 4 * $0 * shape.inputs * shape.outputs })
   }
 

@@ -5,35 +5,19 @@ import Compute
 /// Those that make scores have another form on tensor cores, see `Lowering+TensorCoreAttention`.
 extension Lowering {
   func shortAttention(_ attention: AttentionMean) throws(DeviceError) -> [Command] {
-    let shape = attention.shape
-    let input = try tensor(attention.input)
-    var regions = ScratchRegions(scratch)
-    let onCores = try usesTensorCores(shape, [attention.input])
-    let parts = ShortAttentionScratch(
-      shape, capacity: program.capacity, onTensorCores: onCores, &regions)
-    let mean = regions.floats(program.capacity * shape.heads * shape.time)
-    var commands = [try shortWeights(shape, attention.parameters, parts)]
-    if onCores {
-      commands += [
-        try tensorCoreRows(shape, input, parts, gradients: nil),
-        try tensorCoreMean(shape, input, parts, mean: mean),
-      ]
-    } else {
-      commands += try shortQueries(shape, input, parts, regions)
-      commands += [
-        try shortRows(shape, input, parts, gradient: nil),
-        try shortMean(shape, input, parts, mean: mean),
-      ]
+    let weights = attention.parameters.queryKernel
+    let isTrained = program.operations.contains {
+      if case .attentionBackward(_, _, _, let parameters, _, _, _) = $0 {
+        parameters.queryKernel == weights
+      } else {
+        false
+      }
     }
-    commands.append(try shortContext(shape, input, mean, attention.parameters, parts))
-    commands.append(
-      try elements(
-        "attention_short", "attention_short_output",
-        [
-          parts.context, try tensor(attention.parameters.outputKernel),
-          try tensor(attention.parameters.outputBias), try tensor(attention.mean),
-          .int(shape.heads * shape.keySize), .int(shape.outputChannels),
-        ], perSample: shape.outputChannels))
+    var regions = ScratchRegions(scratch)
+    let (commands, parts) = try shortParts(
+      attention, onTensorCores: usesTensorCores(attention.shape, [attention.input]),
+      output: tensor(attention.mean), isKept: isTrained, &regions)
+    if isTrained { leftAttention[weights] = parts }
     return commands
   }
 
@@ -42,23 +26,32 @@ extension Lowering {
   ) throws(DeviceError) -> [Command] {
     let shape = attention.shape
     let input = try tensor(attention.input)
-    var regions = ScratchRegions(scratch)
     let onCores = try usesTensorCores(shape, [attention.input, attention.inputGradient])
-    let parts = ShortAttentionScratch(
-      shape, capacity: program.capacity, onTensorCores: onCores, &regions)
+    var regions = ScratchRegions(scratch)
+    var commands: [Command] = []
+    let parts: ShortAttentionScratch
+    if let left = leftAttention[attention.parameters.queryKernel],
+      left.isOnTensorCores == onCores
+    {
+      parts = left
+    } else {
+      let unused = regions.floats(program.capacity * shape.outputChannels)
+      (commands, parts) = try shortParts(
+        AttentionMean(
+          shape: shape, input: attention.input, parameters: attention.parameters,
+          mean: attention.meanGradient), onTensorCores: onCores, output: unused, isKept: false,
+        &regions)
+    }
     let gradients = ShortAttentionGradients(
       shape, capacity: program.capacity, onTensorCores: onCores, &regions)
-    var commands = [try shortWeights(shape, attention.parameters, parts)]
+    commands.append(try shortMeanGradient(attention, input, gradients))
     if onCores {
       commands += [
-        try shortMeanGradient(attention, input, gradients),
         try tensorCoreRows(shape, input, parts, gradients: gradients),
         try tensorCoreInputGradient(attention, input, parts, gradients),
       ]
     } else {
-      commands += try shortQueries(shape, input, parts, regions)
       commands += [
-        try shortMeanGradient(attention, input, gradients),
         try shortRows(shape, input, parts, gradient: gradients),
         try shortQueryGradient(attention, input, parts, gradients),
       ]
@@ -66,11 +59,32 @@ extension Lowering {
       commands.append(try shortKeyGradient(attention, input, parts, gradients))
     }
     commands += try shortWeightsGradient(shape, input, gradients, regions)
-    return try commands + [
-      shortContext(shape, input, gradients.mean, attention.parameters, parts),
-      shortKernelGradients(attention, parts, gradients),
-      shortOutputGradients(attention, parts),
-    ]
+    return try commands + [shortKernelGradients(attention, parts, gradients)]
+  }
+
+  /// The forward pass, and what it leaves.
+  private func shortParts(
+    _ attention: AttentionMean, onTensorCores: Bool, output: KernelArgument, isKept: Bool,
+    _ regions: inout ScratchRegions
+  ) throws(DeviceError) -> ([Command], ShortAttentionScratch) {
+    let (shape, input) = (attention.shape, try tensor(attention.input))
+    let parts = ShortAttentionScratch(
+      shape, capacity: program.capacity, onTensorCores: onTensorCores, isKept: isKept, &regions)
+    var commands = [try shortWeights(shape, attention.parameters, parts)]
+    if onTensorCores {
+      commands += [
+        try tensorCoreRows(shape, input, parts, gradients: nil),
+        try tensorCoreMean(shape, input, parts),
+      ]
+    } else {
+      commands += try shortQueries(shape, input, parts, regions)
+      commands += [
+        try shortRows(shape, input, parts, gradient: nil), try shortMean(shape, input, parts),
+      ]
+    }
+    commands.append(
+      try shortOutput(shape, input, attention.parameters, parts, output: output))
+    return (commands, parts)
   }
 
   // MARK: Forward
@@ -118,26 +132,28 @@ extension Lowering {
   }
 
   private func shortMean(
-    _ shape: AttentionShape, _ input: KernelArgument, _ parts: ShortAttentionScratch,
-    mean: KernelArgument
+    _ shape: AttentionShape, _ input: KernelArgument, _ parts: ShortAttentionScratch
   ) throws(DeviceError) -> Command {
     try short(
       "attention_short_mean", shape,
-      [parts.queries.memory, input, parts.statistics, mean] + dropoutArguments(shape),
+      [parts.queries.memory, input, parts.statistics, parts.mean] + dropoutArguments(shape),
       last: shape.heads, groups: { [shape.tiles, $0 * shape.heads, 1] })
   }
 
-  private func shortContext(
-    _ shape: AttentionShape, _ input: KernelArgument, _ mean: KernelArgument,
-    _ parameters: AttentionParameters, _ parts: ShortAttentionScratch
+  /// z, the context, and the output.
+  private func shortOutput(
+    _ shape: AttentionShape, _ input: KernelArgument, _ parameters: AttentionParameters,
+    _ parts: ShortAttentionScratch, output: KernelArgument
   ) throws(DeviceError) -> Command {
-    try kernel(
-      "attention_short", "attention_short_context", defines: shape.shortDefines,
+    let across = 64  // ACROSS of the kernel
+    return try kernel(
+      "attention_short", "attention_short_output", defines: shape.shortDefines,
       [
-        input, mean, try tensor(parameters.valueKernel), try tensor(parameters.valueBias),
-        parts.values, parts.context, .int(shape.time), .int(shape.channels), .int(shape.heads),
-        .int(shape.keySize), .liveTimes(shape.heads),
-      ], local: [64], groups: { [$0 * shape.heads] })
+        input, parts.mean, try tensor(parameters.valueKernel), try tensor(parameters.valueBias),
+        try tensor(parameters.outputKernel), try tensor(parameters.outputBias), parts.values,
+        parts.context, output, .int(shape.time), .int(shape.channels), .int(shape.heads),
+        .int(shape.keySize), .int(shape.outputChannels), .live,
+      ], local: [across, max(1, groupSize(4 * across) / across)], groups: { [$0, 1] })
   }
 
   // MARK: Backward
@@ -200,7 +216,7 @@ extension Lowering {
     return try self.product(product, regions: regions, library: false)
   }
 
-  /// Adds X's gradient as the keys that the scores are made with, and as what p averages; leaves p.
+  /// Adds X's gradient as the keys that the scores are made with, and as what p averages.
   private func shortKeyGradient(
     _ attention: AttentionMeanGradient, _ input: KernelArgument,
     _ parts: ShortAttentionScratch, _ gradients: ShortAttentionGradients
@@ -210,7 +226,7 @@ extension Lowering {
       "attention_short_key_backward", shape,
       [
         parts.queries.memory, input, parts.statistics, gradients.ofMean,
-        gradients.ofValues, gradients.mean, try tensor(attention.inputGradient),
+        gradients.ofValues, parts.mean, try tensor(attention.inputGradient),
       ] + dropoutArguments(shape), last: 1, groups: { [shape.tiles, $0, shape.chunks] })
   }
 
@@ -219,31 +235,18 @@ extension Lowering {
     _ gradients: ShortAttentionGradients
   ) throws(DeviceError) -> Command {
     let (shape, p, d) = (attention.shape, attention.parameters, attention.gradients)
-    let count = (shape.channels + 1) * shape.heads * shape.keySize
+    let width = shape.heads * shape.keySize
+    let count = (shape.channels + 1) * width + (width + 1) * shape.outputChannels
     return try kernel(
       "attention_short_backward", "attention_short_kernels_backward", defines: shape.shortDefines,
       [
         gradients.ofWeights.memory, try tensor(p.queryKernel), try tensor(p.queryBias),
-        try tensor(p.keyKernel), parts.values, gradients.ofContext, try tensor(d.queryKernel),
-        try tensor(d.queryBias), try tensor(d.keyKernel), try tensor(d.keyBias),
-        try tensor(d.valueKernel), try tensor(d.valueBias), .float(shape.scale / gradients.gain),
-        .int(shape.channels), .int(shape.heads), .int(shape.keySize), .live,
-      ], local: [64], groups: { _ in [(count + 63) / 64] })
-  }
-
-  private func shortOutputGradients(
-    _ attention: AttentionMeanGradient, _ parts: ShortAttentionScratch
-  ) throws(DeviceError) -> Command {
-    let shape = attention.shape
-    let width = shape.heads * shape.keySize
-    let count = (width + 1) * shape.outputChannels
-    return try kernel(
-      "attention_short_backward", "attention_short_output_backward",
-      [
-        parts.context, try tensor(attention.meanGradient),
-        try tensor(attention.gradients.outputKernel),
-        try tensor(attention.gradients.outputBias), .int(width), .int(shape.outputChannels),
-        .live,
+        try tensor(p.keyKernel), parts.values, gradients.ofContext, parts.context,
+        try tensor(attention.meanGradient), try tensor(d.queryKernel), try tensor(d.queryBias),
+        try tensor(d.keyKernel), try tensor(d.keyBias), try tensor(d.valueKernel),
+        try tensor(d.valueBias), try tensor(d.outputKernel), try tensor(d.outputBias),
+        .float(shape.scale / gradients.gain), .int(shape.channels), .int(shape.heads),
+        .int(shape.keySize), .int(shape.outputChannels), .live,
       ], local: [64], groups: { _ in [(count + 63) / 64] })
   }
 
@@ -274,8 +277,9 @@ extension Lowering {
   }
 }
 
-/// What both passes make; in scratch.
+/// What both passes need; in scratch.
 struct ShortAttentionScratch {
+  let isOnTensorCores: Bool
   /// `[C + 1, H, C]`: M, and m as its last row.
   let weights: Matrix
   /// m.
@@ -284,33 +288,41 @@ struct ShortAttentionScratch {
   let halves: KernelArgument?
   /// Q `[B, T, H, C]`, halves where tensor cores make it.
   let queries: Matrix
-  /// `[B, H, T, 4]`.
+  /// `[B, H, T, 4]`: each pass makes its own.
   let statistics: KernelArgument
+  /// p `[B, H, T]`.
+  let mean: KernelArgument
   /// `[B, H, C + 1]`.
   let values: KernelArgument
   /// `[B, H, K]`.
   let context: KernelArgument
 
+  /// - Parameter isKept: for the backward pass.
   init(
-    _ shape: AttentionShape, capacity: Int, onTensorCores: Bool, _ regions: inout ScratchRegions
+    _ shape: AttentionShape, capacity: Int, onTensorCores: Bool, isKept: Bool,
+    _ regions: inout ScratchRegions
   ) {
     let (T, C, H) = (shape.time, shape.channels, shape.heads)
-    weights = Matrix(memory: regions.floats((C + 1) * H * C), stride: H * C)
+    func floats(_ count: Int, isHalf: Bool = false) -> KernelArgument {
+      regions.floats(count, isHalf: isHalf, isKept: isKept)
+    }
+    isOnTensorCores = onTensorCores
+    weights = Matrix(memory: floats((C + 1) * H * C), stride: H * C)
     offsets = weights.advanced(by: C * H * C).memory
-    halves = onTensorCores ? regions.floats((C + 1) * H * C, isHalf: true) : nil
-    queries = Matrix(
-      memory: regions.floats(capacity * T * H * C, isHalf: onTensorCores), stride: H * C)
-    statistics = regions.floats(capacity * H * T * 4)
-    values = regions.floats(capacity * H * (C + 1))
-    context = regions.floats(capacity * H * shape.keySize)
+    halves = onTensorCores ? floats((C + 1) * H * C, isHalf: true) : nil
+    queries = Matrix(memory: floats(capacity * T * H * C, isHalf: onTensorCores), stride: H * C)
+    statistics = floats(capacity * H * T * 4)
+    mean = floats(capacity * H * T)
+    values = floats(capacity * H * (C + 1))
+    context = floats(capacity * H * shape.keySize)
   }
 }
 
 /// What the backward pass makes; in scratch. What is made of the gradient of Q is, as that is, times
 /// `gain`.
 struct ShortAttentionGradients {
-  /// p and its gradient `[B, H, T]`.
-  let mean, ofMean: KernelArgument
+  /// That of p `[B, H, T]`.
+  let ofMean: KernelArgument
   /// `[B, H, K]`, `[B, H, C + 1]`.
   let ofContext, ofValues: KernelArgument
   /// `[B, T, H, C]`, halves where tensor cores make it.
@@ -329,7 +341,6 @@ struct ShortAttentionGradients {
     let (T, C, H) = (shape.time, shape.channels, shape.heads)
     gain = onTensorCores ? shape.gain : 1
     bits = onTensorCores ? regions.floats(capacity * H * T * shape.wordsPerRow) : nil
-    mean = regions.floats(capacity * H * T)
     ofMean = regions.floats(capacity * H * T)
     ofContext = regions.floats(capacity * H * shape.keySize)
     ofValues = regions.floats(capacity * H * (C + 1))

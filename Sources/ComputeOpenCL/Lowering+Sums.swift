@@ -90,16 +90,25 @@ struct SplitSums {
     gradient: KernelArgument, sums: KernelArgument, rows: Int, columns: Int, parts: Int,
     regions: inout ScratchRegions
   ) {
-    self.rows = rows
-    self.columns = columns
-    count = parts
     guard parts > 1 else {
-      (self.gradient, self.sums) = (gradient, sums)
+      self.init(gradient, sums, rows, columns, parts)
       return
     }
+    self.init(rows: rows, columns: columns, parts: parts, regions: &regions)
+  }
+
+  private init(
+    _ gradient: KernelArgument, _ sums: KernelArgument, _ rows: Int, _ columns: Int, _ count: Int
+  ) {
+    (self.gradient, self.sums) = (gradient, sums)
+    (self.rows, self.columns, self.count) = (rows, columns, count)
+  }
+
+  /// Even where there is but one part.
+  init(rows: Int, columns: Int, parts: Int, regions: inout ScratchRegions) {
     let part = Matrix(memory: regions.floats(parts * (rows + 1) * columns), stride: columns)
-    self.gradient = part.memory
-    self.sums = part.advanced(by: rows * columns).memory
+    self.init(
+      part.memory, part.advanced(by: rows * columns).memory, rows, columns, parts)
   }
 }
 

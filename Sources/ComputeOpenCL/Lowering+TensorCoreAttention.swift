@@ -27,16 +27,15 @@ extension Lowering {
 
   /// p.
   func tensorCoreMean(
-    _ shape: AttentionShape, _ input: KernelArgument, _ parts: ShortAttentionScratch,
-    mean: KernelArgument
+    _ shape: AttentionShape, _ input: KernelArgument, _ parts: ShortAttentionScratch
   ) throws(DeviceError) -> Command {
     try tensorCoreKernel(
       "attention_short_mean", shape,
-      [parts.queries.memory, input, parts.statistics, mean] + dropoutArguments(shape),
+      [parts.queries.memory, input, parts.statistics, parts.mean] + dropoutArguments(shape),
       each: shape.heads, products: shape.scoreProduct)
   }
 
-  /// All of X's gradient, that of Q, and p.
+  /// All of X's gradient, and that of Q.
   func tensorCoreInputGradient(
     _ attention: AttentionMeanGradient, _ input: KernelArgument, _ parts: ShortAttentionScratch,
     _ gradients: ShortAttentionGradients
@@ -47,7 +46,7 @@ extension Lowering {
       [
         parts.queries.memory, input, parts.halves ?? parts.weights.memory, parts.statistics,
         gradients.bits ?? parts.statistics, gradients.ofMean, gradients.ofValues,
-        gradients.ofQueries.memory, gradients.mean, try tensor(attention.inputGradient),
+        gradients.ofQueries.memory, parts.mean, try tensor(attention.inputGradient),
         .float(shape.dropoutScale), .float(gradients.gain),
       ], each: 1, products: shape.queryProduct + 4 * shape.scoreProduct)
   }

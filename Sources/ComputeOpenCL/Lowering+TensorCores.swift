@@ -69,36 +69,6 @@ extension Lowering {
       groups: { [tile.rowCount($0 * shape.time), tile.columnCount(shape.inputChannels), 1] })
   }
 
-  /// The product of one kernel's gradient, where it leaves its parts, and the steps of each.
-  func tensorCoreKernelProduct(
-    _ gradient: KernelGradient, _ isUnbiased: Bool, _ regions: inout ScratchRegions
-  ) throws(DeviceError) -> (Command, SplitSums, span: Int) {
-    let shape = gradient.shape
-    let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)
-    let depth = program.capacity * shape.time
-    let key = ProductKey(
-      kernel: "conv1d_backward_weights", rows: rows, columns: columns, depth: depth,
-      splitsDepth: true, isOnTensorCores: true)
-    let tile = device.tensorCoreTile(of: key)
-    let span = tile.span(rows: rows, columns: columns, depth: depth)
-    let parts = SplitSums(
-      gradient: try tensor(gradient.kernelGradient), sums: try tensor(gradient.biasGradient),
-      rows: rows, columns: columns, parts: (depth + span - 1) / span, regions: &regions)
-    let start = try place(of: gradient.kernelGradient).offset
-    let product = try tensorCoreKernel(
-      key, .backwardKernel, shape, tile,
-      [
-        try tensor(gradient.input), try tensor(gradient.outputGradient), parts.gradient,
-        parts.sums, .int(isUnbiased ? 1 : 0), .int(span), .int(parts.size),
-      ], writesChunks: parts.isSplit || start % TensorCoreTile.chunk == 0,
-      groups: {
-        [
-          tile.rowCount(rows), tile.columnCount(columns), ($0 * shape.time + span - 1) / span,
-        ]
-      })
-    return (product, parts, span)
-  }
-
   func halves(of weights: TensorID) throws(DeviceError) -> KernelArgument {
     scratch.weightCopies.halves(
       of: weights, for: program.id, at: try place(of: weights), count: plan[weights].elementCount)
@@ -118,7 +88,7 @@ extension Lowering {
   }
 
   /// With the emulation, where that is wanted.
-  private func build(_ defines: [String: Int]) -> [String: Int] {
+  func build(_ defines: [String: Int]) -> [String: Int] {
     defines.merging(device.tensorCoreDefines ?? [:]) { $1 }
   }
 

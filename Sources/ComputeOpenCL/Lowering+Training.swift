@@ -68,7 +68,7 @@ extension Lowering {
   }
 
   /// The first argument of kernels that know the loss scale.
-  private func scaling(_ scaler: LossScaler?) -> [KernelArgument] {
+  func scaling(_ scaler: LossScaler?) -> [KernelArgument] {
     scaler.map { [$0.argument] } ?? []
   }
 

@@ -21,6 +21,8 @@ final class Lowering {
   }
   /// By the tensors that they are of: what convolutions leave for the normalizations behind them.
   var leftStatistics: [TensorID: StatisticsChunks] = [:]
+  /// By the weights of its queries: what short attention leaves for its gradient.
+  var leftAttention: [TensorID: ShortAttentionScratch] = [:]
   /// Made when the first product asks for it.
   private var knownQueue: DeviceMemory?
 
@@ -111,18 +113,19 @@ final class Lowering {
   /// Bytes of the tensors and regions among a kernel's arguments, each once.
   private func bytes(of arguments: [KernelArgument]) -> (_ live: Int) -> Int {
     var tensors: Set<TensorID> = []
-    var regions: Set<Int> = []
+    var regions: [Int] = []
     for argument in arguments {
       switch argument {
       case .tensor(let buffer, let offset, _):
         let id = lastAsked[Place(buffer: ObjectIdentifier(buffer), offset: offset)]
         if let id { tensors.insert(id) }
-      case .region(_, let offset, let isHalf): regions.insert(isHalf ? offset * 2 : offset * 4)
+      case .region(let slot, let offset, let isHalf):
+        regions.append(scratch.count(of: slot, at: isHalf ? offset * 2 : offset * 4))
       default: break
       }
     }
     let specs = tensors.map { (plan[$0], device.storage.type(of: plan[$0]).byteCount) }
-    let scratch = regions.reduce(0) { $0 + self.scratch.count(at: $1) }
+    let scratch = regions.reduce(0, +)
     let capacity = program.capacity
     return { live in
       specs.reduce(scratch * live / capacity) {
@@ -170,7 +173,6 @@ final class Lowering {
     case .normBlock, .normBlockGradient, .gradientSum, .unbiasedKernel, .kernelGradients: true
     case .noisyWindows(let windows): Self.fits(windows)
     case .denseBlock(let block): fits(block.shape)
-    case .denseBlockGradient(let gradient): fits(gradient.shape)
     case .denseGradient(let gradient): fits(gradient.shape)
     case .denseLoss(let loss): fits(loss.shape)
     }
@@ -186,14 +188,10 @@ final class Lowering {
     case .normBlockGradient(let gradient): return try normBlockBackward(gradient)
     case .gradientSum(let sum): return try gradientSum(sum)
     case .unbiasedKernel(let gradient):
-      return try conv1DBackwardKernel(
-        gradient.shape, input: gradient.input, outputGradient: gradient.outputGradient,
-        kernelGradient: gradient.kernelGradient, biasGradient: gradient.biasGradient,
-        isUnbiased: true)
+      return try conv1DBackwardKernel(gradient, isUnbiased: true)
     case .kernelGradients(let gradients): return try kernelGradients(gradients)
     case .noisyWindows(let windows): return [try noisyWindows(windows)]
     case .denseBlock(let block): return [try denseBlock(block)]
-    case .denseBlockGradient(let gradient): return [try denseBlockBackward(gradient)]
     case .denseGradient(let gradient): return [try denseBackward(gradient)]
     case .denseLoss(let loss): return try denseLoss(loss)
     }

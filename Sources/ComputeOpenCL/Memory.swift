@@ -100,17 +100,22 @@ final class SharedScratch {
     sharedByteCount + libraryByteCount + keptByteCount + weightCopies.byteCount
   }
 
-  /// Room for `count` floats that no other launch writes.
-  func keep(floats count: Int) -> KernelArgument {
-    defer { keptByteCount += (count * 4 + 127) / 128 * 128 }
-    return .region(kept, offset: keptByteCount / 4)
+  /// Room for `count` floats, or halves, that no other launch writes.
+  func keep(floats count: Int, isHalf: Bool = false) -> KernelArgument {
+    let size = isHalf ? 2 : 4
+    defer { keptByteCount += (count * size + 127) / 128 * 128 }
+    keptCounts[keptByteCount] = count * size
+    return .region(kept, offset: keptByteCount / size, isHalf: isHalf)
   }
 
   func reserve(bytes: Int) { sharedByteCount = max(sharedByteCount, bytes) }
 
-  /// Bytes of the region that was last taken at a place, in bytes; 0 where none begins.
-  func count(at offset: Int) -> Int { counts[offset] ?? 0 }
+  /// Bytes of the region of a buffer that was last taken at a place, in bytes; 0 where none begins.
+  func count(of slot: BufferSlot, at offset: Int) -> Int {
+    (slot === kept ? keptCounts[offset] : slot === self.slot ? counts[offset] : nil) ?? 0
+  }
   fileprivate var counts: [Int: Int] = [:]
+  private var keptCounts: [Int: Int] = [:]
   func reserveForLibrary(bytes: Int) { libraryByteCount = max(libraryByteCount, bytes) }
 
   /// Makes the buffers.
@@ -131,7 +136,12 @@ struct ScratchRegions {
   init(_ scratch: SharedScratch) { self.scratch = scratch }
 
   /// Room for `count` floats, or halves.
-  mutating func floats(_ count: Int, isHalf: Bool = false) -> KernelArgument {
+  ///
+  /// - Parameter isKept: as the launch leaves it, for a later one of the same program.
+  mutating func floats(
+    _ count: Int, isHalf: Bool = false, isKept: Bool = false
+  ) -> KernelArgument {
+    if isKept { return scratch.keep(floats: count, isHalf: isHalf) }
     let start = end
     let size = isHalf ? 2 : 4
     end += (count * size + 127) / 128 * 128

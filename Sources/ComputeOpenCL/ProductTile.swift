@@ -65,7 +65,7 @@ struct ProductTile: Hashable, Sendable, CustomStringConvertible {
   /// Steps of the depth a group takes where it is cut so that there are groups enough, a multiple
   /// of the tile's depth.
   func span(rows: Int, columns: Int, depth: Int) -> Int {
-    let parts = max(1, 2 * Self.wantedGroups / count(rows: rows, columns: columns))
+    let parts = max(1, Self.wantedGroups / count(rows: rows, columns: columns))
     let steps = (depth + parts - 1) / parts
     return (steps + Self.depth - 1) / Self.depth * Self.depth
   }

@@ -63,11 +63,15 @@ struct TensorCoreTile: Hashable {
 
   /// Steps of the depth a group takes where it is cut so that there are groups enough, a multiple
   /// of the tile's depth.
-  func span(rows: Int, columns: Int, depth: Int) -> Int {
-    let groups = rowCount(rows) * columnCount(columns)
-    let parts = max(1, 2 * ProductTile.wantedGroups / groups)
-    let steps = (depth + parts - 1) / parts
-    return (steps + Self.depth - 1) / Self.depth * Self.depth
+  func span(rows: Int, columns: Int, depth: Int) -> Int { span([(rows, columns, depth)]) }
+
+  /// The same of several products that share a launch, so that each group has as much to do.
+  func span(_ products: [(rows: Int, columns: Int, depth: Int)]) -> Int {
+    let steps = products.reduce(0) {
+      $0 + rowCount($1.rows) * columnCount($1.columns) * $1.depth
+    }
+    let span = (steps + ProductTile.wantedGroups - 1) / ProductTile.wantedGroups
+    return (max(span, 1) + Self.depth - 1) / Self.depth * Self.depth
   }
 
   /// - Parameters:

@@ -189,15 +189,20 @@ struct TensorCoreBench {
         * TensorCoreTile.depth
       let parts = (rows + span - 1) / span
       let sums = try place([Float](repeating: .nan, count: parts * (count + outputs)))
+      let groups = tile.rowCount(shape.taps * inputs) * tile.columnCount(outputs) * parts
+      // One entry: of its first group, places in the arguments' tensors, and sizes.
+      let table = [
+        0, 0, 0, 0, isUnbiased ? 1 : 0, shape.time, inputs, outputs, shape.taps, shape.dilation,
+        shape.leftPadding,
+      ]
+      let tableSlot = BufferSlot()
+      tableSlot.buffer = try Buffer(copying: table.map { Int32($0) }, context: context)
       try run(
         "tensor_core_conv1d", "conv1d_backward_weights", build, defines,
         [
-          try place(x).argument, try place(dy).argument, sums.argument,
-          .tensor(sums.buffer, offset: Placed<Float>.front + count),
-          .int(isUnbiased ? 1 : 0), .int(span), .int(count + outputs),
-        ] + sizes,
-        groups: [tile.rowCount(shape.taps * inputs), tile.columnCount(outputs), parts],
-        live: convolution.live)
+          try place(x).argument, try place(dy).argument, sums.argument, .slot(tableSlot), .int(1),
+          .int(span), .live,
+        ], groups: [groups, 1, 1], live: convolution.live)
       var expected = [Double](repeating: 0, count: count + outputs)
       forEachTap(shape, convolution.live) { tap, to, from in
         for c in 0..<inputs {

@@ -5,6 +5,12 @@ public struct AttentionMean: Sendable {
   public var parameters: AttentionParameters
   /// `[B, O]`.
   public var mean: TensorID
+
+  public init(
+    shape: AttentionShape, input: TensorID, parameters: AttentionParameters, mean: TensorID
+  ) {
+    (self.shape, self.input, self.parameters, self.mean) = (shape, input, parameters, mean)
+  }
 }
 
 /// The same backward.

@@ -34,9 +34,15 @@ public struct KernelGradients: Sendable {
     public var gradient: KernelGradient
     /// Whether the bias's gradient is zero, as before a batch normalization.
     public var isUnbiased: Bool
+
+    public init(gradient: KernelGradient, isUnbiased: Bool) {
+      (self.gradient, self.isUnbiased) = (gradient, isUnbiased)
+    }
   }
 
   public var terms: [Term]
+
+  public init(terms: [Term]) { self.terms = terms }
 }
 
 extension FusionFinder {

@@ -8,8 +8,8 @@ public struct DenseBlock: Sendable {
   public var operations: [Int]
 }
 
-/// The gradient at a dense block's sums, through the dense layer that reads the block, and that
-/// layer's own gradients.
+/// The gradient at a dense block's sums, through the layer of the logits that reads the block, and
+/// that layer's own gradients.
 public struct DenseBlockGradient: Sendable {
   /// The layer behind the block.
   public var shape: DenseShape
@@ -28,7 +28,8 @@ public struct DenseGradient: Sendable {
   public var inputGradient, kernelGradient, biasGradient: TensorID
 }
 
-/// The last dense layer, the loss from its logits, and the L2 penalty.
+/// The last dense layer, the loss from its logits, and the L2 penalty; in training also the gradients
+/// through that layer and the dense block before it.
 public struct DenseLoss: Sendable {
   public var shape: DenseShape
   public var input, kernel, bias, logits: TensorID
@@ -37,13 +38,14 @@ public struct DenseLoss: Sendable {
   public var logitsGradient: TensorID?
   public var coefficient: Float
   public var decayed: [TensorID]
+  /// Nil where the layer is not read by a dense block's output, or does not train.
+  public var gradient: DenseBlockGradient?
 }
 
 extension FusionFinder {
   func denseBlocks() -> [FusedPattern] {
-    program.operations.indices.flatMap { index -> [FusedPattern] in
-      guard let block = denseBlock(at: index) else { return [] }
-      return [pattern(of: block)] + (gradient(of: block).map { [$0] } ?? [])
+    program.operations.indices.compactMap { index in
+      denseBlock(at: index).map { pattern(of: $0) }
     }
   }
 
@@ -71,7 +73,9 @@ extension FusionFinder {
       needs: [block.input, block.kernel, block.bias], produces: [block.output])
   }
 
-  private func gradient(of block: DenseBlock) -> FusedPattern? {
+  private func gradient(
+    of block: DenseBlock
+  ) -> (gradient: DenseBlockGradient, operations: [Int])? {
     guard
       let layer = readers[block.output]?.first(where: {
         if case .denseBackwardKernel = self[$0] { true } else { false }
@@ -94,16 +98,11 @@ extension FusionFinder {
     guard case .reluBackward(_, let positive, _, let inputGradient) = self[next],
       writer[positive] == block.operations[1]
     else { return nil }
-    return FusedPattern(
-      kind: .denseBlockGradient(
-        DenseBlockGradient(
-          shape: shape, kernel: kernel, outputGradient: outputGradient,
-          kernelGradient: kernelGradient, biasGradient: biasGradient, input: block.output,
-          dropout: block.dropout, inputGradient: inputGradient)),
-      name: "dense_relu" + (block.dropout == nil ? "" : "_dropout") + "_backward",
-      operations: operations.sorted(), place: operations.max() ?? layer,
-      needs: [block.output, kernel, outputGradient],
-      produces: [kernelGradient, biasGradient, inputGradient])
+    let result = DenseBlockGradient(
+      shape: shape, kernel: kernel, outputGradient: outputGradient,
+      kernelGradient: kernelGradient, biasGradient: biasGradient, input: block.output,
+      dropout: block.dropout, inputGradient: inputGradient)
+    return (result, operations)
   }
 
   func denseGradients() -> [FusedPattern] {
@@ -128,26 +127,56 @@ extension FusionFinder {
     }
   }
 
+  /// With the gradients where there are any, and, should those not do, without them.
   func denseLosses() -> [FusedPattern] {
-    program.operations.indices.compactMap { index in
-      guard
-        case .softmaxCrossEntropy(
-          let loss, let logits, let targets, let sampleWeights, let probabilities,
-          let logitsGradient) = self[index],
-        let layer = writer[logits], onlyReader(of: logits) == index,
-        case .denseForward(let shape, let input, let kernel, let bias, _) = self[layer],
-        program.operations.indices.contains(index + 1),
-        case .l2Penalty(let coefficient, let decayed) = self[index + 1]
-      else { return nil }
-      return FusedPattern(
-        kind: .denseLoss(
-          DenseLoss(
-            shape: shape, input: input, kernel: kernel, bias: bias, logits: logits, loss: loss,
-            targets: targets, sampleWeights: sampleWeights, probabilities: probabilities,
-            logitsGradient: logitsGradient, coefficient: coefficient, decayed: decayed)),
-        name: "dense_softmax_cross_entropy", operations: [layer, index, index + 1],
-        place: index + 1, needs: Set([input, kernel, bias, targets, sampleWeights] + decayed),
-        produces: Set([logits, probabilities] + (logitsGradient.map { [$0] } ?? [])))
+    program.operations.indices.flatMap { index -> [FusedPattern] in
+      guard let (loss, layer) = denseLoss(at: index) else { return [] }
+      let alone = pattern(of: loss, [layer, index, index + 1])
+      guard let logitsGradient = loss.logitsGradient,
+        let block = program.operations.indices.lazy.compactMap({ denseBlock(at: $0) })
+          .first(where: { $0.output == loss.input }),
+        let (gradient, operations) = gradient(of: block),
+        gradient.outputGradient == logitsGradient, gradient.kernel == loss.kernel,
+        readers[logitsGradient]?.count == 2
+      else { return [alone] }
+      var trained = loss
+      trained.gradient = gradient
+      return [pattern(of: trained, [layer, index, index + 1] + operations), alone]
     }
+  }
+
+  private func denseLoss(at index: Int) -> (loss: DenseLoss, layer: Int)? {
+    guard
+      case .softmaxCrossEntropy(
+        let loss, let logits, let targets, let sampleWeights, let probabilities,
+        let logitsGradient) = self[index],
+      let layer = writer[logits], onlyReader(of: logits) == index,
+      case .denseForward(let shape, let input, let kernel, let bias, _) = self[layer],
+      program.operations.indices.contains(index + 1),
+      case .l2Penalty(let coefficient, let decayed) = self[index + 1]
+    else { return nil }
+    return (
+      DenseLoss(
+        shape: shape, input: input, kernel: kernel, bias: bias, logits: logits, loss: loss,
+        targets: targets, sampleWeights: sampleWeights, probabilities: probabilities,
+        logitsGradient: logitsGradient, coefficient: coefficient, decayed: decayed), layer
+    )
+  }
+
+  private func pattern(of loss: DenseLoss, _ operations: [Int]) -> FusedPattern {
+    var produces: Set = [loss.logits, loss.probabilities]
+    if let gradient = loss.gradient {
+      produces.formUnion(
+        [gradient.kernelGradient, gradient.biasGradient, gradient.inputGradient])
+    } else if let gradient = loss.logitsGradient {
+      produces.insert(gradient)
+    }
+    return FusedPattern(
+      kind: .denseLoss(loss),
+      name: "dense_softmax_cross_entropy" + (loss.gradient == nil ? "" : "_backward"),
+      operations: operations.sorted(), place: operations.max() ?? 0,
+      needs: Set(
+        [loss.input, loss.kernel, loss.bias, loss.targets, loss.sampleWeights] + loss.decayed),
+      produces: produces)
   }
 }

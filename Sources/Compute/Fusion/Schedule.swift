@@ -13,7 +13,6 @@ public struct FusedPattern: Sendable {
     case kernelGradients(KernelGradients)
     case noisyWindows(NoisyWindows)
     case denseBlock(DenseBlock)
-    case denseBlockGradient(DenseBlockGradient)
     case denseGradient(DenseGradient)
     case denseLoss(DenseLoss)
   }
