@@ -36,6 +36,7 @@ public enum Kernels {
     "pooling": PackageResources.pooling_cl,
     "product": PackageResources.product_cl,
     "reduce": PackageResources.reduce_cl,
+    "softmax": PackageResources.softmax_cl,
     "squeeze_block": PackageResources.squeeze_block_cl,
     "squeeze_excitation": PackageResources.squeeze_excitation_cl,
     "tensor_core": PackageResources.tensor_core_cl,
