@@ -1,6 +1,9 @@
 // Sums of the columns of a matrix, in a fixed order.
+//
+// build: -DLOSS_SCALING
 
 #include "common.cl"
+#include "table.cl"
 
 // Columns of a group of items, and how many items share a column.
 #define ACROSS 32
@@ -38,9 +41,15 @@ __kernel __attribute__((reqd_work_group_size(ACROSS, DOWN, 1))) void column_sums
 // The last stage of many such sums, from one buffer into another: entry e of the table is
 // (first group, place in x, place in y, that of the rest, columns, split, stride, span, time), its
 // rows R = ⌈live·time / span⌉; otherwise as above, and the same bits.
+//
+// In a build with LOSS_SCALING the sums are gradients, of which it is noted where one overflows; and
+// of an entry without time, of the `columns` gradients that there are in y already: SEARCHED of them a
+// group.
 #define FIELDS 9
+#define SEARCHED 4096
 __kernel __attribute__((reqd_work_group_size(ACROSS, DOWN, 1))) void column_sums_of_table(
-    IN(float, x), OUT(float, y), __global const int* table, const int entries, const int live) {
+    SCALING IN(float, x), OUT(float, y), __global const int* table, const int entries,
+    const int live) {
   __local float sums[DOWN * ACROSS];
   const int across = get_local_id(0);
   const int down = get_local_id(1);
@@ -55,8 +64,20 @@ __kernel __attribute__((reqd_work_group_size(ACROSS, DOWN, 1))) void column_sums
   for (int row = down; row < rows; row += DOWN) sum += from[(size_t)row * entry[6]];
   sums[down * ACROSS + across] = sum;
   barrier(CLK_LOCAL_MEM_FENCE);
+#ifdef LOSS_SCALING
+  const int first = (group - entry[0]) * SEARCHED;
+  const int end = entry[8] == 0 ? min(entry[4], first + SEARCHED) : first;
+  uint found = 0;
+  for (int i = first + down * ACROSS + across; i < end; i += DOWN * ACROSS) {
+    found |= overflows(AT(y)[entry[2] + i]);
+  }
+  if (found) scaling->now.overflow = 1;
+#endif
   if (down > 0 || rows == 0) return;
   for (int i = 1; i < DOWN; ++i) sum += sums[i * ACROSS + across];
   const int split = entry[5];
   AT(y)[column < split ? entry[2] + column : entry[3] + column - split] = sum;
+#ifdef LOSS_SCALING
+  if (overflows(sum)) scaling->now.overflow = 1;
+#endif
 }

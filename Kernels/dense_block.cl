@@ -113,14 +113,14 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_los
     for (int r = first + LANE; r < end; r += LANES) {
       const float g = loss_gradient(AT(logits)[r * OUTPUTS + o], AT(targets)[r * OUTPUTS + o],
                                     of_rows[r - first], AT(weights)[r] * share, OUTPUTS, smoothing);
-      sum += (i < INPUTS ? AT(h)[r * INPUTS + i] : 1.0f) * (g * LOSS_SCALE);
+      sum += (i < INPUTS ? AT(h)[r * INPUTS + i] : 1.0f) * (g * NEXT_LOSS_SCALE);
     }
     const int outputs_end = own_row >= first && own_row < last ? OUTPUTS : 0;
     for (int k = 0; k < outputs_end; ++k) {
       const int at = own_row * OUTPUTS + k;
       const float g = loss_gradient(AT(logits)[at], AT(targets)[at], of_rows[own_row - first],
                                     AT(weights)[own_row] * share, OUTPUTS, smoothing);
-      through += g * LOSS_SCALE * own_weights[k];
+      through += g * NEXT_LOSS_SCALE * own_weights[k];
     }
   }
   sum = column_sum(sums, sum, WIDTH);
@@ -131,6 +131,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_los
   hits = column_sum(sums, hits, 1);
   penalty = column_sum(sums, penalty, 1);
   if (is_loss && item == 0 && rows > 0) {
+    BEGIN_SCALED_STEP;
     results[step].loss = loss * share;
     results[step].penalty = coefficient * penalty;
     results[step].hits = (int)hits;

@@ -22,7 +22,7 @@ __kernel void softmax(IN(float, logits), OUT(float, probabilities), const int cl
 }
 
 // The whole loss in one work-group: probabilities `[B, classes]`, the step's result, and, where
-// asked for, the logits' gradient weight/live·(p − target). Targets are smoothed here. The penalty is
+// asked for, the logits' gradient weight/live·(p − target). With the loss a step begins. The penalty is
 // coefficient·Σ squares `[partials]`.
 __kernel void softmax_cross_entropy(SCALING __global struct step_result* results, IN(float, logits),
                                     IN(float, targets), IN(float, weights),
@@ -48,7 +48,8 @@ __kernel void softmax_cross_entropy(SCALING __global struct step_result* results
     loss += row_loss(x, y, p, of_row, weight, classes, smoothing);
     for (int c = 0; writes_gradient && c < classes; ++c) {
       AT(gradient)[b * classes + c] =
-          loss_gradient(x[c], y[c], of_row, weight * scale, classes, smoothing) * LOSS_SCALE;
+          loss_gradient(x[c], y[c], of_row, weight * scale, classes, smoothing) *
+          NEXT_LOSS_SCALE;
     }
     hit += first_maximum(p, classes) == first_maximum(y, classes) ? 1 : 0;
   }
@@ -67,6 +68,7 @@ __kernel void softmax_cross_entropy(SCALING __global struct step_result* results
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   if (WRITES_GROUP) {
+    BEGIN_SCALED_STEP;
     results[step].loss = losses[0] * scale;
     results[step].penalty = coefficient * penalties[0];
     results[step].hits = hits[0];

@@ -15,26 +15,35 @@ struct sample_entry {
   ushort view;           // 0 original, 1 masked, 2 mixed
 };
 
-// Dynamic loss scaling: gradients are those of the loss times `scale`, a power of two.
-struct loss_scaling {
+// Dynamic loss scaling: gradients are those of the loss times `scale`, a power of two. What holds for
+// the step under way was copied from what holds for the next when it began, so that a kernel that
+// makes the one reads the other alone.
+struct loss_scale {
   float scale;
   uint good_steps;     // since the scale last changed
   uint skipped_steps;  // of all
   uint overflow;       // this step: a gradient is no number
 };
+struct loss_scaling {
+  struct loss_scale now;
+  struct loss_scale next;
+};
 
 // In a build with LOSS_SCALING kernels take it as their first argument.
 #ifdef LOSS_SCALING
-#define SCALING __global const struct loss_scaling *scaling,
-#define LOSS_SCALE scaling->scale
-#define OVERFLOWS scaling->overflow
-#define SKIPPED_STEPS (int)scaling->skipped_steps
+#define SCALING __global struct loss_scaling *scaling,
+#define NEXT_LOSS_SCALE scaling->next.scale
+#define BEGIN_SCALED_STEP scaling->now = scaling->next
 #else
 #define SCALING
-#define LOSS_SCALE 1.0f
-#define OVERFLOWS false
-#define SKIPPED_STEPS 0
+#define NEXT_LOSS_SCALE 1.0f
+#define BEGIN_SCALED_STEP
 #endif
+
+// Whether a gradient is infinite or no number, which is where all bits of its exponent are set.
+static inline bool overflows(const float gradient) {
+  return (as_uint(gradient) & 0x7F800000u) == 0x7F800000u;
+}
 
 struct step_result {
   float loss;

@@ -5,10 +5,19 @@ import Compute
 final class LossScaler {
   /// `loss_scaling` of `Kernels/table.cl`.
   struct State {
-    var scale: Float
-    var goodSteps: UInt32 = 0
-    var skippedSteps: UInt32 = 0
-    var overflow: UInt32 = 0
+    struct Scale {
+      var scale: Float
+      var goodSteps: UInt32 = 0
+      var skippedSteps: UInt32 = 0
+      var overflow: UInt32 = 0
+    }
+    /// Of the step under way, and of the next one.
+    var now, next: Scale
+
+    init(scale: Float) {
+      now = Scale(scale: scale)
+      next = now
+    }
   }
 
   /// Good steps after which the scale is doubled (Micikevicius et al., ICLR 2018, and Keras).
@@ -20,6 +29,11 @@ final class LossScaler {
 
   let buffer: Buffer
   private let slot = BufferSlot()
+  /// Whether the step has begun and its gradients have been searched for overflows, by the launches
+  /// that made them: what the update would do otherwise.
+  var isSearched = false
+  /// Whether steps of the training program do that.
+  var isSearchedBySteps = false
 
   /// - Parameter scale: at the start, a power of two.
   init(scale: Float, context: OpenCLContext, memory: DeviceMemory) throws(DeviceError) {
@@ -33,19 +47,25 @@ final class LossScaler {
   func state(memory: DeviceMemory) throws(DeviceError) -> LossScaling {
     var states = [State(scale: 0)]
     try memory.read(buffer, offset: 0, into: &states, count: 1)
-    return LossScaling(scale: states[0].scale, skippedSteps: Int(states[0].skippedSteps))
+    let next = states[0].next
+    return LossScaling(scale: next.scale, skippedSteps: Int(next.skippedSteps))
   }
 }
 
 extension Lowering {
-  /// Adam between the search for overflows and the adjustment of the scale.
+  /// What an update needs that does not follow upon a step of the training program: the beginning of
+  /// a step, and the search for overflows.
   ///
   /// - Parameter gradients: in runs, as Adam takes them.
-  func scaledUpdate(
-    _ scaler: LossScaler, gradients: [(place: KernelArgument, count: Int)], adam: [Command]
+  func search(
+    _ scaler: LossScaler, gradients: [(place: KernelArgument, count: Int)]
   ) throws(DeviceError) -> [Command] {
     let local = groupSize(256)
-    var commands: [Command] = []
+    var commands = [
+      try kernel(
+        "adam", "begin_scaled_step", [scaler.argument], local: [1],
+        storage: LossScaler.storage, groups: { _ in [1] })
+    ]
     for run in gradients {
       let groups = min((run.count + 4 * local - 1) / (4 * local), 512)
       commands.append(
@@ -53,10 +73,6 @@ extension Lowering {
           "adam", "find_overflow", [scaler.argument, run.place, .int(run.count)],
           local: [local], storage: LossScaler.storage, groups: { _ in [groups] }))
     }
-    let adjust = try kernel(
-      "adam", "adjust_loss_scale",
-      [scaler.argument, .int(LossScaler.growthSteps), .float(LossScaler.largest), .live],
-      local: [1], storage: LossScaler.storage, groups: { _ in [1] })
-    return commands + adam + [adjust]
+    return commands
   }
 }

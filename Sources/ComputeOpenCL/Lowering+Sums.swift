@@ -20,17 +20,40 @@ extension Lowering {
       groups: { _ in [(columns + ColumnSums.across - 1) / ColumnSums.across, 1] })
   }
 
-  /// Adds the parts of several products, by one kernel for each buffer that they go to.
+  /// Adds the parts of several products, by one kernel for each buffer that they go to. Where those
+  /// are the last gradients of a step whose loss is scaled, all gradients are searched for overflows.
   func partSums(_ sums: PartSums) throws(DeviceError) -> [Command] {
-    try sums.targets.map { (target) throws(DeviceError) in
+    var sums = sums
+    var scaling: [KernelArgument] = []
+    if let scaler, isLast, beginsScaledSteps, options.programs.contains(.update) {
+      for id in plan.tensors(role: .gradient) {
+        sums.search(try place(of: id), count: plan[id].elementCount)
+      }
+      scaler.isSearchedBySteps = true
+      scaling = [scaler.argument]
+    }
+    return try sums.targets.map { (target) throws(DeviceError) in
       let groups = target.groupCount
       return try kernel(
         "column_sums", "column_sums_of_table",
-        [
+        scaling + [
           .region(scratch.slot, offset: 0), .tensor(target.buffer, offset: 0),
           try constants(target.entries), .int(target.entries.count / PartSums.fields), .live,
-        ], local: [ColumnSums.across, ColumnSums.down], groups: { _ in [groups, 1] })
+        ], local: [ColumnSums.across, ColumnSums.down],
+        storage: scaling.isEmpty ? [:] : LossScaler.storage, groups: { _ in [groups, 1] })
     }
+  }
+
+  /// Whether a launch before says that a step has begun: the one that makes the loss.
+  private var beginsScaledSteps: Bool {
+    program.id == .forwardBackward
+      && program.operations.contains {
+        if case .softmaxCrossEntropy(_, _, _, _, _, logitsGradient: .some) = $0 {
+          true
+        } else {
+          false
+        }
+      }
   }
 
   /// Sums of the columns of one matrix, `[rows, columns]`, into `[columns]`; in two steps where the
@@ -117,10 +140,17 @@ struct PartSums {
   /// FIELDS of `column_sums.cl`.
   static let fields = 9
 
+  /// SEARCHED of `column_sums.cl`.
+  private static let searched = 4096
+
   struct Target {
     let buffer: Buffer
     fileprivate(set) var entries: [Int32] = []
     fileprivate(set) var groupCount = 0
+    /// Where what is written begins.
+    fileprivate var written: Set<Int> = []
+    /// Where the last entry ends if it is of gradients that are there already.
+    fileprivate var searchedEnd: Int?
   }
 
   private(set) var targets: [Target] = []
@@ -135,6 +165,7 @@ struct PartSums {
   ) {
     guard case .region(_, let source, _) = parts.gradient else { return }
     let split = parts.rows * parts.columns
+    for result in [place, rest] { targets[index(of: result.buffer)].written.insert(result.offset) }
     if place.buffer === rest.buffer {
       add(
         to: place.buffer, columns: parts.size,
@@ -149,10 +180,35 @@ struct PartSums {
     }
   }
 
+  /// Gradients that were made before, unless they are among the sums: in ascending order.
+  mutating func search(_ place: (buffer: Buffer, offset: Int), count: Int) {
+    let index = index(of: place.buffer)
+    guard !targets[index].written.contains(place.offset) else { return }
+    let columns = 3  // of an entry, behind its place
+    if targets[index].searchedEnd == place.offset {
+      let last = targets[index].entries.count - Self.fields
+      let size = Int(targets[index].entries[last + 1 + columns])
+      targets[index].entries[last + 1 + columns] = Int32(size + count)
+      targets[index].groupCount =
+        Int(targets[index].entries[last]) + Self.groups(searching: size + count)
+    } else {
+      targets[index].entries += [targets[index].groupCount, 0, place.offset, 0, count, 0, 0, 1, 0]
+        .map { Int32($0) }
+      targets[index].groupCount += Self.groups(searching: count)
+    }
+    targets[index].searchedEnd = place.offset + count
+  }
+
+  private static func groups(searching count: Int) -> Int { (count + searched - 1) / searched }
+
+  private mutating func index(of buffer: Buffer) -> Int {
+    if let known = targets.firstIndex(where: { $0.buffer === buffer }) { return known }
+    targets.append(Target(buffer: buffer))
+    return targets.count - 1
+  }
+
   private mutating func add(to buffer: Buffer, columns: Int, _ values: [Int]) {
-    let known = targets.firstIndex { $0.buffer === buffer }
-    let index = known ?? targets.count
-    if known == nil { targets.append(Target(buffer: buffer)) }
+    let index = index(of: buffer)
     targets[index].entries += ([targets[index].groupCount] + values).map { Int32($0) }
     targets[index].groupCount += (columns + ColumnSums.across - 1) / ColumnSums.across
   }

@@ -38,10 +38,11 @@ extension Lowering {
             decayed: min(max(elements - first, 0), run.count)))
         first += run.count
       }
-      guard let scaler else { return commands }
-      return try scaledUpdate(
-        scaler, gradients: runs(of: [gradients]).map { ($0.places[0], $0.count) },
-        adam: commands)
+      if let scaler {
+        search += try search(
+          scaler, gradients: runs(of: [gradients]).map { ($0.places[0], $0.count) })
+      }
+      return commands
     default:
       throw unsupported(operation)
     }
@@ -114,7 +115,8 @@ extension Lowering {
       scaling(scaler) + [.slot(table.header), .slot(table.rates)] + run.places + [
         .float(Float(1 - beta1)), .float(Float(1 - beta2)), .float(settings.epsilon),
         .float(2 * settings.l2), .int(decayed), .int(run.count), .step, .live,
-      ] + copies, local: [local], storage: storage,
+      ] + (scaler == nil ? [] : [.int(LossScaler.growthSteps), .float(LossScaler.largest)])
+        + copies, local: [local], storage: storage,
       groups: { _ in [(run.count + local - 1) / local] }, bytes: { _ in 4 * 4 * run.count })
   }
 

@@ -23,6 +23,10 @@ final class Lowering {
   var leftStatistics: [TensorID: StatisticsChunks] = [:]
   /// By the weights of its queries: what short attention leaves for its gradient.
   var leftAttention: [TensorID: ShortAttentionScratch] = [:]
+  /// Whether what is lowered is the program's last launch: all gradients are there after it.
+  private(set) var isLast = false
+  /// What comes before the program's launches, unless a training step has just been run.
+  var search: [Command] = []
   /// Made when the first product asks for it.
   private var knownQueue: DeviceMemory?
 
@@ -148,7 +152,8 @@ final class Lowering {
 
   // MARK: One launch
 
-  func launch(_ item: Schedule.Item) throws(DeviceError) -> OpenCLLaunch {
+  func launch(_ item: Schedule.Item, isLast: Bool) throws(DeviceError) -> OpenCLLaunch {
+    self.isLast = isLast
     let made =
       if let pattern = item.pattern {
         try commands(pattern)

@@ -13,6 +13,8 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   let scratch = SharedScratch()
   private let scaler: LossScaler?
   private var launches: [ProgramID: [OpenCLLaunch]] = [:]
+  /// What comes before the update, unless a training step has just been run.
+  private var search: [Command] = []
   private var tables: [ProgramID: ProgramTable] = [:]
   private var needs: [ProgramID: TableNeeds] = [:]
   private var datasets: [StoredDataset] = []
@@ -55,8 +57,11 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
         plan: plan, program: program, options: options, device: device, arenas: arenas,
         table: table, scratch: scratch, scaler: scaler)
       var list: [OpenCLLaunch] = []
-      for item in schedule.items { list.append(try lowering.launch(item)) }
+      for (index, item) in schedule.items.enumerated() {
+        list.append(try lowering.launch(item, isLast: index == schedule.items.count - 1))
+      }
       launches[id] = list
+      if id == .update { search = lowering.search }
       needs[id] = TableNeeds(program)
     }
     try scratch.allocate(context: device.context)
@@ -76,7 +81,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     for (id, list) in launches {
       try scratch.weightCopies.refresh(for: id, on: memory.queue)
       let sizes = Set([plan.programs[id]?.capacity ?? 1] + (options.liveBatches[id] ?? []))
-      for command in list.lazy.flatMap(\.commands) {
+      for command in list.flatMap(\.commands) + (id == .update ? search : []) {
         switch command {
         case .kernel(let call):
           try call.enqueue(on: memory.queue, step: 0, live: 1, empties: true)
@@ -149,6 +154,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       values.count <= spec.elementCount, "\(values.count) values for \(spec.name) are too many")
     let (buffer, offset) = try place(tensor)
     if spec.role == .parameter { scratch.weightCopies.invalidate() }
+    if spec.role == .gradient { scaler?.isSearched = false }
     switch storage(of: tensor) {
     case .float32: try memory.write(values, to: buffer, offset: offset)
     case .float16: try memory.write(values.map { Float16($0) }, to: buffer, offset: offset)
@@ -229,7 +235,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   public func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
     let list = try prepare(program, step: step, live: live)
-    try scratch.weightCopies.refresh(for: program, on: memory.queue)
+    if program == .forwardBackward { scaler?.isSearched = scaler?.isSearchedBySteps ?? false }
     if let profile {
       let stopwatch: CommandStopwatch
       if let known = self.stopwatch {
@@ -258,7 +264,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     launch: Int, of program: ProgramID, step: Int, live: Int
   ) throws(DeviceError) {
     let list = try prepare(program, step: step, live: live)
-    try scratch.weightCopies.refresh(for: program, on: memory.queue)
+    scaler?.isSearched = false
     precondition(list.indices.contains(launch), "\(program.rawValue) has \(list.count) launches")
     try enqueue(list[launch], step: step, live: live)
   }
@@ -304,6 +310,13 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
         what: "adam at step \(step): its table has \(table.rateCount) learning rates")
     }
     try table.reserveResult(step: step, memory: memory)
+    try scratch.weightCopies.refresh(for: program, on: memory.queue)
+    if program == .update, let scaler {
+      if !scaler.isSearched {
+        for command in search { try command.enqueue(on: memory.queue, step: step, live: live) }
+      }
+      scaler.isSearched = false
+    }
     return list
   }
 
@@ -345,6 +358,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       throw .unsupported(device: device.name, what: "snapshot \(snapshot.index): discarded")
     }
     scratch.weightCopies.invalidate()
+    scaler?.isSearched = false
     for (target, copy) in zip(lasting, copies) { try memory.copy(copy, to: target) }
   }
 

@@ -108,7 +108,8 @@ import Foundation
     }
     let checks =
       Self.runs(LoneKernel.self)
-      + (device.storesHalves ? Self.runs(LossScalingCheck.self) : [])
+      + (device.storesHalves
+        ? Self.runs(LossScalingCheck.self) + Self.runs(OverflowSearchCheck.self) : [])
       + (emulated ? Self.runs(WeightCopiesCheck.self) + Self.runs(ProbeCheck.self) : [])
     func isWanted(_ name: String) -> Bool {
       (match.isEmpty || match.contains { name.contains($0) })
