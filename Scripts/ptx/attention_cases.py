@@ -195,11 +195,10 @@ def backward(bench: Bench, a: Attention) -> None:
         *bench.input("mean gradient", a.mean_gradient.astype(np.float32)),
         *bench.input("z gradient", a.z_gradient.astype(np.float32)),
         *bench.output("query gradient", a.q.shape, np.float16),
-        *bench.output("mean", a.mean.shape, np.float32),
+        *bench.input("mean", a.mean.astype(np.float32)),
         *bench.output("input gradient", a.x.shape, np.float16),
         a.scale, a.gain, a.time, a.heads, a.batch]
     bench.run("attention_short_input_backward", (a.tiles, a.batch, 1), ITEMS, arguments)
-    bench.expect("mean", a.mean, 2e-6 * size(a.mean))
     bench.expect("query gradient", a.query_gradient, HALF_ERROR * size(a.query_gradient))
     bench.expect("input gradient", a.input_gradient, HALF_ERROR * size(a.input_gradient))
 
