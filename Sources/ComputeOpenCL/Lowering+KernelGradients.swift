@@ -84,8 +84,10 @@ extension Lowering {
       depth: shapes.reduce(0) { max($0, program.capacity * $1.time) },
       splitsDepth: true, isOnTensorCores: true)
     let tile = device.tensorCoreTile(of: key)
+    // Groups of few warps, of which several are to take turns on each multiprocessor.
     let span = tile.span(
-      shapes.map { ($0.taps * $0.inputChannels, $0.outputChannels, program.capacity * $0.time) })
+      shapes.map { ($0.taps * $0.inputChannels, $0.outputChannels, program.capacity * $0.time) },
+      groups: 2 * ProductTile.wantedGroups)
     var tables: [KernelTable] = []
     for term in terms {
       let gradient = term.gradient

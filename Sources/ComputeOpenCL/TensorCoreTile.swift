@@ -66,11 +66,15 @@ struct TensorCoreTile: Hashable {
   func span(rows: Int, columns: Int, depth: Int) -> Int { span([(rows, columns, depth)]) }
 
   /// The same of several products that share a launch, so that each group has as much to do.
-  func span(_ products: [(rows: Int, columns: Int, depth: Int)]) -> Int {
+  ///
+  /// - Parameter groups: that there are to be at least, but for rounding.
+  func span(
+    _ products: [(rows: Int, columns: Int, depth: Int)], groups: Int = ProductTile.wantedGroups
+  ) -> Int {
     let steps = products.reduce(0) {
       $0 + rowCount($1.rows) * columnCount($1.columns) * $1.depth
     }
-    let span = (steps + ProductTile.wantedGroups - 1) / ProductTile.wantedGroups
+    let span = (steps + groups - 1) / groups
     return (max(span, 1) + Self.depth - 1) / Self.depth * Self.depth
   }
 
