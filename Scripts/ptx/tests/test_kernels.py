@@ -80,6 +80,19 @@ class BrokenKernelTests(unittest.TestCase):
         self.assertIn("out of bounds", as_generic)
 
 
+class CaseTests(unittest.TestCase):
+    def test_every_kernel_for_tensor_cores_has_a_case(self):
+        sources = [check_kernels.read_source(path) for path in check_kernels.KERNELS.glob("*.cl")]
+        files = {source.name: source.kernels for source in sources
+                 if source.instructions and source.kernels}
+        self.assertEqual({case.file for case in run_ptx.small_cases()}, set(files))
+        folder = pathlib.Path(run_ptx.__file__).parent / "ptx"
+        text = "".join((folder / name).read_text()
+                       for name in ("product_cases.py", "attention_cases.py"))
+        self.assertEqual([name for kernels in files.values() for name in kernels
+                          if f'"{name}"' not in text], [])
+
+
 class ExpectationTests(unittest.TestCase):
     def test_nan_is_not_what_was_expected(self):
         bench = Bench.__new__(Bench)
