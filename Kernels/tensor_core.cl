@@ -34,9 +34,22 @@ typedef struct {
 #define EMULATION_MEMORY(items)
 #define WARP_ON(tiles) warp_on((__local const void*)(tiles))
 
-// A condition that all items of a warp share. The emulation goes where it does not hold, too, since
-// all items of the group must meet all barriers.
-#define WHERE_WARP(condition) if (condition)
+// Whether something was written behind that memory: the emulation finds it out.
+#define IS_OVERRUN(warp) false
+
+// Brings the items of a warp together, which need not go on together where the ways of a branch on
+// something of their own have met again: what multiplies or loads matrices is undefined for some of
+// a warp. To be called between any such branch and the next of those, by whole warps.
+static inline void converge(void) { asm volatile("bar.warp.sync 0xffffffff;" : : : "memory"); }
+
+// A condition that all items of a warp share, which are together then. The emulation goes where it
+// does not hold, too, since all items of the group must meet all barriers.
+#define WHERE_WARP(condition) if (together(condition))
+
+static inline bool together(const bool condition) {
+  converge();
+  return condition;
+}
 
 // A __local pointer as a number is an address within shared memory, or, should a compiler take
 // it for one, a generic address in the window where shared memory lies.

@@ -231,6 +231,7 @@ static inline void fetch_next(Warp* warp, const Factors* f, const int tile, cons
     fetch_next(&warp, &factors, tile + 1, first, TIME, HEADS);                           \
   }                                                                                      \
   end_batch(&warp);                                                                      \
+  converge();                                                                            \
   const uint part = tile % 2 * TILE_BYTES;                                               \
   ++tile
 

@@ -253,6 +253,7 @@ static inline void multiply_parts(Warp* warp, const uint stage, float* sums, flo
       }
     }
 #if PART != 3
+  converge();
     (void)column_sums;
     (void)adds_columns;
 #else

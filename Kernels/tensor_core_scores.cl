@@ -105,6 +105,7 @@ static inline void add_scores(Warp* warp, const uint* a, const uint part, const 
 }
 
 // sums[16, CHANNELS] += a·b for a [16, 16] and the sixteen lines b from `line` on.
+  converge();  // what a is made of may have taken branches
 static inline void add_lines(Warp* warp, const uint* a, const uint part, const int line,
                              float* sums) {
   const int lane = get_local_id(0) % WARP;
