@@ -116,10 +116,10 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
         const float4 b3 = keys[4 * s + 3][column + SIDE * h];
 #pragma unroll
         for (int i = 0; i < PART; ++i) {
-          result[i][h] += a[i].x * b0;
-          result[i][h] += a[i].y * b1;
-          result[i][h] += a[i].z * b2;
-          result[i][h] += a[i].w * b3;
+          result[i][h] = mad(a[i].x, b0, result[i][h]);
+          result[i][h] = mad(a[i].y, b1, result[i][h]);
+          result[i][h] = mad(a[i].z, b2, result[i][h]);
+          result[i][h] = mad(a[i].w, b3, result[i][h]);
         }
       }
     }
@@ -185,10 +185,10 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
           const float4 b = queries[t][column + SIDE * h];
-          result[0][h] += a.x * b;
-          result[1][h] += a.y * b;
-          result[2][h] += a.z * b;
-          result[3][h] += a.w * b;
+          result[0][h] = mad(a.x, b, result[0][h]);
+          result[1][h] = mad(a.y, b, result[1][h]);
+          result[2][h] = mad(a.z, b, result[2][h]);
+          result[3][h] = mad(a.w, b, result[3][h]);
         }
       }
     }
@@ -202,7 +202,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
           dz[within(c + 3, CHANNELS)]);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        result[i][h] += means[within(first_s + 4 * row + i, TIME)] * b;
+        result[i][h] = mad(means[within(first_s + 4 * row + i, TIME)], b, result[i][h]);
       }
     }
   }

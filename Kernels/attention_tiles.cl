@@ -43,7 +43,7 @@ INLINE void load_tile(
 }
 
 INLINE float add_product(float4 a, float4 b, float sum) {
-  return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
+  return mad(a.w, b.w, mad(a.z, b.z, mad(a.y, b.y, mad(a.x, b.x, sum))));
 }
 
 // The scores of steps t = first_t + y + SIDE·i and s = first_s + x + SIDE·j. Afterwards the tiles

@@ -42,7 +42,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_blo
     const float weight = AT(w)[i * OUTPUTS + o];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      totals[r] += AT(x)[within(first + r, rows) * INPUTS + i] * weight;
+      totals[r] = mad(AT(x)[within(first + r, rows) * INPUTS + i], weight, totals[r]);
     }
   }
   const int last = is_product || rows == 0 ? 0 : decayed_count;
@@ -113,14 +113,14 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_los
     for (int r = first + LANE; r < end; r += LANES) {
       const float g = loss_gradient(AT(logits)[r * OUTPUTS + o], AT(targets)[r * OUTPUTS + o],
                                     of_rows[r - first], AT(weights)[r] * share, OUTPUTS, smoothing);
-      sum += (i < INPUTS ? AT(h)[r * INPUTS + i] : 1.0f) * (g * NEXT_LOSS_SCALE);
+      sum = mad(i < INPUTS ? AT(h)[r * INPUTS + i] : 1.0f, g * NEXT_LOSS_SCALE, sum);
     }
     const int outputs_end = own_row >= first && own_row < last ? OUTPUTS : 0;
     for (int k = 0; k < outputs_end; ++k) {
       const int at = own_row * OUTPUTS + k;
       const float g = loss_gradient(AT(logits)[at], AT(targets)[at], of_rows[own_row - first],
                                     AT(weights)[own_row] * share, OUTPUTS, smoothing);
-      through += g * NEXT_LOSS_SCALE * own_weights[k];
+      through = mad(g * NEXT_LOSS_SCALE, own_weights[k], through);
     }
   }
   sum = column_sum(sums, sum, WIDTH);
@@ -161,7 +161,8 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_bac
     const float gradient = AT(g)[b * OUTPUTS + o];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      totals[r] += (top + r < INPUTS ? AT(x)[b * INPUTS + top + r] : 1.0f) * gradient;
+      const float factor = top + r < INPUTS ? AT(x)[b * INPUTS + top + r] : 1.0f;
+      totals[r] = mad(factor, gradient, totals[r]);
     }
   }
 #pragma unroll
@@ -180,7 +181,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_bac
     const float weight = AT(w)[within(i, INPUTS) * OUTPUTS + k];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      shares[r] += AT(g)[within(first + r, rows) * OUTPUTS + k] * weight;
+      shares[r] = mad(AT(g)[within(first + r, rows) * OUTPUTS + k], weight, shares[r]);
     }
   }
   float mine = 0.0f;

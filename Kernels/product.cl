@@ -16,7 +16,9 @@
 // is one. (Biases lie anywhere.)
 // Beyond the edges of the matrices zeros are multiplied: nothing is read there.
 //
-// The sums are in ascending order of the depth: the same bits each time.
+// The sums are in ascending order of the depth: the same bits each time. They are made by `mad`, here
+// and in the other kernels of products: what compiler contracts a multiplication and an addition by
+// itself is nobody's promise, and half of a GPU's speed.
 
 #include "common.cl"
 
@@ -173,10 +175,10 @@ static inline void multiply_tiles(__local const tile_quad* left_tile,
 #pragma unroll
     for (int i = 0; i < ITEM_ROWS / 4; ++i) {
       const float4 a = OF_TILE(left_tile[k * (LEFT_PITCH / 4) + down * (ITEM_ROWS / 4) + i]);
-      sums[4 * i] += a.x * b;
-      sums[4 * i + 1] += a.y * b;
-      sums[4 * i + 2] += a.z * b;
-      sums[4 * i + 3] += a.w * b;
+      sums[4 * i] = mad((float4)(a.x), b, sums[4 * i]);
+      sums[4 * i + 1] = mad((float4)(a.y), b, sums[4 * i + 1]);
+      sums[4 * i + 2] = mad((float4)(a.z), b, sums[4 * i + 2]);
+      sums[4 * i + 3] = mad((float4)(a.w), b, sums[4 * i + 3]);
     }
   }
 }
