@@ -41,6 +41,8 @@ public struct OpenCLDeviceDescription: @unchecked Sendable {
   public let clockMegahertz: Int
   /// Bytes that a part of a buffer is aligned to where it is used as a buffer.
   public let baseAddressAlignment: Int
+  /// Whether it divides and takes roots in single precision without error where it is asked to.
+  let roundsDivisions: Bool
   public let extensions: Set<String>
   public let hasSubGroups: Bool
   /// CUDA's compute capability, on NVIDIA's devices alone.
@@ -86,6 +88,8 @@ public struct OpenCLDeviceDescription: @unchecked Sendable {
     computeUnits = Int(try ask.value(CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint(0)))
     clockMegahertz = Int(try ask.value(CL_DEVICE_MAX_CLOCK_FREQUENCY, cl_uint(0)))
     baseAddressAlignment = Int(try ask.value(CL_DEVICE_MEM_BASE_ADDR_ALIGN, cl_uint(0))) / 8
+    let single = try ask.value(CL_DEVICE_SINGLE_FP_CONFIG, cl_device_fp_config(0))
+    roundsDivisions = single & cl_device_fp_config(CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0
     let extensions = Set(
       try ask.text(CL_DEVICE_EXTENSIONS).split(separator: " ").map(String.init))
     self.extensions = extensions

@@ -9,6 +9,7 @@ import Synchronization
 final class OpenCLContext: @unchecked Sendable {
   let description: OpenCLDeviceDescription
   let handle: cl_context
+  let groupLimits: GroupLimits
   /// Nil where the platform keeps what it compiled by itself.
   private let cache: ProgramCache?
   private let programs = Mutex<[String: Program]>([:])
@@ -24,6 +25,7 @@ final class OpenCLContext: @unchecked Sendable {
   ) throws(DeviceError) {
     self.description = description
     self.cache = cache
+    groupLimits = GroupLimits(device: description.maximumWorkGroup)
     let properties: [cl_context_properties] = [
       semg_CL_CONTEXT_PLATFORM, Int(bitPattern: description.platform), 0,
     ]
@@ -77,10 +79,7 @@ final class OpenCLContext: @unchecked Sendable {
   private func program(
     file: String, defines: [String: Int]
   ) throws(DeviceError) -> cl_program {
-    var options = ["-cl-std=CL1.2"]
-    options += defines.sorted { $0.key < $1.key }.map { "-D\($0.key)=\($0.value)" }
-    if let extra = KernelSource.extraOptions { options.append(extra) }
-    let line = options.joined(separator: " ")
+    let line = buildOptions(defines)
     let key = "\(file) \(line)"
     let result = programs.withLock { programs -> Result<Program, DeviceError> in
       if let known = programs[key] { return .success(known) }
@@ -93,6 +92,16 @@ final class OpenCLContext: @unchecked Sendable {
       }
     }
     return try result.get().handle
+  }
+
+  /// What the compiler is given. Divisions and roots may be off by 2.5 and 3 units in the last place
+  /// unless they are asked not to be.
+  func buildOptions(_ defines: [String: Int]) -> String {
+    var options = ["-cl-std=CL1.2"]
+    if description.roundsDivisions { options.append("-cl-fp32-correctly-rounded-divide-sqrt") }
+    options += defines.sorted { $0.key < $1.key }.map { "-D\($0.key)=\($0.value)" }
+    if let extra = KernelSource.extraOptions { options.append(extra) }
+    return options.joined(separator: " ")
   }
 
   private func build(file: String, options: String) throws(DeviceError) -> cl_program {

@@ -17,6 +17,20 @@ struct DeviceDescriptionTests {
       clockMegahertz: clock, index: index)
   }
 
+  /// Some drivers fail to build with an option that they do not offer.
+  @Test(.needsOpenCL) func divisionsAreToBeRoundedWhereTheDeviceOffersThat() throws {
+    let description = try #require(TestDevice.all.first)
+    var offers: cl_device_fp_config = 0
+    let status = clGetDeviceInfo(
+      description.device, cl_device_info(CL_DEVICE_SINGLE_FP_CONFIG),
+      MemoryLayout.size(ofValue: offers), &offers, nil)
+    try #require(status == CL_SUCCESS)
+    let options = try OpenCLContext(description, cache: nil).buildOptions([:])
+    #expect(
+      options.contains("-cl-fp32-correctly-rounded-divide-sqrt")
+        == (offers & cl_device_fp_config(CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0))
+  }
+
   @Test func kindCountsFirstThenOwnMemoryThenItsSizeThenArithmeticThenTheLoadersOrder() {
     let best = [
       standing(.gpu, memory: 80, computeUnits: 5, index: 5),
