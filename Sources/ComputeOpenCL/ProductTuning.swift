@@ -43,16 +43,25 @@ public struct ProductTuning {
 
   private let description: OpenCLDeviceDescription
   private let tensorCores: OpenCLDevice.TensorCoreUse
+  /// Where findings are kept; nil keeps none.
+  private let directory: URL?
 
   public init(_ description: OpenCLDeviceDescription) {
-    self.init(description, tensorCores: .probed)
+    self.init(description, tensorCores: .probed, directory: TileFile.directory)
   }
 
-  init(_ description: OpenCLDeviceDescription, tensorCores: OpenCLDevice.TensorCoreUse) {
+  init(
+    _ description: OpenCLDeviceDescription, tensorCores: OpenCLDevice.TensorCoreUse,
+    directory: URL? = nil
+  ) {
     self.description = description
     self.tensorCores = tensorCores
+    self.directory = directory
   }
 
+  /// After each tile, what is best so far is stored, and what became of the tile: a run that ended
+  /// early is gone on with, without the tile in which the process ended.
+  ///
   /// - Parameter willTry: told of each tile before it is tried, or of the usual ones.
   /// - Throws: `DeviceError` where the device fails with the usual tiles.
   public func run(
@@ -65,6 +74,8 @@ public struct ProductTuning {
         among: TensorCoreTile.candidates, for: subjects, report: &report,
         willTry: { willTry("tensor cores, \($0)") })
     }
+    var journal = TuningJournal(directory: directory, description: description)
+    journal.remove()
     return report
   }
 
@@ -72,26 +83,33 @@ public struct ProductTuning {
     among candidates: [Tile], for subjects: [Subject], report: inout Report,
     willTry: (String) -> Void = { _ in }
   ) throws(DeviceError) {
+    var journal = TuningJournal(directory: directory, description: description)
     willTry("usual")
     let usual: [ProductKey: Time<Tile>] = try times(subjects, tile: nil)
     var best = usual.mapValues { ($0.seconds * Self.gain, $0) }
-    for tile in candidates where tile.items <= description.maximumWorkGroup {
-      willTry(tile.description)
-      do throws(DeviceError) {
-        let faults = try faults(subjects, tile: tile)
-        for (kernel, reason) in faults.sorted(by: { $0.key < $1.key }) {
-          report.rejections.append(
-            Rejection(tile: tile.description, kernel: kernel, reason: reason))
-        }
-        for (key, time) in try times(subjects, tile: tile)
-        where faults[key.kernel] == nil && time.seconds < best[key]?.0 ?? 0 {
-          best[key] = (time.seconds, time)
-        }
-      } catch {
-        // Too many items or too much local memory for this device.
-        report.rejections.append(
-          Rejection(tile: tile.description, kernel: "all", reason: "\(error)"))
+    for tile in candidates {
+      let name = tile.description
+      if let reason = tile.misfit(on: description, limit: description.maximumWorkGroup) {
+        report.rejections.append(Rejection(tile: name, kernel: "all", reason: reason))
+        continue
       }
+      let known = journal.trial(of: name, on: Array(usual.keys))
+      if known == nil {
+        willTry(name)
+        journal.begin(name)
+      }
+      let trial = known ?? self.trial(of: tile, subjects)
+      journal.end(name, trial)
+      report.rejections += trial.rejections(of: name)
+      for key in usual.keys {
+        guard trial.faults[key.kernel] == nil, let seconds = trial.seconds[key.text],
+          seconds < best[key]?.0 ?? 0
+        else { continue }
+        best[key] = (seconds, Time(tile: tile, seconds: seconds))
+      }
+      // Told again, should it fail, when the whole report is stored.
+      let tiles = best.map { ($0.key.text, $0.value.1.tile.sizes) }
+      try? file?.add(Dictionary(tiles) { $1 })
     }
     for (key, time) in usual.sorted(by: { $0.value.seconds > $1.value.seconds }) {
       guard let (_, chosen) = best[key] else { continue }
@@ -103,13 +121,16 @@ public struct ProductTuning {
     }
   }
 
+  private var file: TileFile? {
+    directory.map { TileFile(directory: $0, description: description) }
+  }
+
   /// Keeps the tiles for later runs on this device.
   ///
   /// - Returns: the file; nil where `SEMG_OPENCL_CACHE=0` says that nothing is to be kept, or there
   ///   is no home.
   /// - Throws: where it cannot be written.
   public func store(_ report: Report) throws -> URL? {
-    let file = TileFile.standard(for: description)
     try file?.add(report.tiles)
     return file?.url
   }
@@ -119,6 +140,20 @@ public struct ProductTuning {
   private struct Time<Tile: TunableTile> {
     var tile: Tile
     var seconds: Double
+  }
+
+  private func trial<Tile: TunableTile>(of tile: Tile, _ subjects: [Subject]) -> TuningJournal.Trial
+  {
+    var trial = TuningJournal.Trial()
+    do throws(DeviceError) {
+      trial.faults = try faults(subjects, tile: tile)
+      for (key, time) in try times(subjects, tile: tile) where time.tile == tile {
+        trial.seconds[key.text] = time.seconds
+      }
+    } catch {
+      trial.failure = "\(error)"
+    }
+    return trial
   }
 
   private func device<Tile: TunableTile>(_ tile: Tile?) throws(DeviceError) -> OpenCLDevice {
@@ -186,7 +221,7 @@ public struct ProductTuning {
     _ plan: Plan, on device: OpenCLDevice, fuses: Bool, keepsActivations: Bool = true
   ) throws(DeviceError) -> OpenCLLoadedPlan {
     let capacity = plan.programs[Self.program]?.capacity ?? 1
-    let loaded = try OpenCLLoadedPlan(
+    let loaded = try OpenCLLoadedPlan.make(
       plan,
       options: LoadOptions(
         programs: [Self.program], liveBatches: [Self.program: [capacity]], fuses: fuses,
@@ -208,6 +243,15 @@ public struct ProductTuning {
       try loaded.write(noise(plan[id].elementCount, scale: 1).map(abs), to: id)
     }
     return loaded
+  }
+}
+
+extension TuningJournal.Trial {
+  fileprivate func rejections(of tile: String) -> [ProductTuning.Rejection] {
+    failure.map { [.init(tile: tile, kernel: "all", reason: $0)] }
+      ?? faults.sorted { $0.key < $1.key }.map {
+        .init(tile: tile, kernel: $0.key, reason: $0.value)
+      }
   }
 }
 

@@ -7,18 +7,17 @@ struct TileFile {
 
   var url: URL { file.url }
 
-  private static let kernels = ["conv1d", "dense", "tensor_core_conv1d", "tensor_core_dense"]
+  static let kernels = ["conv1d", "dense", "tensor_core_conv1d", "tensor_core_dense"]
 
   init(directory: URL, description: OpenCLDeviceDescription) {
     file = TuningFile(directory: directory, description: description, kernels: Self.kernels)
   }
 
-  private init(file: TuningFile<[String: [Int]]>) { self.file = file }
-
   /// `semg-train/tiles` where programs are kept; nil where nothing is.
+  static var directory: URL? { ProgramCache.base?.appendingPathComponent("tiles") }
+
   static func standard(for description: OpenCLDeviceDescription) -> TileFile? {
-    TuningFile.standard(folder: "tiles", description: description, kernels: kernels).map(
-      TileFile.init)
+    directory.map { TileFile(directory: $0, description: description) }
   }
 
   /// None where there is no such file. Whether the kernels are written for them is not said.

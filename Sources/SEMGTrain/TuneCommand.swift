@@ -15,7 +15,9 @@ struct TuneCommand: ParsableCommand {
       device, driver and batch size, those that are fastest and agree with the plain \
       kernels. Then times training in single and in half precision, by every way that \
       passes the self-check: from then on --precision auto takes the fastest. Never \
-      needed: without it sizes are chosen by rule, and auto takes fp32. Needs no recordings.
+      needed: without it sizes are chosen by rule, and auto takes fp32. What is found is \
+      kept as it comes: after a run that ended early the next goes on, without the tile in \
+      which the process died. Needs no recordings.
       """)
 
   @Option(

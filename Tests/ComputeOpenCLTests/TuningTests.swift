@@ -22,14 +22,20 @@ import Testing
     try body(URL(filePath: directory.path))
   }
 
-  /// A convolution that tensor cores take, too.
-  private func tuned<Tile: TunableTile>(_ candidates: [Tile]) throws -> ProductTuning.Report {
+  /// A convolution that tensor cores take, too: by itself, and before a batch normalization, whose
+  /// statistics it leaves then.
+  private func tuned<Tile: TunableTile>(
+    _ candidates: [Tile], directory: URL? = nil, willTry: (String) -> Void = { _ in }
+  ) throws -> ProductTuning.Report {
     let shape = Conv1DShape(time: 40, inputChannels: 8, outputChannels: 16, taps: 3)
-    let plan = OperationCase.conv1D(shape, capacity: 4, live: 4).plan
+    let plans = [
+      OperationCase.conv1D(shape, capacity: 4, live: 4),
+      .normBlock(time: 40, channels: 16, rate: nil, pool: nil, inputs: 8, capacity: 4, live: 4),
+    ].map(\.plan)
     var report = ProductTuning.Report()
-    try ProductTuning(try description, tensorCores: .emulated).choose(
-      among: candidates, for: [ProductTuning.Subject(timed: plan, compared: plan)],
-      report: &report)
+    try ProductTuning(try description, tensorCores: .emulated, directory: directory).choose(
+      among: candidates, for: plans.map { ProductTuning.Subject(timed: $0, compared: $0) },
+      report: &report, willTry: willTry)
     return report
   }
 
@@ -64,6 +70,36 @@ import Testing
     #expect(!report.rejections.isEmpty)
     #expect(report.rejections.allSatisfy { $0.tile == odd.description })
     #expect(report.choices.allSatisfy { $0.tile == $0.usualTile })
+  }
+
+  @Test(.enabled(if: runsSlowTests, "long without optimization"))
+  func aRunThatEndedEarlyIsGoneOnWith() throws {
+    try withDirectory { directory in
+      let (done, fatal, fresh) = (
+        Self.tiles[0], Self.tiles[1], ProductTile(rows: 64, columns: 32, itemRows: 4)
+      )
+      let first = try tuned([done], directory: directory)
+      // What was found until then is there for every run.
+      let file = TileFile(directory: directory, description: try description)
+      #expect(Set(file.tiles.keys) == Set(first.choices.map(\.product)))
+      // As it is left where the process ends while a tile is tried.
+      var journal = TuningJournal(directory: directory, description: try description)
+      journal.begin(fatal.description)
+
+      var tried: [String] = []
+      let second = try tuned([done, fatal, fresh], directory: directory) { tried.append($0) }
+      #expect(tried == ["usual", fresh.description])
+      #expect(second.rejections.map(\.tile) == [fatal.description])
+      #expect(second.rejections.first?.reason.contains("ended while it was tried") == true)
+      #expect(second.choices.allSatisfy { $0.tile != fatal.description })
+
+      // One that came to its end starts anew.
+      journal = TuningJournal(directory: directory, description: try description)
+      journal.remove()
+      tried = []
+      _ = try tuned([done], directory: directory) { tried.append($0) }
+      #expect(tried == ["usual", done.description])
+    }
   }
 
   @Test func tilesComeBackForTheirDeviceAlone() throws {
