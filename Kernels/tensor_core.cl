@@ -30,9 +30,10 @@ typedef struct {
   uint tiles;  // address in shared memory
 } Warp;
 
-// Local memory of the emulation's own, declared in the kernel.
-#define EMULATION_MEMORY(items)
-#define WARP_ON(tiles) warp_on((__local const void*)(tiles))
+// Declares, in a kernel, local memory of so many bytes for the tiles of a group of `items` items.
+#define TILE_MEMORY(bytes, items)       \
+  __local uint4 tiles[(bytes) / 16];    \
+  Warp warp = warp_on((__local const void*)tiles)
 
 // Whether something was written behind that memory: the emulation finds it out.
 #define IS_OVERRUN(warp) false

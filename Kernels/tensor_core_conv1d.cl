@@ -4,6 +4,10 @@
 //
 // instructions: HMMA LDSM LDGSTS
 // build: -DPART=1 -DSTATISTICS=1
+// build of each tile: -DPART=1 -DRESULT_CHUNKS=1
+// build of each tile: -DPART=1 -DRESULT_CHUNKS=1 -DSTATISTICS=1
+// build of each tile: -DPART=2 -DRESULT_CHUNKS=1
+// build of each tile: -DPART=3 -DRESULT_CHUNKS=1
 // build: -DPART=2
 // build: -DPART=3
 // build: -DPART=1 -DTIME=204 -DINPUTS=8 -DOUTPUTS=32 -DTAPS=7 -DDILATION=8 -DLEFT=48 -DTILE_ROWS=128 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1 -DRESULT_CHUNKS=1

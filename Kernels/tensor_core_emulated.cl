@@ -1,6 +1,8 @@
 // The instructions of tensor_core.cl in plain OpenCL C, for tests: items lay open in local memory
 // what they hold, and each picks what PTX ISA §9.7.14 gives it.
 //
+// Behind the tiles lies a guard, which nobody is to write.
+//
 // Copies come as late as the kernel allows: when it waits for them (EMULATED 2), or as early as the
 // hardware might make them, at once (EMULATED 1). What the hardware would refuse, or would do
 // slowly, gives NaN: addresses that are no multiples of 16, places outside of the tiles, and eight
@@ -10,6 +12,9 @@
 #define WARP 32
 #endif
 #define NOT_A_NUMBER 0x7e007e00u
+// 16-byte chunks of the guard, and what is in them.
+#define GUARD_CHUNKS 64
+#define GUARD 0x5eed5eedu
 // Values that an item lays open: those of its four and two registers.
 #define EXCHANGED 12
 
@@ -27,9 +32,14 @@ typedef struct {
 #endif
 } Warp;
 
-#define EMULATION_MEMORY(items) __local float exchange[(items) * EXCHANGED]
-#define WARP_ON(tiles) warp_on((__local uchar*)(tiles), exchange, sizeof(tiles))
+#define TILE_MEMORY(bytes, items)                   \
+  __local uint4 tiles[(bytes) / 16 + GUARD_CHUNKS]; \
+  __local float exchange[(items) * EXCHANGED];      \
+  Warp warp = warp_on((__local uchar*)tiles, exchange, bytes)
+#define IS_OVERRUN(warp) is_overrun(warp)
 #define WHERE_WARP(condition) (void)(condition);
+
+static inline void converge(void) {}
 
 static inline Warp warp_on(__local uchar* tiles, __local float* exchange, const uint size) {
   Warp warp;
@@ -39,11 +49,21 @@ static inline Warp warp_on(__local uchar* tiles, __local float* exchange, const 
 #if EMULATED == 2
   warp.begun = 0;
   warp.ended = 0;
-static inline void converge(void) {}
-
   warp.arrived = 0;
 #endif
+  __local uint* guard = (__local uint*)(tiles + size);
+  for (int i = get_local_id(0); i < GUARD_CHUNKS * 4; i += get_local_size(0)) guard[i] = GUARD;
+  barrier(CLK_LOCAL_MEM_FENCE);
   return warp;
+}
+
+static inline bool is_overrun(const Warp* warp) {
+  barrier(CLK_LOCAL_MEM_FENCE);
+  __local const uint* guard = (__local const uint*)(warp->tiles + warp->size);
+  bool is_whole = true;
+#pragma unroll 1
+  for (int i = 0; i < GUARD_CHUNKS * 4; ++i) is_whole = is_whole && guard[i] == GUARD;
+  return !is_whole;
 }
 
 static inline void copy_later(Warp* warp, const uint at, __global const ushort* from,

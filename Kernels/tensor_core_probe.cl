@@ -17,9 +17,7 @@ __kernel __attribute__((reqd_work_group_size(WARP, 1, 1), vec_type_hint(float4))
 void tensor_core_probe(
     IN(ushort, a), IN(ushort, b), OUT(float, c), OUT(uint, rounded)) {
 #if HAS_TENSOR_CORES
-  __local uint4 tiles[48];
-  EMULATION_MEMORY(WARP);
-  Warp warp = WARP_ON(tiles);
+  TILE_MEMORY(768, WARP);
   const int lane = get_local_id(0);
   copy_later(&warp, lane * 16, AT(a) + lane % 16 * 16 + lane / 16 * 8, true);
   copy_later(&warp, 512 + lane % 16 * 16, AT(b) + lane % 16 * 8, true);

@@ -21,6 +21,20 @@
 // The sums are added in ascending order of the depth, sixteen at a time: the same bits each time on
 // the same device.
 //
+// The tiles of TensorCoreTile.candidates:
+//
+// tile: -DTILE_ROWS=128 -DTILE_COLUMNS=64 -DWARPS_DOWN=2 -DWARPS_ACROSS=2
+// tile: -DTILE_ROWS=128 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1
+// tile: -DTILE_ROWS=64 -DTILE_COLUMNS=64 -DWARPS_DOWN=2 -DWARPS_ACROSS=2
+// tile: -DTILE_ROWS=64 -DTILE_COLUMNS=32 -DWARPS_DOWN=2 -DWARPS_ACROSS=2
+// tile: -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4
+// tile: -DTILE_ROWS=128 -DTILE_COLUMNS=128 -DWARPS_DOWN=4 -DWARPS_ACROSS=2
+// tile: -DTILE_ROWS=128 -DTILE_COLUMNS=64 -DWARPS_DOWN=4 -DWARPS_ACROSS=2
+// tile: -DTILE_ROWS=64 -DTILE_COLUMNS=128 -DWARPS_DOWN=2 -DWARPS_ACROSS=4
+// tile: -DTILE_ROWS=64 -DTILE_COLUMNS=64 -DWARPS_DOWN=4 -DWARPS_ACROSS=1
+// tile: -DTILE_ROWS=64 -DTILE_COLUMNS=32 -DWARPS_DOWN=4 -DWARPS_ACROSS=1
+// tile: -DTILE_ROWS=32 -DTILE_COLUMNS=64 -DWARPS_DOWN=1 -DWARPS_ACROSS=2
+//
 // instructions: HMMA LDSM LDGSTS
 
 // A program holds kernels of one kind (PART), since they differ in how the factors lie: 1 a·b,
@@ -72,13 +86,31 @@
 // Bytes of a step's parts: the left, and both.
 #define LEFT_BYTES (TILE_ROWS * TILE_DEPTH * 2)
 #define STAGE_BYTES (LEFT_BYTES + TILE_COLUMNS * TILE_DEPTH * 2)
+// Rows of partial sums of the statistics: eight of items a warp, of all warps below each other.
+#define SUM_ROWS (WARPS_DOWN * 8)
+
+// Bytes of local memory of a group, one thing after the other in the same place: the parts of the
+// steps under way, the result's halves, the sums that the statistics are made of. What a tile
+// needs TensorCoreTile.localBytes says, too.
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define RESULT_BYTES (HALF_RESULT * TILE_ROWS * TILE_COLUMNS * 2)
+#define SUM_BYTES (STATISTICS * SUM_ROWS * TILE_COLUMNS * 8)
+#define TILES_BYTES LARGER(STAGES * STAGE_BYTES, LARGER(RESULT_BYTES, SUM_BYTES))
+
+#if TILES_BYTES > 49152
+#error "the tile takes more than the 48 KiB of local memory that a group has on NVIDIA's GPUs"
+#endif
+#if WARP_ROWS % 16 || WARP_COLUMNS % 16 || WARP_ROWS * WARPS_DOWN != TILE_ROWS || \
+    WARP_COLUMNS * WARPS_ACROSS != TILE_COLUMNS
+#error "the warps' parts of the tile are not whole blocks of 16 rows and columns"
+#endif
+#if TILE_ROWS * DEPTH_CHUNKS % ITEMS || TILE_COLUMNS * DEPTH_CHUNKS % ITEMS
+#error "the items cannot share the copies of a step evenly"
+#endif
 
 #include "tensor_core.cl"
 
-#define TILES                                     \
-  __local uint4 tiles[STAGES * STAGE_BYTES / 16]; \
-  EMULATION_MEMORY(ITEMS);                        \
-  Warp warp = WARP_ON(tiles)
+#define TILES TILE_MEMORY(TILES_BYTES, ITEMS)
 
 // A time that no shift brings into a sequence.
 #define NO_TIME (-(1 << 30))
@@ -93,9 +125,15 @@
 
 #if HALF_RESULT
 #define RESULT ushort
+#define NO_RESULT 0x7e00
 #else
 #define RESULT float
+#define NO_RESULT NAN
 #endif
+
+// Makes an element of a group's result no number where the group wrote behind its local memory.
+#define SPOIL_IF_OVERRUN(warp, place) \
+  if (IS_OVERRUN(warp) && get_local_id(0) == 0) *(place) = NO_RESULT
 
 // Rows of a matrix, sequences of `time` rows each, seen through taps: element (tap, d) of row r is
 // that of channel d < depth in row r + tap·step + origin, or zero where that row is in another
@@ -215,6 +253,7 @@ static inline void multiply_parts(Warp* warp, const uint stage, float* sums, flo
   const int first_column = get_local_id(0) / WARP % WARPS_ACROSS * WARP_COLUMNS;
   const uint left_part = stage * STAGE_BYTES;
   const uint right_part = left_part + LEFT_BYTES;
+  converge();
   EACH_BLOCK
   for (int k = 0; k < TILE_DEPTH / 16; ++k) {
     uint left[BLOCKS_DOWN * 4];
@@ -253,7 +292,6 @@ static inline void multiply_parts(Warp* warp, const uint stage, float* sums, flo
       }
     }
 #if PART != 3
-  converge();
     (void)column_sums;
     (void)adds_columns;
 #else
@@ -269,19 +307,17 @@ static inline void multiply_parts(Warp* warp, const uint stage, float* sums, flo
 }
 
 #if STATISTICS
-// Rows of partial sums: eight of items a warp, of all warps below each other.
-#define SUM_ROWS (WARPS_DOWN * 8)
-
 // partial[tile row] = (mean [columns], squares about it [columns]) over the tile's rows, as chunks.cl
 // has them: of the values before they are rounded, less the bias, so that the sums below are of
 // deviations. What lies beyond the last row is zero. `held` is local memory for SUM_ROWS ×
-// TILE_COLUMNS pairs.
+// TILE_COLUMNS pairs, which others may still be reading for something else.
 static inline void store_statistics(__local float2* held, const float* sums, const float scale,
                                     __global float* partial, const int first_row, const int rows,
                                     const int first_column, const int columns) {
   const int lane = get_local_id(0) % WARP;
   const int sum_row = get_local_id(0) / WARP / WARPS_ACROSS * 8 + lane / 4;
   const int warp_column = get_local_id(0) / WARP % WARPS_ACROSS * WARP_COLUMNS + lane % 4 * 2;
+  barrier(CLK_LOCAL_MEM_FENCE);
   EACH_BLOCK
   for (int j = 0; j < BLOCKS_ACROSS * 2; ++j) {
     float sum = 0.0f;
@@ -437,12 +473,12 @@ static inline void rows_product(Warp* warp, __local uint4* tiles, const Sequence
   store_tile(tiles, sums, bias, addend, scale, c, c_stride, first_row, rows, first_column,
              b.columns);
 #if STATISTICS
-  // Behind the result's tile, which is still being read.
-  store_statistics((__local float2*)(tiles + TILE_ROWS * TILE_COLUMNS / 8), sums, scale, statistics,
-                   first_row, rows, first_column, b.columns);
+  store_statistics((__local float2*)tiles, sums, scale, statistics, first_row, rows, first_column,
+                   b.columns);
 #else
   (void)statistics;
 #endif
+  SPOIL_IF_OVERRUN(warp, c + (size_t)first_row * c_stride + first_column);
 }
 #else
 // c[m, n] = scale · Σ_r a(r, tap, d) · b[r, n] for m = tap·depth + d < taps·depth, n < b.columns,
@@ -507,5 +543,6 @@ static inline void columns_product(Warp* warp, __local uint4* tiles, const Seque
       column_sums[column + 1] = sums_vanish ? 0.0f : added[j * 4 + 1];
     }
   }
+  SPOIL_IF_OVERRUN(warp, c + (size_t)first_row * c_stride + first_column);
 }
 #endif

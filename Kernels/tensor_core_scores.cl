@@ -52,10 +52,7 @@
 #define EACH_BLOCK _Pragma("unroll")
 #endif
 
-#define TILES(count)                              \
-  __local uint4 tiles[(count)*TILE_BYTES / 16];   \
-  EMULATION_MEMORY(ITEMS);                        \
-  Warp warp = WARP_ON(tiles)
+#define TILES(count) TILE_MEMORY((count)*TILE_BYTES, ITEMS)
 
 // MARK: Tiles
 
@@ -105,10 +102,10 @@ static inline void add_scores(Warp* warp, const uint* a, const uint part, const 
 }
 
 // sums[16, CHANNELS] += a·b for a [16, 16] and the sixteen lines b from `line` on.
-  converge();  // what a is made of may have taken branches
 static inline void add_lines(Warp* warp, const uint* a, const uint part, const int line,
                              float* sums) {
   const int lane = get_local_id(0) % WARP;
+  converge();  // what a is made of may have taken branches
   EACH_BLOCK
   for (int j = 0; j < CHANNELS / 16; ++j) {
     uint b[4];

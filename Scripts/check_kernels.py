@@ -8,6 +8,11 @@ stands, and with each set of sizes that a comment line of its own declares:
 
     // build: -DTIME=204 -DIN=64
 
+A file for NVIDIA's GPUs has builds for every tile, too, each of which a file that it includes names
+in a line `// tile: -DNAME=VALUE …`; they go through the strict pass and the newest of NVIDIA's:
+
+    // build of each tile: -DPART=1
+
 A file for NVIDIA's GPUs alone says which of their instructions each of its kernels is made for:
 
     // instructions: HMMA LDSM LDGSTS
@@ -32,20 +37,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 import reports
+import warp_convergence
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "Kernels"
 REPORTS = ROOT / "build" / "reports"
 VENV = ROOT / "build" / "venv"
-import warp_convergence
 LIBCLC = pathlib.Path("/usr/lib/clc")
 SECONDS = 300  # for one file, one target and one build
+NEWEST = "sm_90"  # of NVIDIA's: what is the same for all is checked on it alone
 
 # What libclc leaves to a library that NVIDIA has and clang has not: the hardware's approximations.
 NVIDIA_NATIVE = """
 #define SEMG_APPROXIMATE(name, instruction, before, after)               \\
   static inline float semg_##name(float x) {                             \\
-NEWEST = "sm_90"  # of NVIDIA's: what is the same for all is checked on it alone
     float y;                                                             \\
     __asm__(instruction " %0, %1;" : "=f"(y) : "f"(x * before));         \\
     return y * after;                                                    \\
@@ -91,13 +96,15 @@ class Kernel:
 
 @dataclasses.dataclass
 class Source:
-    """A kernel file: `builds` are its sets of defines, the generic one (no defines) first;
-    `instructions` those of NVIDIA's that it needs, by what their names begin with."""
+    """A kernel file: `builds` are its sets of defines, the generic one (no defines) first, `of_tiles`
+    those for every tile; `instructions` those of NVIDIA's that it needs, by what their names begin
+    with."""
 
     path: pathlib.Path
     kernels: list[str]
     builds: list[list[str]]
     instructions: list[str] = dataclasses.field(default_factory=list)
+    of_tiles: list[list[str]] = dataclasses.field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -106,22 +113,33 @@ class Source:
 
 def read_source(path: pathlib.Path) -> Source:
     text = path.read_text()
-    builds: list[list[str]] = [[]]
     instructions: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for line in text.splitlines():
         if match := re.fullmatch(r"//\s*instructions:((?: +[A-Z0-9]+)+)", line):
             instructions += match[1].split()
-        match = re.fullmatch(r"//\s*build:\s*(.*)", line)
+    builds = [[], *declared(path, "build")]
+    tiles = [
+        tile for name in re.findall(r'^#include "(\w+\.cl)"', text, re.M)
+        if (path.parent / name).exists() for tile in declared(path.parent / name, "tile")]
+    of_tiles = [build + tile for build in declared(path, "build of each tile") for tile in tiles]
+    return Source(path, kernel_names(text), builds, instructions, of_tiles)
+
+
+def declared(path: pathlib.Path, label: str) -> list[list[str]]:
+    """The defines of each comment line that begins with a label."""
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = re.fullmatch(rf"//\s*{label}:\s*(.*)", line)
         if not match:
             continue
         defines = shlex.split(match[1])
         wrong = [word for word in defines if not re.fullmatch(r"-D\w+(=\S+)?", word)]
         if wrong or not defines:
             raise Problem(
-                f"{path.name}:{number}: expected `// build: -DNAME=VALUE …`, found"
+                f"{path.name}:{number}: expected `// {label}: -DNAME=VALUE …`, found"
                 f" `{' '.join(wrong) or line}`")
-        builds.append(defines)
-    return Source(path, kernel_names(text), builds, instructions)
+        found.append(defines)
+    return found
 
 
 def code_of(text: str) -> str:
@@ -223,6 +241,10 @@ def nvidia(architecture: str) -> Callable[[Source, list[str], pathlib.Path], lis
         assert disassembler is not None, "checked by missing_tool"
         if source.instructions:
             require_instructions(run([disassembler, "k.cubin"], folder), source.instructions)
+        if source.instructions and architecture == NEWEST:
+            apart = warp_convergence.problems((folder / "k.ptx").read_text())
+            if apart:
+                raise Problem("; ".join(apart))
         return parse_ptxas(log)
 
     return compile_for
@@ -241,10 +263,6 @@ def require_instructions(code: str, wanted: list[str]) -> None:
 
 def parse_ptxas(log: str) -> list[Kernel]:
     kernels = []
-        if source.instructions and architecture == NEWEST:
-            apart = warp_convergence.problems((folder / "k.ptx").read_text())
-            if apart:
-                raise Problem("; ".join(apart))
     for part in re.split(r"Compiling entry function '", log)[1:]:
         frame = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, "
                           r"(\d+) bytes spill loads", part)
@@ -326,6 +344,11 @@ class Target:
     spills_fail: bool = True
     makes_kernels: bool = True
 
+    def builds(self, source: Source) -> list[list[str]]:
+        """What of a file is built: those for every tile differ little from target to target."""
+        has_tiles = not self.makes_kernels or self.name == NEWEST
+        return source.builds + source.of_tiles if has_tiles else source.builds
+
     def takes(self, source: Source) -> bool:
         return not source.instructions or not self.makes_kernels or "nvdisasm" in self.tools
 
@@ -344,11 +367,6 @@ class Target:
 
 TARGETS = [
     Target("strict", strict, ["clang-19"], makes_kernels=False),
-    def builds(self, source: Source) -> list[list[str]]:
-        """What of a file is built: those for every tile differ little from target to target."""
-        has_tiles = not self.makes_kernels or self.name == NEWEST
-        return source.builds + source.of_tiles if has_tiles else source.builds
-
     Target("sm_80", nvidia("sm_80"), ["clang-19", "libclc", "ptxas", "nvdisasm"]),
     Target(NEWEST, nvidia(NEWEST), ["clang-19", "libclc", "ptxas", "nvdisasm"]),
     Target("gfx1100", amd("gfx1100"), ["clang-19", "libclc"]),
@@ -372,7 +390,7 @@ class Outcome:
 def check(source: Source, target: Target) -> Outcome:
     outcome = Outcome(source, target, {})
     problems = []
-    for index, defines in enumerate(source.builds):
+    for index, defines in enumerate(target.builds(source)):
         label = " ".join(defines) or "generic"
         try:
             with tempfile.TemporaryDirectory(prefix="semg-kernels-") as folder:
@@ -409,7 +427,7 @@ def rows(outcomes: list[Outcome], targets: list[Target]) -> Iterator[list[str]]:
         by_file.setdefault(outcome.source.name, {})[outcome.target.name] = outcome
     for file, made in by_file.items():
         source = next(iter(made.values())).source
-        for index, defines in enumerate(source.builds):
+        for index, defines in enumerate(source.builds + source.of_tiles):
             for name in source.kernels:
                 found = {
                     target: kernel
@@ -442,8 +460,11 @@ def check_all(paths: list[pathlib.Path]) -> list[Outcome]:
     for source in map(read_source, paths):
         jobs += [(source, target) for target in targets
                  if target.takes(source) and (source.kernels or not target.makes_kernels)]
+    # The longest first, so that both end at the same time.
+    order = sorted(range(len(jobs)), key=lambda i: -len(jobs[i][1].builds(jobs[i][0])))
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(lambda job: check(*job), jobs))
+        made = dict(zip(order, pool.map(lambda i: check(*jobs[i]), order), strict=True))
+    return [made[i] for i in range(len(jobs))]
 
 
 def main(paths: list[pathlib.Path]) -> int:

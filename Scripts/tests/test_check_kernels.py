@@ -152,6 +152,16 @@ class Files(unittest.TestCase):
             [name for name in takers if name.startswith(("sm_", "gfx", "tgl", "acm", "pvc"))],
             ["sm_80", "sm_90"])
 
+    def test_builds_for_every_tile_are_made_by_the_newest_target_alone(self):
+        (pathlib.Path(self.folder.name) / "tiles.cl").write_text("// tile: -DROWS=1\n// tile: -DROWS=2\n")
+        source = self.source('// build: -DA=1\n// build of each tile: -DPART=3\n'
+                             '#include "tiles.cl"\n__kernel void k() {}')
+        plain, of_tiles = [[], ["-DA=1"]], [["-DPART=3", "-DROWS=1"], ["-DPART=3", "-DROWS=2"]]
+        made = {target.name: target.builds(source) for target in check_kernels.TARGETS}
+        self.assertEqual(made.pop("strict"), plain + of_tiles)
+        self.assertEqual(made.pop("sm_90"), plain + of_tiles)
+        self.assertTrue(all(builds == plain for builds in made.values()), made)
+
     @unittest.skipUnless(shutil.which("clang-19"), "clang-19 is not installed")
     def test_the_strict_pass_sees_the_emulation_of_instructions(self):
         text = ("#ifndef EMULATED\n#error \"not here\"\n#endif\n"

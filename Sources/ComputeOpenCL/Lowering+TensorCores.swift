@@ -79,8 +79,8 @@ extension Lowering {
     _ arguments: [KernelArgument], rest: [KernelArgument] = [], writesChunks: Bool = true,
     leavesStatistics: Bool = false, groups: @escaping (_ live: Int) -> [Int]
   ) throws(DeviceError) -> Command {
-    var defines = tile.defines(part: part, writesChunks: writesChunks)
-    if leavesStatistics { defines["STATISTICS"] = 1 }
+    let defines = tile.defines(
+      part: part, writesChunks: writesChunks, leavesStatistics: leavesStatistics)
     return try kernel(
       "tensor_core_conv1d", key.kernel, defines: sizeDefines(shape),
       arguments + sizes(shape) + rest, local: [tile.items, 1, 1], storage: build(defines),

@@ -8,13 +8,24 @@ struct TensorCoreTile: Hashable {
   var warpsDown: Int
   var warpsAcross: Int
 
-  /// Steps of the depth that lie in local memory at a time.
+  /// Steps of the depth that lie in local memory at a time, and how many times as many are under
+  /// way: TILE_DEPTH and STAGES of the kernels.
   static let depth = 32
+  private static let stages = 3
   /// Halves that are read at once.
   static let chunk = 8
 
   /// Work items of a group.
   var items: Int { 32 * warpsDown * warpsAcross }
+
+  /// Bytes of local memory of a group: TILES_BYTES of the kernels. The parts of steps lie where later
+  /// the result's halves and then the sums of the statistics do.
+  func localBytes(hasHalfResult: Bool = true, leavesStatistics: Bool = false) -> Int {
+    let parts = Self.stages * (rows + columns) * Self.depth * MemoryLayout<Float16>.size
+    let result = hasHalfResult ? rows * columns * MemoryLayout<Float16>.size : 0
+    let sums = leavesStatistics ? 8 * warpsDown * columns * 2 * MemoryLayout<Float>.size : 0
+    return max(parts, result, sums)
+  }
 
   /// Each with the share of a device's products that it can keep busy while there are groups enough.
   /// None takes more registers than leave room for two groups on a multiprocessor; 128 columns
@@ -43,8 +54,10 @@ struct TensorCoreTile: Hashable {
   /// - Parameters:
   ///   - copies: products of this size in one launch.
   ///   - splitsDepth: the depth can be cut to have more groups.
+  ///   - fits: whether the device has room for a tile; where it has for none, the smallest is taken.
   static func best(
-    rows: Int, columns: Int, copies: Int = 1, splitsDepth: Bool = false
+    rows: Int, columns: Int, copies: Int = 1, splitsDepth: Bool = false,
+    fits: (TensorCoreTile) -> Bool = { _ in true }
   ) -> TensorCoreTile {
     func cost(_ tile: TensorCoreTile, _ share: Double) -> Double {
       let groups = tile.rowCount(rows) * tile.columnCount(columns) * copies
@@ -52,8 +65,9 @@ struct TensorCoreTile: Hashable {
         splitsDepth ? 1 : max(1, Double(ProductTile.wantedGroups) / Double(groups))
       return Double(groups * tile.rows * tile.columns) * waiting / share
     }
-    let first = choices[0]
-    return choices.dropFirst().reduce(first) {
+    let possible = choices.filter { fits($0.tile) }
+    let first = possible.first ?? choices[choices.count - 1]
+    return possible.dropFirst().reduce(first) {
       cost($1.tile, $1.share) < cost($0.tile, $0.share) ? $1 : $0
     }.tile
   }
@@ -82,14 +96,18 @@ struct TensorCoreTile: Hashable {
   ///   - writesChunks: every row of the result begins at a multiple of a chunk, and its columns are
   ///     one.
   ///   - hasHalfResult: otherwise floats; sums over steps always are.
+  ///   - leavesStatistics: of the result's columns, for a batch normalization.
   func defines(
-    part: ProductPart, writesChunks: Bool, hasHalfResult: Bool = true
+    part: ProductPart, writesChunks: Bool, hasHalfResult: Bool = true,
+    leavesStatistics: Bool = false
   ) -> [String: Int] {
-    [
+    var defines = [
       "PART": part.rawValue, "TILE_ROWS": rows, "TILE_COLUMNS": columns, "WARPS_DOWN": warpsDown,
       "WARPS_ACROSS": warpsAcross, "RESULT_CHUNKS": writesChunks ? 1 : 0,
       "HALF_RESULT": hasHalfResult ? 1 : 0,
     ]
+    if leavesStatistics { defines["STATISTICS"] = 1 }
+    return defines
   }
 }
 
@@ -100,6 +118,13 @@ extension TensorCoreTile: TunableTile {
   var sizes: [Int] { [rows, columns, warpsDown, warpsAcross] }
 
   static func cuts(_ product: ProductKey) -> Bool { product.isOnTensorCores }
+
+  func misfit(on device: OpenCLDeviceDescription, limit: Int) -> String? {
+    let bytes = localBytes(leavesStatistics: true)
+    return itemsMisfit(limit: limit)
+      ?? (bytes <= device.localMemory
+        ? nil : "it needs \(bytes) bytes of local memory a group, there are \(device.localMemory)")
+  }
 
   static func chosen(for product: ProductKey, by device: OpenCLDevice) -> TensorCoreTile {
     device.tensorCoreTile(of: product)

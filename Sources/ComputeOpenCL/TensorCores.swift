@@ -43,7 +43,8 @@ package enum TensorCores {
     let call = try KernelCall(
       kernel: try context.makeKernel(
         file: "tensor_core_probe", name: "tensor_core_probe", defines: emulation?.defines ?? [:]),
-      name: "tensor_core_probe", arguments: buffers.map { .tensor($0, offset: 0) }, local: [32],
+      file: "tensor_core_probe", name: "tensor_core_probe",
+      arguments: buffers.map { .tensor($0, offset: 0) }, local: [32],
       groups: { _ in [1] }, context: context)
     try call.enqueue(on: memory.queue, step: 0, live: 1)
     try memory.finish()

@@ -138,7 +138,8 @@ import Testing
       kernel: device.context.makeKernel(
         file: "tensor_core_attention", name: "attention_short_rows",
         defines: #require(device.tensorCoreDefines).merging(["CHANNELS": channels]) { $1 }),
-      name: "attention_short_rows", arguments: arguments, local: [128, 1, 1],
+      file: "tensor_core_attention", name: "attention_short_rows", arguments: arguments,
+      local: [128, 1, 1],
       groups: { _ in [2, heads, 1] }, context: device.context)
     let memory = try DeviceMemory(context: device.context)
     // A kernel does not hold its buffers.

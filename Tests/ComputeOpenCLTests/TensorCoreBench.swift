@@ -55,6 +55,22 @@ struct TensorCoreBench {
     memory = try DeviceMemory(context: context)
   }
 
+  /// The kernels of `tensor_core_conv1d.cl`.
+  static let convolutions: [ProductPart: String] = [
+    .forward: "conv1d_forward", .backwardInput: "conv1d_backward_input",
+    .backwardKernel: "conv1d_backward_weights",
+  ]
+
+  /// Bytes of local memory of a group, by the driver.
+  func localBytes(of kernel: cl_kernel) throws -> Int {
+    var bytes = cl_ulong(0)
+    let status = clGetKernelWorkGroupInfo(
+      kernel, context.description.device, cl_kernel_work_group_info(CL_KERNEL_LOCAL_MEM_SIZE),
+      MemoryLayout<cl_ulong>.size, &bytes, nil)
+    try #require(status == CL_SUCCESS)
+    return Int(bytes)
+  }
+
   /// A tensor on the device, behind `front` elements of NaN and before 64.
   struct Placed<Element: BinaryFloatingPoint> {
     static var front: Int { 8 }
@@ -96,7 +112,8 @@ struct TensorCoreBench {
     let call = try KernelCall(
       kernel: try context.makeKernel(
         file: file, name: name, defines: defines.merging(build.emulation.defines) { $1 }),
-      name: name, arguments: arguments, local: local, groups: { _ in groups }, context: context)
+      file: file, name: name, arguments: arguments, local: local, groups: { _ in groups },
+      context: context)
     try call.enqueue(on: memory.queue, step: 0, live: live)
     try memory.finish()
   }
@@ -117,7 +134,8 @@ struct TensorCoreBench {
 
   func check(
     _ convolution: TensorCoreTests.Convolution, _ part: ProductPart,
-    _ build: TensorCoreTests.Build, span: Int? = nil, isUnbiased: Bool = false, adds: Bool = false
+    _ build: TensorCoreTests.Build, span: Int? = nil, isUnbiased: Bool = false, adds: Bool = false,
+    leavesStatistics: Bool = false
   ) throws {
     let shape = convolution.shape
     let rows = convolution.live * shape.time
@@ -126,7 +144,8 @@ struct TensorCoreBench {
     let x = values(all * inputs, salt: 1, live: rows * inputs)
     let dy = values(all * outputs, salt: 2, live: rows * outputs)
     let w = values(shape.taps * inputs * outputs, salt: 3)
-    var defines = build.tile.defines(part: part, writesChunks: true)
+    var defines = build.tile.defines(
+      part: part, writesChunks: true, leavesStatistics: leavesStatistics)
     if build.specializes {
       defines.merge([
         "TIME": shape.time, "INPUTS": inputs, "OUTPUTS": outputs, "TAPS": shape.taps,
@@ -138,17 +157,20 @@ struct TensorCoreBench {
       .int(shape.dilation), .int(shape.leftPadding),
     ]
     let label = "\(shape) \(part), \(build)"
+    let name = try #require(Self.convolutions[part])
     let tile = build.tile
     switch part {
     case .forward:
       let bias = (0..<outputs).map { Float($0 % 5) / 4 - 0.5 }
       let y = try place([Float16](repeating: .nan, count: all * outputs))
+      let statistics = try place(
+        [Float](repeating: .nan, count: leavesStatistics ? 2 * outputs * tile.rowCount(rows) : 0))
       try run(
-        "tensor_core_conv1d", "conv1d_forward", build, defines,
+        "tensor_core_conv1d", name, build, defines,
         [
           try place(x).argument, try place(w).argument, try place(bias).argument, y.argument,
-        ] + sizes, groups: [tile.rowCount(rows), tile.columnCount(outputs), 1],
-        live: convolution.live)
+        ] + sizes + (leavesStatistics ? [statistics.argument] : []),
+        groups: [tile.rowCount(rows), tile.columnCount(outputs), 1], live: convolution.live)
       var expected = (0..<rows * outputs).map { Double(bias[$0 % outputs]) }
       forEachTap(shape, convolution.live) { tap, to, from in
         for c in 0..<inputs {
@@ -159,6 +181,13 @@ struct TensorCoreBench {
         }
       }
       try expectLive(y, expected, label)
+      guard leavesStatistics else { return }
+      let deviations = expected.enumerated().map { $1 - Double(bias[$0 % outputs]) }
+      expect(
+        try read(statistics)[...],
+        stride(from: 0, to: deviations.count, by: tile.rows * outputs).flatMap {
+          columnStatistics(deviations[$0...].prefix(tile.rows * outputs), columns: outputs)
+        }, halves: false, "\(label), statistics")
     case .backwardInput:
       let before =
         adds
@@ -166,7 +195,7 @@ struct TensorCoreBench {
         : [Float16](repeating: .nan, count: all * inputs)
       let dx = try place(before)
       try run(
-        "tensor_core_conv1d", "conv1d_backward_input", build, defines,
+        "tensor_core_conv1d", name, build, defines,
         [
           try place(dy).argument, try place(w).argument, dx.argument, .int(adds ? 1 : 0),
           dx.argument,
@@ -198,7 +227,7 @@ struct TensorCoreBench {
       let tableSlot = BufferSlot()
       tableSlot.buffer = try Buffer(copying: table.map { Int32($0) }, context: context)
       try run(
-        "tensor_core_conv1d", "conv1d_backward_weights", build, defines,
+        "tensor_core_conv1d", name, build, defines,
         [
           try place(x).argument, try place(dy).argument, sums.argument, .slot(tableSlot), .int(1),
           .int(span), .live,
@@ -222,6 +251,18 @@ struct TensorCoreBench {
       expect(added[..<count], Array(expected[..<count]), halves: false, label)
       expect(added[count...], Array(expected[count...]), halves: false, "\(label), bias")
     }
+  }
+
+  /// Means of the columns of some rows, and behind them the squares about the means.
+  private func columnStatistics(_ rows: ArraySlice<Double>, columns: Int) -> [Double] {
+    let values = (0..<columns).map { column in
+      stride(from: rows.startIndex + column, to: rows.endIndex, by: columns).map { rows[$0] }
+    }
+    let means = values.map { $0.reduce(0, +) / Double($0.count) }
+    return means
+      + zip(values, means).map { column, mean in
+        column.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      }
   }
 
   /// Calls with each tap and the rows that it leads to and comes from.

@@ -1,3 +1,4 @@
+import COpenCL
 import Compute
 import ComputeCases
 import ComputeReference
@@ -92,6 +93,53 @@ import Testing
     try bench.check(convolution, .backwardKernel, build, span: 64)
     try bench.check(convolution, .backwardKernel, build, isUnbiased: true)
     try bench.check(convolution, .backwardInput, build, adds: true)
+  }
+
+  /// Whatever a tile's local memory is used for one after the other, it fits: a tile that writes
+  /// behind it spoils its result.
+  @Test(arguments: TensorCoreTile.candidates)
+  func convolutionsLeaveStatisticsInEveryTile(_ tile: TensorCoreTile) throws {
+    let isLargest = tile.rows * tile.columns == 128 * 128
+    guard runsSlowTests || tile == Self.tiles[3] else { return }
+    try TensorCoreBench().check(
+      Convolution(25, 40, isLargest ? 136 : 72, 3, 1, .same, 7, 6), .forward,
+      Build(tile: tile, emulation: isLargest ? .copiesEarly : .copiesLate),
+      leavesStatistics: true)
+  }
+
+  /// Compilers of GPUs that are not here see every tile.
+  @Test func theKernelsNameEveryTileForOfflineChecks() throws {
+    let text = try #require(KernelSource.text(of: "tensor_core_product"))
+    let named = text.split(separator: "\n").filter { $0.hasPrefix("// tile: ") }
+    #expect(
+      named.map(String.init)
+        == TensorCoreTile.candidates.map {
+          "// tile: -DTILE_ROWS=\($0.rows) -DTILE_COLUMNS=\($0.columns) "
+            + "-DWARPS_DOWN=\($0.warpsDown) -DWARPS_ACROSS=\($0.warpsAcross)"
+        })
+  }
+
+  /// The emulation has memory of its own besides: what items lay open to each other, and a guard.
+  @Test(.enabled(if: runsSlowTests), arguments: TensorCoreTile.candidates)
+  func tilesTakeTheLocalMemoryThatTheyAreSaidToTake(_ tile: TensorCoreTile) throws {
+    let bench = try TensorCoreBench()
+    for (part, leavesStatistics) in [
+      (ProductPart.forward, false), (.forward, true), (.backwardInput, false),
+      (.backwardKernel, false),
+    ] {
+      let kernel = try bench.context.makeKernel(
+        file: "tensor_core_conv1d", name: TensorCoreBench.convolutions[part] ?? "",
+        defines: tile.defines(
+          part: part, writesChunks: true, leavesStatistics: leavesStatistics
+        ).merging(["EMULATED": 1]) { $1 })
+      defer { clReleaseKernel(kernel) }
+      let bytes = try bench.localBytes(of: kernel)
+      #expect(
+        bytes - 12 * 4 * tile.items - 64 * 16
+          == tile.localBytes(
+            hasHalfResult: part != .backwardKernel, leavesStatistics: leavesStatistics),
+        "\(tile), part \(part)")
+    }
   }
 
   // MARK: Plain products
