@@ -6,13 +6,16 @@
 #include "table.cl"
 
 // Columns of a group of items, and how many items share a column.
+#ifndef GROUP_ITEMS
+#define GROUP_ITEMS 256
+#endif
 #define ACROSS 32
-#define DOWN 8
+#define DOWN (GROUP_ITEMS / ACROSS)
 
 // y[j] = Σ_r x[r, j] for x [R, columns] with `stride` elements a row, R = ⌈count / per⌉: in group row
 // g over `span` rows from g·span on, into row g of y. Columns from `split` on go to `rest` instead,
-// from its beginning (one group row alone). Item (j, i) of a group adds every eighth row from the i-th on; then the eight
-// are added in order.
+// from its beginning (one group row alone). Item (j, i) of a group adds every DOWN-th row from the
+// i-th on; then the DOWN sums are added in order.
 __kernel __attribute__((reqd_work_group_size(ACROSS, DOWN, 1))) void column_sums(
     IN(float, x), OUT(float, y), OUT(float, rest), const int count, const int per, const int span,
     const int stride, const int columns, const int split) {

@@ -6,7 +6,10 @@
 
 #include "values.cl"
 
+// 256, 128 or 64: what the device allows the kernels of a file.
+#ifndef GROUP_ITEMS
 #define GROUP_ITEMS 256
+#endif
 
 #ifdef WIDTH
 #define BUILT_WIDTH WIDTH

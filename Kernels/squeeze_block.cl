@@ -28,7 +28,7 @@
 
 // The most that a work-group has room for.
 #define MOST_CHANNELS 256
-#define MOST_UNITS 64
+#define MOST_UNITS 64  // no more than GROUP_ITEMS: an item makes one
 
 // Element of channel c in a branch's tensors: [C_branch], and [rows, C_branch].
 #define BRANCH(name, c) ((c) < FIRST ? AT(name##0)[c] : AT(name##1)[(c) - FIRST])
@@ -168,11 +168,11 @@ void squeeze_block_forward(__global const struct table_header* header, IN(stored
     AT(hidden)[b * UNITS + item] = excited[item];
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (item < CHANNELS) {
-    float sum = AT(b2)[item];
-    for (int u = 0; u < UNITS; ++u) sum += excited[u] * AT(w2)[u * CHANNELS + item];
-    scales[item] = 1.0f / (1.0f + exp(-sum));
-    AT(scale)[b * CHANNELS + item] = scales[item];
+  for (int c = item; c < CHANNELS; c += GROUP_ITEMS) {
+    float sum = AT(b2)[c];
+    for (int u = 0; u < UNITS; ++u) sum += excited[u] * AT(w2)[u * CHANNELS + c];
+    scales[c] = 1.0f / (1.0f + exp(-sum));
+    AT(scale)[b * CHANNELS + c] = scales[c];
   }
   barrier(CLK_LOCAL_MEM_FENCE);
 
@@ -237,11 +237,11 @@ void squeeze_block_backward_partial(IN(stored, x0), IN(stored, x1), IN(float, me
     AT(d_squeeze)[b * UNITS + item] = squeezes[item];
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (item < CHANNELS) {
+  for (int c = item; c < CHANNELS; c += GROUP_ITEMS) {
     float sum = 0.0f;
-    for (int u = 0; u < UNITS; ++u) sum += squeezes[u] * AT(w1)[item * UNITS + u];
-    through[item] = sum / TIME;
-    AT(d_mean)[b * CHANNELS + item] = through[item];
+    for (int u = 0; u < UNITS; ++u) sum += squeezes[u] * AT(w1)[c * UNITS + u];
+    through[c] = sum / TIME;
+    AT(d_mean)[b * CHANNELS + c] = through[c];
   }
   barrier(CLK_LOCAL_MEM_FENCE);
 

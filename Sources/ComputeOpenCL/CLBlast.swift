@@ -4,6 +4,9 @@ import Compute
 
 /// One call of CLBlast's SGEMM with everything bound but the live size. All matrices are row-major.
 struct CLBlastProduct {
+  /// In place of a kernel file, for the limits of groups.
+  static let file = "CLBlast"
+
   let product: MatrixProduct
   let a: Place
   let b: Place
@@ -13,6 +16,7 @@ struct CLBlastProduct {
   /// Holds the call's temporary.
   let temporary: BufferSlot
   let device: String
+  let limits: GroupLimits
 
   /// A matrix whose buffer may be exchanged between runs.
   struct Place {
@@ -60,6 +64,12 @@ struct CLBlastProduct {
       product.depth.value(live: live), product.scale, a.buffer(), a.offset, a.stride, b.buffer(),
       b.offset, b.stride, beta, c.buffer(), c.offset, c.stride, &queue, event,
       temporary.buffer?.handle)
+    // Where the device has no room for its groups, our kernels make the product: no device has room
+    // for none.
+    let tooLarge = [
+      CLBlastInvalidLocalThreadsTotal, CLBlastInvalidLocalThreadsDim, CLBlastInvalidLocalMemUsage,
+    ]
+    if tooLarge.contains(status) { limits.note(0, of: Self.file) }
     try check(status.rawValue, "CLBlastSgemm", on: device)
   }
 }
@@ -91,7 +101,7 @@ extension Lowering {
     }
     var commands: [Command] = []
     if let bias = product.bias {
-      let local = groupSize(256)
+      let local = groupSize(256, in: "dense")
       commands.append(
         try kernel(
           "dense", "fill_rows",
@@ -103,7 +113,7 @@ extension Lowering {
     }
     let call = CLBlastProduct(
       product: product, a: a, b: b, c: c, beta: product.bias == nil ? 0 : 1,
-      temporary: scratch.library, device: device.name)
+      temporary: scratch.library, device: device.name, limits: device.context.groupLimits)
     let queue = try queueForQuestions()
     for live in Set([program.capacity] + (options.liveBatches[program.id] ?? [])) {
       scratch.reserveForLibrary(

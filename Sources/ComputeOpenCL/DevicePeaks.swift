@@ -11,20 +11,26 @@ extension OpenCLDevice {
   ///
   /// - Throws: `DeviceError` where it fails, or has no room for two buffers.
   public func measuredPeaks() throws(DeviceError) -> DevicePeaks {
+    try context.groupLimits.learning { () throws(DeviceError) in try peaks() }
+  }
+
+  private func peaks() throws(DeviceError) -> DevicePeaks {
     let bytes = min(Self.copiedBytes, description.maximumAllocation / 2, description.memory / 8)
     let count = bytes / 16
     let (source, target) = (BufferSlot(), BufferSlot())
     source.buffer = try Buffer(byteCount: 16 * count, context: context)
     target.buffer = try Buffer(byteCount: 16 * count, context: context)
-    let items = min(256, description.maximumWorkGroup)
+    let items = min(256, context.groupLimits.limit(of: "peaks"))
     let groups = max(1, description.computeUnits) * 2048 / items
     let copy = try KernelCall(
       kernel: try context.makeKernel(file: "peaks", name: "peak_copy", defines: [:]),
-      name: "peak_copy", arguments: [.slot(source), .slot(target), .int(count)], local: [items],
+      file: "peaks", name: "peak_copy", arguments: [.slot(source), .slot(target), .int(count)],
+      local: [items],
       groups: { _ in [groups] }, context: context)
     let multiply = try KernelCall(
       kernel: try context.makeKernel(file: "peaks", name: "peak_multiply_add", defines: [:]),
-      name: "peak_multiply_add", arguments: [.slot(target), .float(0.5), .int(Self.rounds)],
+      file: "peaks", name: "peak_multiply_add",
+      arguments: [.slot(target), .float(0.5), .int(Self.rounds)],
       local: [items], groups: { _ in [groups] }, context: context)
     // Memory that nobody has written may be no memory yet.
     let memory = try DeviceMemory(context: context)

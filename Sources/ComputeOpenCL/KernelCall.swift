@@ -36,6 +36,9 @@ final class KernelCall {
   /// What its tile was chosen for, where it is a product.
   var product: ProductKey?
   private let device: String
+  /// Of `Kernels/`.
+  private let file: String
+  private let limits: GroupLimits
   private let local: [Int]
   private let groups: (_ live: Int) -> [Int]
   private var liveArguments: [(index: cl_uint, factor: Int)] = []
@@ -48,14 +51,17 @@ final class KernelCall {
   /// Takes over the kernel and releases it at the end.
   ///
   /// - Parameters:
+  ///   - file: of `Kernels/` that the kernel is from.
   ///   - local: work-group size, one to three dimensions.
   ///   - groups: number of work-groups a dimension for so many live samples.
   init(
-    kernel: cl_kernel, name: String, arguments: [KernelArgument], local: [Int],
+    kernel: cl_kernel, file: String, name: String, arguments: [KernelArgument], local: [Int],
     groups: @escaping (_ live: Int) -> [Int],
     cost: @escaping (_ live: Int) -> KernelCost = { _ in KernelCost() }, context: OpenCLContext
   ) throws(DeviceError) {
     self.kernel = kernel
+    self.file = file
+    limits = context.groupLimits
     self.name = name
     self.cost = cost
     self.local = local
@@ -97,19 +103,38 @@ final class KernelCall {
     try check(status, "clSetKernelArg(\(name), \(index))", on: device)
   }
 
-  /// Some devices allow a kernel fewer work items than they allow others.
+  /// Some devices allow a kernel fewer work items than they allow others; and a driver that lets a
+  /// kernel have more local memory than there is has it write into somebody else's.
   private func checkWorkGroup(_ context: OpenCLContext) throws(DeviceError) {
-    var limit = 0
-    let status = clGetKernelWorkGroupInfo(
-      kernel, context.description.device, cl_kernel_work_group_info(CL_KERNEL_WORK_GROUP_SIZE),
-      MemoryLayout<Int>.size, &limit, nil)
-    try check(status, "clGetKernelWorkGroupInfo(\(name))", on: device)
+    let description = context.description
+    let limit = try ask(CL_KERNEL_WORK_GROUP_SIZE, of: description, Int(0))
     let wanted = local.reduce(1, *)
     guard wanted <= limit else {
+      context.groupLimits.note(limit, of: file)
       throw .unsupported(
         device: device,
         what: "kernel \(name): it needs \(wanted) work items a group, the device allows \(limit)")
     }
+    let bytes = try ask(CL_KERNEL_LOCAL_MEM_SIZE, of: description, cl_ulong(0))
+    guard bytes <= description.localMemory else {
+      throw .unsupported(
+        device: device,
+        what: "kernel \(name): it needs \(bytes) bytes of local memory a group, the device has "
+          + "\(description.localMemory)")
+    }
+  }
+
+  private func ask<Value>(
+    _ question: Int32, of description: OpenCLDeviceDescription, _ initial: Value
+  ) throws(DeviceError) -> Value {
+    var value = initial
+    let status = withUnsafeMutableBytes(of: &value) {
+      clGetKernelWorkGroupInfo(
+        kernel, description.device, cl_kernel_work_group_info(question), $0.count, $0.baseAddress,
+        nil)
+    }
+    try check(status, "clGetKernelWorkGroupInfo(\(name))", on: device)
+    return value
   }
 
   /// - Parameters:
@@ -136,6 +161,8 @@ final class KernelCall {
     for index in stepArguments { try set(index, cl_int(step)) }
     let status = clEnqueueNDRangeKernel(
       queue, kernel, cl_uint(local.count), nil, global, local, 0, nil, event)
+    // Some drivers find out here.
+    if status == CL_INVALID_WORK_GROUP_SIZE { limits.note(local.reduce(1, *) / 2, of: file) }
     try check(status, "clEnqueueNDRangeKernel(\(name))", on: device)
   }
 }

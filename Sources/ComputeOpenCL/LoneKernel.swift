@@ -12,11 +12,13 @@ public enum LoneKernel: CaseIterable, Sendable {
   /// - Throws: `DeviceError` where a call fails.
   public func problem(on device: OpenCLDevice) throws(DeviceError) -> String? {
     let context = device.context
-    switch self {
-    case .copy: return try Self.copyProblem(context)
-    case .multiplyAdd: return try Self.multiplyAddProblem(context)
-    case .fillRows: return try Self.fillRowsProblem(context)
-    case .columnSums: return try Self.columnSumsProblem(context)
+    return try context.groupLimits.learning { () throws(DeviceError) in
+      switch self {
+      case .copy: try Self.copyProblem(context)
+      case .multiplyAdd: try Self.multiplyAddProblem(context)
+      case .fillRows: try Self.fillRowsProblem(context)
+      case .columnSums: try Self.columnSumsProblem(context)
+      }
     }
   }
 
@@ -81,7 +83,7 @@ public enum LoneKernel: CaseIterable, Sendable {
     }
     let found = try run(
       "column_sums", "column_sums", reading: values, writing: 2 * columns + 8,
-      local: [ColumnSums.across, ColumnSums.down], groups: [2, 2], context: context
+      local: ColumnSums.group(context.groupLimits), groups: [2, 2], context: context
     ) { input, output in
       [
         .region(input, offset: 0), .region(output, offset: 0), .region(output, offset: 0),
@@ -110,8 +112,9 @@ public enum LoneKernel: CaseIterable, Sendable {
     var found = Array(repeating: untouched, count: count)
     try memory.write(found, to: output, offset: 0)
     let call = try KernelCall(
-      kernel: try context.makeKernel(file: file, name: name, defines: [:]), name: name,
-      arguments: arguments(source, target), local: local, groups: { _ in groups },
+      kernel: try context.makeKernel(
+        file: file, name: name, defines: context.groupLimits.defines(of: file)), file: file,
+      name: name, arguments: arguments(source, target), local: local, groups: { _ in groups },
       context: context)
     try call.enqueue(on: memory.queue, step: 0, live: 1)
     try memory.read(output, offset: 0, into: &found, count: count)

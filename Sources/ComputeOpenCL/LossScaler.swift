@@ -60,7 +60,7 @@ extension Lowering {
   func search(
     _ scaler: LossScaler, gradients: [(place: KernelArgument, count: Int)]
   ) throws(DeviceError) -> [Command] {
-    let local = groupSize(256)
+    let local = groupSize(256, in: "adam")
     var commands = [
       try kernel(
         "adam", "begin_scaled_step", [scaler.argument], local: [1],

@@ -177,14 +177,16 @@ extension Lowering {
           columnSums: try tensor(biasGradient)), regions: regions)
   }
 
-  /// A kernel that gives 64 items to each row of `[B, H, T, T]`, four rows to a group.
+  /// A kernel that gives 64 items to each row of `[B, H, T, T]`: ACROSS of `attention.cl`.
   private func rowsOfWeights(
     _ name: String, _ shape: AttentionShape, _ tensors: [KernelArgument]
   ) throws(DeviceError) -> Command {
     let rows = shape.heads * shape.time
+    let items = groupItems(of: "attention")
+    let perGroup = items / 64
     return try kernel(
-      "attention", name, tensors + [.int(shape.time), .liveTimes(rows)], local: [256],
-      groups: { [($0 * rows + 3) / 4] })
+      "attention", name, tensors + [.int(shape.time), .liveTimes(rows)], local: [items],
+      groups: { [($0 * rows + perGroup - 1) / perGroup] })
   }
 
   private func dropped(

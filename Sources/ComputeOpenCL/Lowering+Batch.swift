@@ -67,7 +67,7 @@ extension Lowering {
     let weights = try constants(shape.classWeights.isEmpty ? ones : shape.classWeights)
     let elements = shape.time * shape.channels
     let blocks = (elements + 3) / 4
-    let local = groupSize(256)
+    let local = groupSize(256, in: "augment")
     return try kernel(
       "augment", "gather_windows",
       [

@@ -99,7 +99,7 @@ extension Lowering {
     let tile = productTile(key)
     return try kernel(
       "conv1d", name, defines: try defines(shape, part, tile, matrices),
-      arguments + sizes(shape),
+      always: tile.genericDefines, arguments + sizes(shape),
       local: [tile.items, 1],
       groups: { [tile.rowCount($0 * shape.time), tile.columnCount(columns)] },
       products: { shape.productOperations(live: $0) }, product: key)

@@ -62,7 +62,7 @@ extension Lowering {
     arguments += sizes(shape, groups) + [.step, .live]
     return try kernel(
       "dense_block", "dense_block_forward", defines: defines(shape, groups), arguments,
-      local: [ColumnGroups.items],
+      local: [groups.items],
       groups: { [first + groups.columns * (($0 + Self.rows - 1) / Self.rows)] },
       products: { 2 * $0 * shape.inputs * shape.outputs })
   }
@@ -85,10 +85,10 @@ extension Lowering {
     ]
     return try kernel(
       "dense_block", "dense_loss_backward", defines: defines(shape, groups),
-      arguments + sizes(shape, groups) + [.step, .live], local: [ColumnGroups.items],
+      arguments + sizes(shape, groups) + [.step, .live], local: [groups.items],
       storage: scaler == nil ? [:] : LossScaler.storage,
       groups: {
-        [1 + kernels + ($0 * shape.inputs + ColumnGroups.items - 1) / ColumnGroups.items]
+        [1 + kernels + ($0 * shape.inputs + groups.items - 1) / groups.items]
       }, products: { 4 * $0 * shape.inputs * shape.outputs })
   }
 
@@ -104,7 +104,7 @@ extension Lowering {
         try tensor(gradient.input), try tensor(gradient.kernel),
         try tensor(gradient.outputGradient), try tensor(gradient.kernelGradient),
         try tensor(gradient.biasGradient), try tensor(gradient.inputGradient),
-      ] + sizes(shape, groups) + [.live], local: [ColumnGroups.items],
+      ] + sizes(shape, groups) + [.live], local: [groups.items],
       groups: { [kernels + tall * (($0 + Self.rows - 1) / Self.rows)] },
       products: { 4 * $0 * shape.inputs * shape.outputs })
   }
@@ -113,7 +113,10 @@ extension Lowering {
 
   /// As many columns as there are rows of an item, at least, and as many lanes.
   private func groups(of shape: DenseShape) -> ColumnGroups {
-    ColumnGroups(channels: shape.outputs, narrowest: Self.rows)
+    let items = groupItems(of: "dense_block")
+    return ColumnGroups(
+      channels: shape.outputs, items: items, widest: min(32, items / Self.rows),
+      narrowest: Self.rows)
   }
 
   private func sizes(_ shape: DenseShape, _ groups: ColumnGroups) -> [KernelArgument] {

@@ -56,6 +56,7 @@ extension Lowering {
       defines: try defines(
         shape, .backwardKernel, tile,
         [gradient.input, gradient.outputGradient, gradient.kernelGradient]),
+      always: tile.genericDefines,
       [
         try tensor(gradient.input), try tensor(gradient.outputGradient), parts.gradient,
         parts.sums, .int(isUnbiased ? 1 : 0), .int(span), .int(parts.size),

@@ -33,7 +33,8 @@ extension Lowering {
     _ shape: NormalizationShape, _ input: TensorID, _ regions: inout ScratchRegions
   ) throws(DeviceError) -> StatisticsChunks {
     if let left = leftStatistics[input] { return left }
-    let groups = ColumnGroups(channels: shape.channels)
+    let groups = ColumnGroups(
+      channels: shape.channels, items: groupItems(of: "normalization"))
     let rows = program.capacity * shape.time
     let chunk = groups.mergedChunk(rows: rows)
     let partial = regions.floats(2 * shape.channels * ((rows + chunk - 1) / chunk))
@@ -43,13 +44,13 @@ extension Lowering {
       [
         try tensor(input), partial, .int(shape.channels), .int(groups.width), .int(chunk),
         .liveTimes(shape.time),
-      ], local: [ColumnGroups.items, 1],
+      ], local: [groups.items, 1],
       groups: { [groups.columns, ($0 * shape.time + chunk - 1) / chunk] })
     return StatisticsChunks(command: command, partial: partial, chunk: chunk)
   }
 
   func normBlockForward(_ block: NormBlock) throws(DeviceError) -> [Command] {
-    let groups = ColumnGroups(channels: block.shape.channels)
+    let groups = normColumns(block)
     var regions = ScratchRegions(scratch)
     var commands: [Command] = []
     // Inference has no chunks and no moving statistics apart from those that it reads: anything may
@@ -79,7 +80,7 @@ extension Lowering {
     commands.append(
       try kernel(
         "norm_block", "norm_block_forward", defines: defines(block, groups), arguments,
-        local: [ColumnGroups.items, 1],
+        local: [groups.items, 1],
         groups: { [groups.columns, groups.sharing(tiles: ($0 * pooled + tile - 1) / tile)] }))
     return commands
   }
@@ -87,7 +88,7 @@ extension Lowering {
   func normBlockBackward(_ gradient: NormBlockGradient) throws(DeviceError) -> [Command] {
     let block = gradient.block
     let (time, pooled) = (block.shape.time, block.pool?.outputTime ?? block.shape.time)
-    let groups = ColumnGroups(channels: block.shape.channels)
+    let groups = normColumns(block)
     let chunk = groups.mergedChunk(rows: program.capacity * pooled)
     var regions = ScratchRegions(scratch)
     let partial = regions.floats(
@@ -107,7 +108,7 @@ extension Lowering {
       ] + sizes(block, groups) + [.int(chunk), .live]
     let sums = try kernel(
       "norm_block", "norm_block_backward_partial", defines: defines(block, groups),
-      values + statistics + [partial] + rest, local: [ColumnGroups.items, 1],
+      values + statistics + [partial] + rest, local: [groups.items, 1],
       groups: { [groups.columns, ($0 * pooled + chunk - 1) / chunk] })
     let tile = 4 * groups.lanes
     let apply = try kernel(
@@ -115,9 +116,13 @@ extension Lowering {
       values + [try tensor(block.gamma)] + statistics + [
         partial, try tensor(gradient.gammaGradient), try tensor(gradient.betaGradient),
         try tensor(gradient.inputGradient),
-      ] + rest, local: [ColumnGroups.items, 1],
+      ] + rest, local: [groups.items, 1],
       groups: { [groups.columns, groups.sharing(tiles: ($0 * time + tile - 1) / tile)] })
     return [sums, apply]
+  }
+
+  private func normColumns(_ block: NormBlock) -> ColumnGroups {
+    ColumnGroups(channels: block.shape.channels, items: groupItems(of: "norm_block"))
   }
 
   // MARK: Arguments

@@ -3,23 +3,24 @@ import Compute
 /// Work-groups of `width` channels by as many rows as fill them, as `Kernels/reduce.cl` arranges
 /// them, and the chunks of rows that they take.
 struct ColumnGroups {
-  /// GROUP_ITEMS of `Kernels/reduce.cl`.
-  static let items = 256
   /// Groups that keep a large device busy.
   private static let most = 1024
 
   let channels: Int
+  /// GROUP_ITEMS of `Kernels/reduce.cl`.
+  let items: Int
   /// Channels side by side, a power of two.
   let width: Int
 
-  init(channels: Int, widest: Int = 32, narrowest: Int = 1) {
+  init(channels: Int, items: Int, widest: Int = 32, narrowest: Int = 1) {
     self.channels = channels
+    self.items = items
     var width = narrowest
     while width < channels && width < widest { width *= 2 }
     self.width = width
   }
 
-  var lanes: Int { Self.items / width }
+  var lanes: Int { items / width }
   /// Groups side by side.
   var columns: Int { (channels + width - 1) / width }
 
@@ -112,8 +113,9 @@ extension Lowering {
     _ outputs: [KernelArgument]
   ) throws(DeviceError) -> [Command] {
     let rows = program.capacity * shape.time
-    let wide = ColumnGroups(channels: shape.channels)
-    let narrow = ColumnGroups(channels: shape.channels, widest: 8)
+    let items = groupItems(of: "normalization")
+    let wide = ColumnGroups(channels: shape.channels, items: items)
+    let narrow = ColumnGroups(channels: shape.channels, items: items, widest: 8)
     let chunk = wide.chunk(rows: rows)
     var regions = ScratchRegions(scratch)
     let partials = regions.floats(2 * shape.channels * ((rows + chunk - 1) / chunk))
@@ -122,11 +124,11 @@ extension Lowering {
     }
     let first = try kernel(
       "normalization", partial, defines: ["CHANNELS": shape.channels, "WIDTH": wide.width],
-      inputs + [partials] + settings + sizes(wide), local: [ColumnGroups.items, 1],
+      inputs + [partials] + settings + sizes(wide), local: [items, 1],
       groups: { [wide.columns, ($0 * shape.time + chunk - 1) / chunk] })
     let second = try kernel(
       "normalization", finish, defines: ["CHANNELS": shape.channels],
-      merged + [partials] + outputs + sizes(narrow), local: [ColumnGroups.items],
+      merged + [partials] + outputs + sizes(narrow), local: [items],
       groups: { _ in [narrow.columns] })
     return [first, second]
   }
@@ -168,12 +170,13 @@ extension Lowering {
   private func rowGroups(
     _ name: String, _ shape: NormalizationShape, _ arguments: [KernelArgument]
   ) throws(DeviceError) -> Command {
-    let groups = ColumnGroups(channels: shape.channels)
+    let groups = ColumnGroups(
+      channels: shape.channels, items: groupItems(of: "normalization"))
     return try kernel(
       "normalization", name, defines: ["CHANNELS": shape.channels, "WIDTH": groups.width],
       arguments + [
         .float(shape.epsilon), .int(shape.channels), .int(groups.width), .liveTimes(shape.time),
-      ], local: [ColumnGroups.items],
+      ], local: [groups.items],
       groups: { [($0 * shape.time + groups.lanes - 1) / groups.lanes] })
   }
 
@@ -217,13 +220,17 @@ extension Lowering {
   private func timeGroups(
     _ name: String, _ shape: SequenceShape, _ arguments: [KernelArgument]
   ) throws(DeviceError) -> Command {
-    let groups = ColumnGroups(channels: shape.channels)
+    let groups = timeColumns(shape)
     return try kernel(
       "squeeze_excitation", name,
       defines: ["CHANNELS": shape.channels, "TIME": shape.time, "WIDTH": groups.width],
       arguments + [
         .int(shape.time), .int(shape.channels), .int(groups.width), .live,
-      ], local: [ColumnGroups.items, 1], groups: { [groups.columns, $0] })
+      ], local: [groups.items, 1], groups: { [groups.columns, $0] })
+  }
+
+  private func timeColumns(_ shape: SequenceShape) -> ColumnGroups {
+    ColumnGroups(channels: shape.channels, items: groupItems(of: "squeeze_excitation"))
   }
 
   private func timeElements(
@@ -234,7 +241,7 @@ extension Lowering {
       perSample: shape.elementCount,
       defines: [
         "CHANNELS": shape.channels, "TIME": shape.time,
-        "WIDTH": ColumnGroups(channels: shape.channels).width,
+        "WIDTH": timeColumns(shape).width,
       ])
   }
 }

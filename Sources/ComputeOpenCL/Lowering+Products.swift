@@ -119,7 +119,7 @@ extension Lowering {
     _ product: MatrixProduct, regions: ScratchRegions? = nil, library: Bool? = nil
   ) throws(DeviceError) -> [Command] {
     let scratch = regions ?? ScratchRegions(scratch)
-    if library ?? (device.options.usesCLBlast && !product.isBatched && product.storage.isEmpty) {
+    if library ?? (usesLibrary && !product.isBatched && product.storage.isEmpty) {
       return try libraryProduct(product, regions: scratch)
     }
     return product.form == .leftTurned
@@ -168,6 +168,12 @@ extension Lowering {
     return try product(backward)
   }
 
+  /// CLBlast's kernels want groups of up to 256 items.
+  private var usesLibrary: Bool {
+    device.options.usesCLBlast
+      && device.context.groupLimits.limit(of: CLBlastProduct.file) >= GroupLimits.most
+  }
+
   // MARK: Own kernels
 
   func productTile(_ product: ProductKey) -> ProductTile { device.tile(of: product) }
@@ -195,7 +201,7 @@ extension Lowering {
     let part = turned ? ProductPart.backwardInput : .forward
     return try kernel(
       "dense", key.kernel,
-      defines: tile.defines(part: part.rawValue, vectors: vectors),
+      defines: tile.defines(part: part.rawValue, vectors: vectors), always: tile.genericDefines,
       product.a.arguments + product.b.arguments
         + [product.bias ?? product.c.memory, .int(product.bias == nil ? 0 : 1)]
         + product.c.arguments + sizes(product), local: [tile.items, 1, 1],
@@ -236,6 +242,7 @@ extension Lowering {
     let command = try kernel(
       "dense", key.kernel,
       defines: tile.defines(part: ProductPart.backwardKernel.rawValue, vectors: vectors),
+      always: tile.genericDefines,
       product.a.arguments + product.b.arguments
         + [parts.sums, .int(product.columnSums == nil ? 0 : 1)] + c.arguments + sizes(product)
         + [.int(span), .int(parts.size)], local: [tile.items, 1, 1],

@@ -153,7 +153,7 @@ extension Lowering {
         try tensor(parameters.outputKernel), try tensor(parameters.outputBias), parts.values,
         parts.context, output, .int(shape.time), .int(shape.channels), .int(shape.heads),
         .int(shape.keySize), .int(shape.outputChannels), .live,
-      ], local: [across, max(1, groupSize(4 * across) / across)], groups: { [$0, 1] })
+      ], local: [across, max(1, groupSize(4 * across, in: "attention_short") / across)], groups: { [$0, 1] })
   }
 
   // MARK: Backward

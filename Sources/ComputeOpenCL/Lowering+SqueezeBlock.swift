@@ -13,7 +13,7 @@ extension Lowering {
 
   func squeezeBlockForward(_ block: SqueezeBlock) throws(DeviceError) -> [Command] {
     let (time, channels) = (block.sequence.time, block.sequence.channels)
-    let groups = ColumnGroups(channels: channels)
+    let groups = ColumnGroups(channels: channels, items: groupItems(of: "squeeze_block"))
     let rows = program.capacity * time
     var chunk = groups.mergedChunk(rows: rows)
     let trains = block.branches[0].moving != nil
@@ -38,7 +38,7 @@ extension Lowering {
           x + [
             partial, .int(block.branches[0].shape.channels), .int(channels), .int(groups.width),
             .int(chunk), .liveTimes(time),
-          ], local: [ColumnGroups.items, 1],
+          ], local: [groups.items, 1],
           groups: { [chunk] in [groups.columns, ($0 * time + chunk - 1) / chunk] }))
     }
     let shape = block.branches[0].shape
@@ -61,14 +61,14 @@ extension Lowering {
     commands.append(
       try kernel(
         "squeeze_block", "squeeze_block_forward", defines: defines(block, groups), arguments,
-        local: [ColumnGroups.items], groups: { [$0] }))
+        local: [groups.items], groups: { [$0] }))
     return commands
   }
 
   func squeezeBlockBackward(_ gradient: SqueezeBlockGradient) throws(DeviceError) -> [Command] {
     let block = gradient.block
     let (time, channels) = (block.sequence.time, block.sequence.channels)
-    let groups = ColumnGroups(channels: channels)
+    let groups = ColumnGroups(channels: channels, items: groupItems(of: "squeeze_block"))
     var regions = ScratchRegions(scratch)
     let exciteGradient = regions.floats(program.capacity * channels)
     let squeezeGradient = regions.floats(program.capacity * block.units)
@@ -89,7 +89,7 @@ extension Lowering {
         try tensor(block.squeeze.kernel), try tensor(block.excite.kernel), kept,
         try tensor(block.hidden), scale, dOutput, exciteGradient, squeezeGradient, meanGradient,
         partial,
-      ] + settings + sizes(block, groups) + [.live], local: [ColumnGroups.items],
+      ] + settings + sizes(block, groups) + [.live], local: [groups.items],
       groups: { [$0] })
 
     var arguments = try values + branches(block) { $0.gamma }
@@ -112,7 +112,7 @@ extension Lowering {
     let tile = 4 * groups.lanes
     let apply = try kernel(
       "squeeze_block", "squeeze_block_backward_apply", defines: defines(block, groups),
-      arguments, local: [ColumnGroups.items, 1],
+      arguments, local: [groups.items, 1],
       groups: {
         let sharing = groups.sharing(tiles: ($0 * time + tile - 1) / tile)
         return [groups.columns, denseRows + sharing]

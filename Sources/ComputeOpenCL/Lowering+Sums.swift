@@ -2,6 +2,8 @@ import Compute
 
 /// Sums in a second stage, in a fixed order: `column_sums.cl`.
 extension Lowering {
+  private var sumGroup: [Int] { ColumnSums.group(device.context.groupLimits) }
+
   /// Adds the parts in their order.
   ///
   /// - Parameter count: of the depth that was cut into spans.
@@ -16,7 +18,7 @@ extension Lowering {
       [
         parts.gradient, gradient, sums ?? gradient, count, .int(span), .int(parts.count),
         .int(parts.size), .int(columns), .int(split),
-      ], local: [ColumnSums.across, ColumnSums.down],
+      ], local: sumGroup,
       groups: { _ in [(columns + ColumnSums.across - 1) / ColumnSums.across, 1] })
   }
 
@@ -39,7 +41,7 @@ extension Lowering {
         scaling + [
           .region(scratch.slot, offset: 0), .tensor(target.buffer, offset: 0),
           try constants(target.entries), .int(target.entries.count / PartSums.fields), .live,
-        ], local: [ColumnSums.across, ColumnSums.down],
+        ], local: sumGroup,
         storage: scaling.isEmpty ? [:] : LossScaler.storage, groups: { _ in [groups, 1] })
     }
   }
@@ -72,7 +74,7 @@ extension Lowering {
         [
           input.memory, output, output, rows.argument, .int(per), .int(span),
           .int(input.stride), .int(columns), .int(columns),
-        ], local: [ColumnSums.across, ColumnSums.down],
+        ], local: sumGroup,
         groups: { live in
           let count = (rows.value(live: live) + per - 1) / per
           return [across, (count + span - 1) / span]
@@ -91,7 +93,10 @@ extension Lowering {
 /// Sizes of `column_sums.cl`.
 enum ColumnSums {
   static let across = 32
-  static let down = 8
+  /// Work items of a group: across, and down.
+  static func group(_ limits: GroupLimits) -> [Int] {
+    [across, limits.items(of: "column_sums") / across]
+  }
   /// Rows of a group where there are many.
   static let span = 256
 }

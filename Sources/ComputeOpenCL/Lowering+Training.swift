@@ -9,7 +9,7 @@ extension Lowering {
   func trainingCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
     switch operation {
     case .softmax(let classes, let logits, let probabilities):
-      let local = groupSize(Self.lossGroup)
+      let local = groupSize(Self.lossGroup, in: "loss")
       return [
         try kernel(
           "loss", "softmax",
@@ -102,7 +102,7 @@ extension Lowering {
   private func adam(
     _ settings: AdamSettings, _ run: Run, at place: (buffer: Buffer, offset: Int), decayed: Int
   ) throws(DeviceError) -> Command {
-    let local = groupSize(256)
+    let local = groupSize(256, in: "adam")
     var copies: [KernelArgument] = []
     var storage = scaler == nil ? [:] : LossScaler.storage
     if let table = scratch.weightCopies.table(ofRunAt: place, count: run.count, group: local) {

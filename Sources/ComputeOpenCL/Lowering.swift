@@ -72,8 +72,13 @@ final class Lowering {
     return (place.buffer, place.offset / device.storage.type(of: plan[id]).byteCount)
   }
 
-  /// A work-group of so many items, or of fewer where the device allows no more.
-  func groupSize(_ wanted: Int) -> Int { min(wanted, device.description.maximumWorkGroup) }
+  /// A work-group of so many items, or of fewer where the kernels of a file may have no more.
+  func groupSize(_ wanted: Int, in file: String) -> Int {
+    min(wanted, device.context.groupLimits.limit(of: file))
+  }
+
+  /// Work items of the groups of a file that has GROUP_ITEMS.
+  func groupItems(of file: String) -> Int { device.context.groupLimits.items(of: file) }
 
   /// Values that a kernel reads and nobody writes.
   func constants<Element: BitwiseCopyable>(
@@ -86,14 +91,16 @@ final class Lowering {
 
   /// - Parameters:
   ///   - defines: sizes of this shape; left out where one build is to serve all shapes.
+  ///   - always: what every build is given, that for all shapes among them.
   ///   - local: work-group size; a device that allows less refuses the plan with a sentence.
   ///   - storage: which of the arguments are halves, where they are not all of those that the kernel
   ///     calls `stored`.
   ///   - bytes: that it moves at least; by default those of its tensors and regions of the scratch.
   ///   - products: floating-point operations of the matrix products that it makes.
   func kernel(
-    _ file: String, _ name: String, defines: [String: Int] = [:], _ arguments: [KernelArgument],
-    local: [Int], storage: [String: Int]? = nil, groups: @escaping (_ live: Int) -> [Int],
+    _ file: String, _ name: String, defines: [String: Int] = [:], always: [String: Int] = [:],
+    _ arguments: [KernelArgument], local: [Int], storage: [String: Int]? = nil,
+    groups: @escaping (_ live: Int) -> [Int],
     bytes: ((_ live: Int) -> Int)? = nil, products: ((_ live: Int) -> Int)? = nil,
     product: ProductKey? = nil
   ) throws(DeviceError) -> Command {
@@ -104,9 +111,11 @@ final class Lowering {
     }
     let sizes = device.options.specializes ? defines : [:]
     let handle = try device.context.makeKernel(
-      file: file, name: name, defines: sizes.merging(halves) { $1 })
+      file: file, name: name,
+      defines: sizes.merging(halves) { $1 }.merging(always) { $1 }
+        .merging(device.context.groupLimits.defines(of: file)) { $1 })
     let call = try KernelCall(
-      kernel: handle, name: name, arguments: arguments, local: local, groups: groups,
+      kernel: handle, file: file, name: name, arguments: arguments, local: local, groups: groups,
       cost: {
         KernelCost(bytes: Double(bytes($0)), productOperations: Double(products?($0) ?? 0))
       }, context: device.context)
@@ -143,7 +152,7 @@ final class Lowering {
     _ file: String, _ name: String, _ arguments: [KernelArgument], perSample: Int,
     perItem: Int = 1, defines: [String: Int] = [:]
   ) throws(DeviceError) -> Command {
-    let local = groupSize(256)
+    let local = groupSize(256, in: file)
     let span = local * perItem
     return try kernel(
       file, name, defines: defines, arguments + [.liveTimes(perSample)], local: [local],

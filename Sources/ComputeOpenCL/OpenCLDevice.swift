@@ -152,7 +152,7 @@ public struct OpenCLDevice: Device {
   public func load(
     _ plan: Plan, options: LoadOptions
   ) throws(DeviceError) -> any LoadedPlan {
-    try OpenCLLoadedPlan(plan, options: options, device: self)
+    try OpenCLLoadedPlan.make(plan, options: options, device: self)
   }
 
   public func layout(

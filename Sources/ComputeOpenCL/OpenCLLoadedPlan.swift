@@ -26,7 +26,16 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   /// Buffers of discarded snapshots, for the next one.
   private var spareSnapshots: [[Buffer]] = []
 
-  init(_ plan: Plan, options: LoadOptions, device: OpenCLDevice) throws(DeviceError) {
+  /// Loaded again, with smaller groups, where some kernel turns out to allow no more.
+  static func make(
+    _ plan: Plan, options: LoadOptions, device: OpenCLDevice
+  ) throws(DeviceError) -> OpenCLLoadedPlan {
+    try device.context.groupLimits.learning { () throws(DeviceError) in
+      try OpenCLLoadedPlan(plan, options: options, device: device)
+    }
+  }
+
+  private init(_ plan: Plan, options: LoadOptions, device: OpenCLDevice) throws(DeviceError) {
     self.plan = plan
     self.options = options
     self.device = device

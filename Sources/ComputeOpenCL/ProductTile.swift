@@ -7,8 +7,18 @@ struct ProductTile: Hashable, Sendable, CustomStringConvertible {
 
   /// Steps of the depth that lie in local memory at a time.
   static let depth = 16
-  /// What builds have that are not for one shape: the defaults in `product.cl`.
-  static let generic = ProductTile(rows: 64, columns: 32, itemRows: 4)
+  /// The tile of fewest items.
+  private static let least = ProductTile(rows: 32, columns: 32, itemRows: 4)
+  /// The defaults in `product.cl`.
+  private static let usual = ProductTile(rows: 64, columns: 32, itemRows: 4)
+
+  /// What builds have that are not for one shape.
+  ///
+  /// - Parameter limit: most work items a group.
+  static func generic(limit: Int) -> ProductTile { usual.items <= limit ? usual : least }
+
+  /// What builds that are not for one shape are given.
+  var genericDefines: [String: Int] { self == Self.usual ? [:] : sizeDefines }
 
   /// `128x64x8`.
   var description: String { "\(rows)x\(columns)x\(itemRows)" }
@@ -55,7 +65,7 @@ struct ProductTile: Hashable, Sendable, CustomStringConvertible {
       return Double(groups * tile.rows * tile.columns) * waiting / share
     }
     let possible = choices.filter { $0.tile.items <= limit }
-    return possible.min { cost($0.tile, $0.share) < cost($1.tile, $1.share) }?.tile ?? generic
+    return possible.min { cost($0.tile, $0.share) < cost($1.tile, $1.share) }?.tile ?? least
   }
 
   func rowCount(_ rows: Int) -> Int { (rows + self.rows - 1) / self.rows }
@@ -73,10 +83,11 @@ struct ProductTile: Hashable, Sendable, CustomStringConvertible {
   /// - Parameter vectors: every row of every matrix begins at a multiple of four elements, and all
   ///   widths are multiples of four.
   func defines(part: Int, vectors: Bool) -> [String: Int] {
-    [
-      "TILE_ROWS": rows, "TILE_COLUMNS": columns, "ITEM_ROWS": itemRows, "PART": part,
-      "VECTORS": vectors ? 1 : 0,
-    ]
+    sizeDefines.merging(["PART": part, "VECTORS": vectors ? 1 : 0]) { $1 }
+  }
+
+  private var sizeDefines: [String: Int] {
+    ["TILE_ROWS": rows, "TILE_COLUMNS": columns, "ITEM_ROWS": itemRows]
   }
 }
 
@@ -88,6 +99,10 @@ struct ProductKey: Hashable {
   var depth: Int
   /// Products of this size in one launch.
   var copies = 1
+  /// Of `Kernels/`.
+  var file: String {
+    (isOnTensorCores ? "tensor_core_" : "") + (kernel.hasPrefix("conv1d") ? "conv1d" : "dense")
+  }
   /// The depth can be cut to have more groups.
   var splitsDepth = false
   var isOnTensorCores = false
@@ -114,12 +129,27 @@ protocol TunableTile: Hashable, Sendable, CustomStringConvertible {
   var items: Int { get }
   /// In files.
   var sizes: [Int] { get }
+  /// What a group needs that the device has not, or nil.
+  ///
+  /// - Parameter limit: most work items of a group.
+  func misfit(on device: OpenCLDeviceDescription, limit: Int) -> String?
+}
+
+extension TunableTile {
+  func itemsMisfit(limit: Int) -> String? {
+    items <= limit
+      ? nil : "it needs \(items) work items a group, the device allows \(limit)"
+  }
 }
 
 extension ProductTile: TunableTile {
   var sizes: [Int] { [rows, columns, itemRows] }
 
   static func cuts(_ product: ProductKey) -> Bool { !product.isOnTensorCores }
+
+  func misfit(on device: OpenCLDeviceDescription, limit: Int) -> String? {
+    itemsMisfit(limit: limit)
+  }
 
   static func chosen(for product: ProductKey, by device: OpenCLDevice) -> ProductTile {
     device.tile(of: product)
@@ -136,10 +166,10 @@ extension OpenCLDevice {
   /// The tile that was found best, or is thought best, for a specialized build, the generic build's
   /// own otherwise.
   func tile(of product: ProductKey) -> ProductTile {
-    guard options.specializes else { return .generic }
-    let limit = description.maximumWorkGroup
+    let limit = context.groupLimits.limit(of: product.file)
+    guard options.specializes else { return .generic(limit: limit) }
     let chosen = options.tile ?? tuned(product)
-    if let chosen, chosen.items <= limit { return chosen }
+    if let chosen, chosen.misfit(on: description, limit: limit) == nil { return chosen }
     return .best(
       rows: product.rows, columns: product.columns, copies: product.copies,
       splitsDepth: product.splitsDepth, limit: limit)
@@ -148,10 +178,12 @@ extension OpenCLDevice {
   /// The same where the product is made on tensor cores, whose kernels are always specialized.
   func tensorCoreTile(of product: ProductKey) -> TensorCoreTile {
     let chosen = options.tensorCoreTile ?? tuned(product)
-    if let chosen, chosen.items <= description.maximumWorkGroup { return chosen }
+    let limit = context.groupLimits.limit(of: product.file)
+    func fits(_ tile: TensorCoreTile) -> Bool { tile.misfit(on: description, limit: limit) == nil }
+    if let chosen, fits(chosen) { return chosen }
     return .best(
       rows: product.rows, columns: product.columns, copies: product.copies,
-      splitsDepth: product.splitsDepth)
+      splitsDepth: product.splitsDepth, fits: fits)
   }
 
   private func tuned<Tile: TunableTile>(_ product: ProductKey) -> Tile? {

@@ -100,12 +100,15 @@ final class WeightCopies {
       let table = BufferSlot()
       try memory.replace(table, with: entries)
       let groups = entries.count / 3
+      let file = "weight_copies"
       calls.append(
         try KernelCall(
-          kernel: try context.makeKernel(file: "weight_copies", name: "copy_weights", defines: [:]),
-          name: "copy_weights",
+          kernel: try context.makeKernel(
+            file: file, name: "copy_weights", defines: context.groupLimits.defines(of: file)),
+          file: file, name: "copy_weights",
           arguments: [.tensor(source, offset: 0), .region(slot, offset: 0), .slot(table)],
-          local: [256], groups: { _ in [groups] }, context: context))
+          local: [context.groupLimits.items(of: file)], groups: { _ in [groups] }, context: context)
+      )
     }
   }
 

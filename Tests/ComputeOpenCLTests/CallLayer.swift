@@ -9,6 +9,7 @@ struct CallLayer: Sendable {
   private let resetCalls: @convention(c) @Sendable () -> Void
   private let countOf: @convention(c) @Sendable (UnsafePointer<CChar>) -> Int
   private let failAt: @convention(c) @Sendable (UnsafePointer<CChar>, Int, Int32, Int32) -> Void
+  private let limitTo: @convention(c) @Sendable (UnsafePointer<CChar>, Int) -> Int32
   private let failedCall: @convention(c) @Sendable () -> UnsafePointer<CChar>?
 
   static let present = CallLayer()
@@ -20,6 +21,7 @@ struct CallLayer: Sendable {
       let reset = dlsym(library, "semg_layer_reset"),
       let count = dlsym(library, "semg_layer_count"),
       let fail = dlsym(library, "semg_layer_fail"),
+      let limit = dlsym(library, "semg_layer_limit"),
       let failed = dlsym(library, "semg_layer_failed")
     else { return nil }
     resetCalls = unsafeBitCast(reset, to: (@convention(c) @Sendable () -> Void).self)
@@ -27,6 +29,8 @@ struct CallLayer: Sendable {
       count, to: (@convention(c) @Sendable (UnsafePointer<CChar>) -> Int).self)
     failAt = unsafeBitCast(
       fail, to: (@convention(c) @Sendable (UnsafePointer<CChar>, Int, Int32, Int32) -> Void).self)
+    limitTo = unsafeBitCast(
+      limit, to: (@convention(c) @Sendable (UnsafePointer<CChar>, Int) -> Int32).self)
     failedCall = unsafeBitCast(
       failed, to: (@convention(c) @Sendable () -> UnsafePointer<CChar>?).self)
   }
@@ -40,6 +44,15 @@ struct CallLayer: Sendable {
   /// Makes the call with this number, from one, fail with a status; `lasting`: all from it on.
   func fail(_ name: String, at occurrence: Int, status: Int32, lasting: Bool = false) {
     failAt(name, occurrence, status, lasting ? 1 : 0)
+  }
+
+  /// The most that the device, or each kernel, is said to have, for as long as `body` runs.
+  func limiting<Result>(_ name: String, to most: Int, _ body: () throws -> Result) rethrows
+    -> Result
+  {
+    precondition(limitTo(name, most) == 1, "the layer has no limit \(name)")
+    defer { _ = limitTo(name, 0) }
+    return try body()
   }
 
   /// The function that was made to fail since the reset.

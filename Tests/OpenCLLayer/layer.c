@@ -62,6 +62,12 @@ static struct fault process_fault = {.counter = COUNTS};
 static atomic_flag process_fault_lock = ATOMIC_FLAG_INIT;
 static atomic_size_t bytes_in_use;
 
+// The most that the device is said to have; 0 leaves it as it is.
+enum limit { DEVICE_ITEMS, KERNEL_ITEMS, LOCAL_MEMORY, LIMITS };
+static const char* const limit_names[LIMITS] = {"device items", "kernel items", "local memory"};
+static size_t process_limits[LIMITS];
+static _Thread_local size_t thread_limits[LIMITS];
+
 static _Thread_local long thread_counts[COUNTS];
 static _Thread_local struct fault thread_fault = {.counter = COUNTS};
 static _Thread_local const char* thread_failed;
@@ -101,6 +107,11 @@ static cl_int enter(int function) {
   return status;
 }
 
+static size_t limited(enum limit kind, size_t value) {
+  const size_t most = thread_limits[kind] > 0 ? thread_limits[kind] : process_limits[kind];
+  return most > 0 && most < value ? most : value;
+}
+
 // MARK: What some functions do besides
 
 static cl_int CL_API_CALL get_device_ids(
@@ -116,6 +127,10 @@ static cl_int CL_API_CALL get_device_ids(
 static cl_int CL_API_CALL get_device_info(
     cl_device_id device, cl_device_info what, size_t size, void* value, size_t* size_out) {
   const cl_int status = next.clGetDeviceInfo(device, what, size, value, size_out);
+  if (status == CL_SUCCESS && what == CL_DEVICE_MAX_WORK_GROUP_SIZE && value != NULL)
+    *(size_t*)value = limited(DEVICE_ITEMS, *(size_t*)value);
+  if (status == CL_SUCCESS && what == CL_DEVICE_LOCAL_MEM_SIZE && value != NULL)
+    *(cl_ulong*)value = limited(LOCAL_MEMORY, *(cl_ulong*)value);
   if (settings.as_gpu && status == CL_SUCCESS && what == CL_DEVICE_TYPE && value != NULL)
     *(cl_device_type*)value = CL_DEVICE_TYPE_GPU;
   return status;
@@ -153,6 +168,28 @@ static cl_int CL_API_CALL set_kernel_arg(
     cl_kernel kernel, cl_uint index, size_t size, const void* value) {
   if (size != 4) tally(WIDE_ARGUMENTS);
   return next.clSetKernelArg(kernel, index, size, value);
+}
+
+static cl_int CL_API_CALL get_kernel_work_group_info(
+    cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info what, size_t size,
+    void* value, size_t* size_out) {
+  const cl_int status =
+      next.clGetKernelWorkGroupInfo(kernel, device, what, size, value, size_out);
+  if (status == CL_SUCCESS && what == CL_KERNEL_WORK_GROUP_SIZE && value != NULL)
+    *(size_t*)value = limited(DEVICE_ITEMS, limited(KERNEL_ITEMS, *(size_t*)value));
+  return status;
+}
+
+static cl_int CL_API_CALL enqueue_kernel(
+    cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t* first,
+    const size_t* global, const size_t* local, cl_uint number, const cl_event* events,
+    cl_event* event) {
+  size_t items = 1;
+  for (cl_uint i = 0; local != NULL && i < dimensions; ++i) items *= local[i];
+  if (items > limited(DEVICE_ITEMS, limited(KERNEL_ITEMS, items)))
+    return CL_INVALID_WORK_GROUP_SIZE;
+  return next.clEnqueueNDRangeKernel(
+      queue, kernel, dimensions, first, global, local, number, events, event);
 }
 
 static cl_int CL_API_CALL wait_for_events(cl_uint number, const cl_event* events) {
@@ -250,6 +287,11 @@ static void read_settings(void) {
   settings.as_gpu = getenv("SEMG_LAYER_AS_GPU") != NULL;
   settings.for_oclgrind = getenv("SEMG_LAYER_FOR_OCLGRIND") != NULL;
   settings.counts_file = getenv("SEMG_LAYER_COUNTS");
+  static const char* const variables[LIMITS] = {
+      "SEMG_LAYER_DEVICE_ITEMS", "SEMG_LAYER_KERNEL_ITEMS", "SEMG_LAYER_LOCAL_MEMORY"};
+  for (int i = 0; i < LIMITS; ++i) {
+    if ((value = getenv(variables[i])) != NULL) process_limits[i] = strtoull(value, NULL, 10);
+  }
   if ((value = getenv("SEMG_LAYER_MEMORY")) != NULL) settings.memory = strtoull(value, NULL, 10);
   if ((value = getenv("SEMG_LAYER_FAIL")) == NULL) return;
   char name[64], lasting[2] = "";
@@ -300,6 +342,8 @@ cl_int clInitLayer(
   middle.clCreateBuffer = create_buffer;
   middle.clReleaseMemObject = release_mem_object;
   middle.clSetKernelArg = set_kernel_arg;
+  middle.clGetKernelWorkGroupInfo = get_kernel_work_group_info;
+  middle.clEnqueueNDRangeKernel = enqueue_kernel;
   middle.clWaitForEvents = wait_for_events;
   middle.clFinish = finish;
   middle.clEnqueueReadBuffer = read_buffer;
@@ -320,6 +364,7 @@ cl_int clInitLayer(
 
 void semg_layer_reset(void) {
   memset(thread_counts, 0, sizeof thread_counts);
+  memset(thread_limits, 0, sizeof thread_limits);
   thread_fault.counter = COUNTS;
   thread_failed = NULL;
 }
@@ -331,6 +376,15 @@ long semg_layer_count(const char* name) {
 
 void semg_layer_fail(const char* name, long occurrence, int status, int lasting) {
   thread_fault = (struct fault){index_of(name), occurrence, status, lasting};
+}
+
+int semg_layer_limit(const char* name, size_t most) {
+  for (int i = 0; i < LIMITS; ++i) {
+    if (strcmp(limit_names[i], name) != 0) continue;
+    thread_limits[i] = most;
+    return 1;
+  }
+  return 0;
 }
 
 const char* semg_layer_failed(void) { return thread_failed; }

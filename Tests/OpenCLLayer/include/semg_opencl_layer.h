@@ -1,5 +1,5 @@
 // An OpenCL layer for tests: between the loader and whatever platform there is, it counts calls,
-// makes one fail, passes a CPU off as a GPU, and limits memory. The loader (ocl-icd 2.3 or later)
+// makes one fail, passes a CPU off as a GPU, and limits memory and work-groups. The loader (ocl-icd 2.3 or later)
 // takes it in where the environment says `OPENCL_LAYERS=…/libsemg-opencl-layer.so`; nothing else
 // changes until one of these is set:
 //
@@ -10,6 +10,9 @@
 //                                   Releases are counted under their names alone: no caller can
 //                                   do anything about their failures.
 //   SEMG_LAYER_MEMORY=BYTES         buffers beyond this sum are refused for want of memory
+//   SEMG_LAYER_DEVICE_ITEMS=N       no group may have more items, as the device says
+//   SEMG_LAYER_KERNEL_ITEMS=N       the same as each kernel says once it is built, not the device
+//   SEMG_LAYER_LOCAL_MEMORY=BYTES   the device says that a group has no more local memory
 //   SEMG_LAYER_FOR_OCLGRIND=1       for Oclgrind 21.10's search for uninitialised values, which
 //                                   forgets what it knew of a buffer that the host writes in part,
 //                                   and remembers the size of a released one under the number of
@@ -19,7 +22,9 @@
 // found by dlsym, since a program that links this library would not know whether it is in use.
 #pragma once
 
-// Forgets this thread's counts and the failure it waits for.
+#include <stddef.h>
+
+// Forgets this thread's counts, its limits and the failure it waits for.
 void semg_layer_reset(void);
 
 // Calls of this thread since the reset: of a function by its name, or of
@@ -33,6 +38,10 @@ long semg_layer_count(const char* name);
 
 // As SEMG_LAYER_FAIL, for this thread's calls from here on; `lasting` is the `+`.
 void semg_layer_fail(const char* name, long occurrence, int status, int lasting);
+
+// A limit for this thread's calls from here on; 0 lifts it: `device items`, `kernel items`,
+// `local memory` as above. 0 for a name that is not known.
+int semg_layer_limit(const char* name, size_t most);
 
 // Name of the function that was first made to fail in this thread since the reset, or null.
 const char* semg_layer_failed(void);
