@@ -5,10 +5,17 @@ public enum ArchiveError: Error, Equatable, CustomStringConvertible {
   case read(FileReadError)
   /// The file is no Keras archive, or a damaged or hostile one.
   case badContent(path: String, part: String, found: String, expected: String)
+  /// The file is whole, and something else than an archive of Keras 3; or it is one, of a model that
+  /// is none of ours. `advice` says what to do about it.
+  case foreign(path: String, found: String, expected: String, advice: String)
   /// A layer, or a setting of one, that our networks do not have.
-  case unsupported(path: String, layer: String, setting: String, found: String, expected: String)
+  case unsupported(
+    path: String, layer: String, setting: String, found: String, expected: String,
+    advice: String = ArchiveError.ownLayersAlone)
   /// A variable is missing or has another shape than the configuration says.
   case weight(path: String, variable: String, found: String, expected: String)
+  /// A variable has values that no training leaves.
+  case impossibleValue(path: String, variable: String, found: String, expected: String)
   /// Larger than anything that we would read.
   case tooLarge(path: String, part: String, found: Int, limit: Int)
   /// The process that reads HDF5 crashed, was stopped at a limit or answered nonsense.
@@ -39,12 +46,18 @@ public enum ArchiveError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .read(.unreadable): .unreadable
     case .read(.failedMidway): .readFailed
-    case .badContent, .unsupported, .weight, .tooLarge, .readerFailed: .badContent
+    case .badContent, .foreign, .unsupported, .weight, .impossibleValue, .tooLarge,
+      .readerFailed:
+      .badContent
     case .readerUnavailable, .mismatch: .defect
     case .write(.cannotCreate): .cannotCreate
     case .write(.failedMidway): .writeFailed
     }
   }
+
+  /// What to do about an intact model that is none of ours.
+  public static let ownLayersAlone =
+    "Only networks made of semg-train's own layers can be read; evaluate others in Keras."
 
   public var description: String {
     switch self {
@@ -52,12 +65,17 @@ public enum ArchiveError: Error, Equatable, CustomStringConvertible {
     case .badContent(let path, let part, let found, let expected):
       "\(path): \(part): found \(found), expected \(expected). "
         + "The file is damaged or no Keras 3 archive: save it again with Keras's model.save()."
-    case .unsupported(let path, let layer, let setting, let found, let expected):
-      "\(path): layer \(layer): \(setting) is \(found), expected \(expected). "
-        + "Only networks made of semg-train's own layers can be read; evaluate others in Keras."
+    case .foreign(let path, let found, let expected, let advice):
+      "\(path): found \(found), expected \(expected). \(advice)"
+    case .unsupported(let path, let layer, let setting, let found, let expected, let advice):
+      "\(path): layer \(layer): \(setting) is \(found), expected \(expected). \(advice)"
     case .weight(let path, let variable, let found, let expected):
       "\(path): model.weights.h5: \(variable): found \(found), expected \(expected). "
         + "The weights do not belong to config.json: save the model again with Keras."
+    case .impossibleValue(let path, let variable, let found, let expected):
+      "\(path): model.weights.h5: \(variable): found \(found), expected \(expected). "
+        + "No training leaves such weights, and no prediction follows from them: take an intact "
+        + "copy, or train again."
     case .tooLarge(let path, let part, let found, let limit):
       "\(path): \(part) is \(found), the limit is \(limit). "
         + "No network of ours is that large, and the file may be made to exhaust memory."

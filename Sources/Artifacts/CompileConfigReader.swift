@@ -10,7 +10,9 @@ struct CompileConfigReader {
     guard let config, config.object?.isEmpty == false else { return }
     guard let adam = readOptimizer(config["optimizer"]) else { return }
     isAdam = true
-    guard let rate = learningRate(adam["learning_rate"]) else {
+    // An optimizer that was named, `"adam"`, has Keras's own settings.
+    let given = adam == .null ? .number(1e-3) : adam["learning_rate"]
+    guard let rate = learningRate(given) else {
       notes.append("Its learning rate is computed in a way that is unknown here and was left out.")
       return
     }
@@ -30,7 +32,9 @@ struct CompileConfigReader {
       optimizer = optimizer?["config"]?["inner_optimizer"]
     }
     let name = optimizer?["class_name"]?.string ?? optimizer?.string ?? "none"
-    guard name == "Adam" else {
+    // Keras takes a name in any case.
+    let isAdam = name == "Adam" || optimizer?.string?.lowercased() == "adam"
+    guard isAdam, optimizer?.string != nil || optimizer?.isOfKeras == true else {
       notes.append("Its optimizer is not Adam but \(name): the optimizer's state was left out.")
       return nil
     }

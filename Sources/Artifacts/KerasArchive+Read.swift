@@ -21,10 +21,14 @@ extension KerasArchive {
     helper: HDF5Helper = .automatic
   ) throws(ArchiveError) -> ArchiveContents {
     let zip = try ZipReader(data, path: path)
+    if !zip.contains("config.json"), let file = ForeignFile(content: data) {
+      throw ZipReader.foreign(file, path)
+    }
     let root = try json("config.json", in: zip, path: path, limits: limits)
     let metadata =
       zip.contains("metadata.json")
       ? try json("metadata.json", in: zip, path: path, limits: limits) : .null
+    try checkVersion(metadata, root, zip, path: path)
     var reader = KerasConfigReader(
       path: path, root: root, layerLimit: limits.layers, parameterLimit: limits.parameters)
     let model = try reader.model()
@@ -54,6 +58,29 @@ extension KerasArchive {
     info.notes += values.notes
     return ArchiveContents(
       network: model.network, weights: values.weights, optimizer: values.optimizer, info: info)
+  }
+
+  /// Finds archives that Keras 2 wrote, and those of Keras 3 whose weights lie there otherwise.
+  private static func checkVersion(
+    _ metadata: JSONValue, _ root: JSONValue, _ zip: ZipReader, path: String
+  ) throws(ArchiveError) {
+    // Keras 2 kept its models in `keras.src.engine`, and `tf_keras` still does.
+    let isOld = root["module"]?.string?.contains(".engine.") ?? false
+    let version = metadata["keras_version"]?.string ?? (isOld ? "2" : "3")
+    if let major = version.split(separator: ".").first.flatMap({ Int($0) }), major < 3 {
+      throw .foreign(
+        path: path, found: "an archive saved by Keras \(version)", expected: "one of Keras 3",
+        advice: "It was saved by Keras 2.x: load it there, and save it with Keras 3: make the same "
+          + "model in Keras 3, hand over the weights with set_weights(get_weights()), and save it "
+          + "with model.save(\"NAME.keras\").")
+    }
+    guard !zip.contains("model.weights.h5"),
+      let other = zip.names.first(where: { $0.hasPrefix("model.weights.") })
+    else { return }
+    throw .foreign(
+      path: path, found: "weights in another format, \(other)", expected: "model.weights.h5",
+      advice: "Load it in Keras with keras.models.load_model(), and save it with "
+        + "model.save(\"NAME.keras\").")
   }
 
   private static func load(_ path: String, limits: ArchiveLimits) throws(ArchiveError) -> Data {

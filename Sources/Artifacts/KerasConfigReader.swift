@@ -25,6 +25,8 @@ struct KerasConfigReader {
   private var outputs: [String: Int] = [:]
   /// How many layers read an output.
   private var readers: [String: Int] = [:]
+  /// A layer that changes nothing → what it reads.
+  private var passedThrough: [String: String] = [:]
   private var counter = KerasLayout.ClassCounter()
   private var variablePaths: [String] = []
   private var policy = "float32"
@@ -38,120 +40,35 @@ struct KerasConfigReader {
   }
 
   mutating func model() throws(ArchiveError) -> KerasModel {
-    let kind = root["class_name"]?.string ?? "nothing"
-    guard kind == "Functional" || kind == "Sequential" else {
-      throw bad("the model's class", found: kind, expected: "Functional or Sequential")
+    guard let kind = root["class_name"]?.string else {
+      throw bad("the model's class", found: "nothing", expected: "Functional or Sequential")
     }
-    guard let config = root["config"], let list = config["layers"]?.array else {
-      throw bad("the model's layers", found: "none", expected: "a list")
+    guard KerasLayerList.models.contains(kind), root.isOfKeras else {
+      throw .foreign(
+        path: path, found: "a model of the class \(root.foreignName), written as code",
+        expected: "a Functional or Sequential one", advice: ArchiveError.ownLayersAlone)
     }
-    guard list.count <= layerLimit else {
-      throw .tooLarge(
-        path: path, part: "the number of layers", found: list.count, limit: layerLimit)
-    }
-    let configs =
-      kind == "Functional" ? try functional(list) : try sequential(list)
-    for config in configs {
+    var list = KerasLayerList(path: path, layerLimit: layerLimit)
+    let output = try list.append(model: root)
+    hasFrozenLayers = list.hasFrozenModel
+    for config in list.layers {
       for input in config.inputs + config.keywordInputs.values {
         readers[input, default: 0] += 1
       }
     }
-    for config in configs { try append(config) }
-    if kind == "Functional" { try checkEnds(config) }
-    return try finish(name: config["name"]?.string ?? "model", last: configs.last?.name ?? "")
-  }
-
-  // MARK: The list of layers
-
-  private func sequential(_ list: [JSONValue]) throws(ArchiveError) -> [KerasLayerConfig] {
-    var configs: [KerasLayerConfig] = []
-    for item in list {
-      var config = try layerConfig(item)
-      if let previous = configs.last { config.inputs = [previous.name] }
-      configs.append(config)
+    for config in list.layers { try append(config) }
+    guard let output, let index = outputs[output] else {
+      throw bad("the model's layers", found: "none", expected: "some")
     }
-    return configs
-  }
-
-  private func functional(_ list: [JSONValue]) throws(ArchiveError) -> [KerasLayerConfig] {
-    var configs: [KerasLayerConfig] = []
-    for item in list {
-      var config = try layerConfig(item)
-      let nodes = item["inbound_nodes"]?.array ?? []
-      guard nodes.count <= 1 else {
-        throw config.unsupported(
-          "use", found: "\(nodes.count) calls of one layer", expected: "one call")
-      }
-      if let node = nodes.first { try read(node, into: &config) }
-      configs.append(config)
+    guard index == layers.count - 1 else {
+      throw notOurs("an output, \(output), that is not the last layer")
     }
-    return configs
-  }
-
-  private func layerConfig(_ item: JSONValue) throws(ArchiveError) -> KerasLayerConfig {
-    guard let className = item["class_name"]?.string else {
-      throw bad("a layer", found: item.brief, expected: "a class_name")
-    }
-    let settings = item["config"]?.object ?? [:]
-    guard let name = item["name"]?.string ?? settings["name"]?.string, !name.isEmpty,
-      name.utf8.count <= 256
-    else { throw bad("a layer of class \(className)", found: "no name", expected: "a name") }
-    return KerasLayerConfig(path: path, className: className, name: name, settings: settings)
-  }
-
-  private func read(_ node: JSONValue, into config: inout KerasLayerConfig) throws(ArchiveError) {
-    for argument in node["args"]?.array ?? [] {
-      // Merging layers take one list of tensors.
-      let tensors = argument.array ?? [argument]
-      for tensor in tensors where tensor != .null {
-        config.inputs.append(try source(of: tensor, config))
-      }
-    }
-    for (key, value) in (node["kwargs"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
-      if value["class_name"] == "__keras_tensor__" {
-        config.keywordInputs[key] = try source(of: value, config)
-      } else if !value.isUnset {
-        throw config.unsupported("call argument \(key)", found: value.brief, expected: "none")
-      }
-    }
-  }
-
-  private func source(of tensor: JSONValue, _ config: KerasLayerConfig) throws(ArchiveError)
-    -> String
-  {
-    guard tensor["class_name"] == "__keras_tensor__",
-      let history = tensor["config"]?["keras_history"]?.array, history.count == 3,
-      let name = history[0].string, history[1] == 0, history[2] == 0
-    else {
-      throw config.unsupported(
-        "input", found: tensor.brief, expected: "the one output of another layer")
-    }
-    return name
-  }
-
-  /// One input, one output, and those the first and last of the list.
-  private func checkEnds(_ config: JSONValue) throws(ArchiveError) {
-    for key in ["input_layers", "output_layers"] {
-      // Keras up to 3.12 or so writes [[name, 0, 0]], later versions [name, 0, 0].
-      guard let list = config[key]?.array, !list.isEmpty else {
-        throw bad(key, found: config[key]?.brief ?? "nothing", expected: "one")
-      }
-      let one = list.count == 1 ? list[0].array ?? [] : list
-      guard one.count == 3, let name = one[0].string, let index = outputs[name] else {
-        throw bad(key, found: config[key]?.brief ?? "nothing", expected: "one layer of the list")
-      }
-      if key == "output_layers" && index != layers.count - 1 {
-        throw bad(key, found: name, expected: "the last layer, \(layers.last?.name ?? "none")")
-      }
-    }
+    return try finish(name: root["config"]?["name"]?.string ?? "model")
   }
 
   // MARK: Layers
 
   private mutating func append(_ config: KerasLayerConfig) throws(ArchiveError) {
-    guard outputs[config.name] == nil else {
-      throw bad("the layers", found: "two called \(config.name)", expected: "unique names")
-    }
     if config.className != "Cast" {
       let policy = try config.dtypePolicy()
       if self.policy == "float32" && policy != "float32" { self.policy = policy }
@@ -173,8 +90,13 @@ struct KerasConfigReader {
         try add(kind, inputs, config, suffix: step == 0 ? "" : "_\(kind.kerasName)")
         inputs = [layers.count - 1]
       }
-    case .swapped(let kind):
-      try add(kind, inputs.reversed(), config)
+    case .scaled(let sequence, let scale, let isVector):
+      var factor = inputs[scale]
+      if isVector {
+        try add(.reshapeToSequence, [factor], config, suffix: "_reshape")
+        factor = layers.count - 1
+      }
+      try add(.multiply, [inputs[sequence], factor], config)
     case .attention(let kind):
       for name in config.keywordInputs.keys.sorted() {
         guard ["query", "key", "value"].contains(name), let source = config.keywordInputs[name]
@@ -194,6 +116,7 @@ struct KerasConfigReader {
         throw config.unsupported("inputs", found: "\(inputs.count)", expected: "one")
       }
       outputs[config.name] = inputs[0]
+      passedThrough[config.name] = config.inputs[0]
     case .activationOfDense(let activation):
       try fuse(activation, inputs, config)
     }
@@ -216,7 +139,7 @@ struct KerasConfigReader {
     do {
       network = try Network(name: "model", layers: layers + [layer])
     } catch {
-      throw bad("the layers", found: error.description, expected: "shapes that fit")
+      throw notOurs("layers that cannot be run here: \(error.description)")
     }
     guard network.parameterCount <= parameterLimit else {
       throw .tooLarge(
@@ -230,7 +153,7 @@ struct KerasConfigReader {
     let count = network.weights.count { $0.layer == layers.count - 1 }
     if count > 0 {
       // Only layers with variables need their counter, and each has a class of its own.
-      let group = counter.path(of: kind.kerasName)
+      let group = counter.path(of: kind.kerasName, in: config.container)
       variablePaths += KerasLayout.variablePaths(of: kind, below: group, count: count)
     }
   }
@@ -240,7 +163,7 @@ struct KerasConfigReader {
   private mutating func fuse(
     _ activation: Layer.Activation, _ inputs: [Int], _ config: KerasLayerConfig
   ) throws(ArchiveError) {
-    guard inputs.count == 1, config.inputs.count == 1, readers[config.inputs[0]] == 1,
+    guard inputs.count == 1, config.inputs.count == 1, isOnlyReader(of: config.inputs[0]),
       case .dense(let units, .linear, let l2) = layers[inputs[0]].kind
     else {
       throw config.unsupported(
@@ -251,14 +174,31 @@ struct KerasConfigReader {
     outputs[config.name] = inputs[0]
   }
 
-  private func finish(name: String, last: String) throws(ArchiveError) -> KerasModel {
+  /// Whether nothing but one layer reads an output, behind casts as well.
+  private func isOnlyReader(of name: String) -> Bool {
+    var name: String? = name
+    while let output = name {
+      guard readers[output] == 1 else { return false }
+      name = passedThrough[output]
+    }
+    return true
+  }
+
+  private func finish(name: String) throws(ArchiveError) -> KerasModel {
     let read = Set(layers.flatMap(\.inputs))
     for (index, layer) in layers.dropLast().enumerated() where !read.contains(index) {
-      throw bad("the layers", found: "\(layer.name), which nothing reads", expected: "one output")
+      throw notOurs("a layer, \(layer.name), that nothing reads")
     }
     let inputCount = layers.count { if case .input = $0.kind { true } else { false } }
     guard inputCount == 1 else {
-      throw bad("the layers", found: "\(inputCount) inputs", expected: "one InputLayer")
+      throw notOurs(inputCount == 0 ? "a model without an InputLayer" : "\(inputCount) inputs")
+    }
+    if let last = layers.last, case .dense(_, .linear, _) = last.kind {
+      throw .foreign(
+        path: path, found: "logits: the last layer, \(last.name) (Dense), has no softmax",
+        expected: "probabilities",
+        advice: "Add one in Keras, and save that: keras.Sequential([model, "
+          + "keras.layers.Softmax()]).save(\"NAME.keras\").")
     }
     do {
       let network = try Network(name: name, layers: layers)
@@ -267,8 +207,17 @@ struct KerasConfigReader {
         network: network, variablePaths: variablePaths, dtypePolicy: policy,
         hasFrozenLayers: hasFrozenLayers)
     } catch {
-      throw bad("the layers", found: error.description, expected: "a network that we can run")
+      throw notOurs("a network that cannot be run here: \(error.description)")
     }
+  }
+
+  /// An intact model, and none that we can run.
+  private func notOurs(_ found: String) -> ArchiveError {
+    .foreign(
+      path: path, found: found,
+      expected: "one chain of known layers from one input to one softmax, such as "
+        + "\(KerasLayerReader.known.joined(separator: ", "))",
+      advice: ArchiveError.ownLayersAlone)
   }
 
   private func bad(_ part: String, found: String, expected: String) -> ArchiveError {

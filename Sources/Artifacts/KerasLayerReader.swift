@@ -7,8 +7,9 @@ struct KerasLayerReader {
     case input(time: Int, channels: Int)
     /// Layers of ours, one after another.
     case kinds([Layer.Kind])
-    /// A layer of ours that reads its two inputs the other way round.
-    case swapped(Layer.Kind)
+    /// A sequence times a scale, the positions of both among the inputs; a scale that is a vector
+    /// becomes a sequence of one step first.
+    case scaled(sequence: Int, scale: Int, isVector: Bool)
     /// Self-attention, whose inputs must all be one.
     case attention(Layer.Kind)
     /// Nothing: a cast, a linear activation.
@@ -42,7 +43,9 @@ struct KerasLayerReader {
       try config.expectLastAxis(rank: rank)
       try config.refuseUnknown(besides: ["axis"])
       return .activationOfDense(.softmax)
-    case "Cast": return .identity
+    case "Cast":
+      try config.checkCast()
+      return .identity
     case "Concatenate":
       try config.expectLastAxis(rank: rank)
       try config.refuseUnknown(besides: ["axis"])
@@ -52,7 +55,7 @@ struct KerasLayerReader {
       return .kinds([.add])
     case "Multiply":
       try config.refuseUnknown(besides: [])
-      return isScaleFirst ? .swapped(.multiply) : .kinds([.multiply])
+      return scaling ?? .kinds([.multiply])
     case "Dropout":
       try config.refuseUnknown(besides: ["rate"])
       return .kinds([.dropout(rate: try config.float("rate"))])
@@ -67,7 +70,8 @@ struct KerasLayerReader {
     }
   }
 
-  private static let known = [
+  /// Layers that can be read.
+  static let known = [
     "Activation", "Add", "BatchNormalization", "Concatenate", "Conv1D", "Dense", "Dropout",
     "GaussianNoise", "GlobalAveragePooling1D", "InputLayer", "LayerNormalization", "MaxPooling1D",
     "MultiHeadAttention", "Multiply", "ReLU", "Reshape", "Softmax",
@@ -76,9 +80,19 @@ struct KerasLayerReader {
   /// Axes of the first input, the batch left out: the last axis counted as Keras counts it.
   private var rank: Int { shapes.first?.count ?? 0 }
 
-  private var isScaleFirst: Bool {
-    shapes.count == 2 && shapes[0].count == 2 && shapes[0][0] == 1 && shapes[1].count == 2
-      && shapes[1][0] != 1
+  /// `[T, C]` times `[1, C]` or `[C]`, in either order; nil for any other shapes. Keras's layer
+  /// gives the vector the axis that it lacks, behind the batch's.
+  private var scaling: Result? {
+    guard shapes.count == 2 else { return nil }
+    for (sequence, scale) in [(0, 1), (1, 0)] where shapes[sequence].count == 2 {
+      if shapes[scale].count == 1, !config.isFunction {
+        return .scaled(sequence: sequence, scale: scale, isVector: true)
+      }
+      if shapes[scale].count == 2, shapes[scale][0] == 1, shapes[sequence][0] != 1 {
+        return .scaled(sequence: sequence, scale: scale, isVector: false)
+      }
+    }
+    return nil
   }
 
   private func activation(_ activation: Layer.Activation) -> Result {

@@ -41,14 +41,17 @@ enum KerasLayout {
     }
   }
 
-  /// Counts layers of each class: `conv1d`, `conv1d_1`, … as HDF5 groups.
+  /// Counts layers of each class: `conv1d`, `conv1d_1`, … as HDF5 groups, in each model anew.
   struct ClassCounter {
     private var counts: [String: Int] = [:]
 
-    mutating func path(of group: String) -> String {
-      let count = counts[group, default: 0]
-      counts[group] = count + 1
-      return count == 0 ? "layers/\(group)" : "layers/\(group)_\(count)"
+    /// - Parameter container: the group of the model's layers; that of a model within another is
+    ///   e.g. `layers/functional/layers`.
+    mutating func path(of group: String, in container: String = "layers") -> String {
+      let path = "\(container)/\(group)"
+      let count = counts[path, default: 0]
+      counts[path] = count + 1
+      return count == 0 ? path : "\(path)_\(count)"
     }
   }
 

@@ -47,10 +47,13 @@ public struct Preprocessing: Codable, Sendable, Equatable {
   public var gestures: [Int]
   /// `standard` or `published`.
   public var recipe: String
+  /// A model's weight in the ensemble, by its name, as the training was told; nil for equal ones.
+  public var ensembleWeights: [String: Double]?
 
   public init(
     sampleRate: Double, channels: [Int], filter: Filter, windowLength: Int, windowStride: Int,
-    mean: [Double], deviation: [Double], gestures: [Int], recipe: String
+    mean: [Double], deviation: [Double], gestures: [Int], recipe: String,
+    ensembleWeights: [String: Double]? = nil
   ) {
     self.sampleRate = sampleRate
     self.channels = channels
@@ -61,6 +64,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     self.deviation = deviation
     self.gestures = gestures
     self.recipe = recipe
+    self.ensembleWeights = ensembleWeights
   }
 
   enum CodingKeys: String, CodingKey {
@@ -69,6 +73,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     case sampleRate = "sample_rate"
     case windowLength = "window_length"
     case windowStride = "window_stride"
+    case ensembleWeights = "ensemble_weights"
   }
 
   /// The names a recipe can have.
@@ -80,17 +85,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     guard sampleRate.isFinite, sampleRate > 0 else {
       return ("sample_rate \(sampleRate)", "a positive number")
     }
-    guard !channels.isEmpty, Set(channels).count == channels.count,
-      channels.allSatisfy({ $0 >= 1 })
-    else { return ("channels \(channels)", "different columns, counted from 1") }
-    guard mean.count == channels.count, deviation.count == channels.count else {
-      return (
-        "\(mean.count) means and \(deviation.count) deviations", "\(channels.count) of each"
-      )
-    }
-    guard mean.allSatisfy(\.isFinite), deviation.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
-      return ("statistics that are no numbers", "finite means, deviations of at least 0")
-    }
+    if let contradiction = contradictionOfStatistics { return contradiction }
     guard windowLength > 0, windowStride > 0 else {
       return (
         "window_length \(windowLength) and window_stride \(windowStride)",
@@ -103,7 +98,35 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     guard Self.recipes.contains(recipe) else {
       return ("recipe \"\(recipe)\"", Self.recipes.joined(separator: " or "))
     }
+    if let weights = ensembleWeights?.values {
+      guard weights.allSatisfy({ $0.isFinite && $0 >= 0 }), weights.contains(where: { $0 > 0 })
+      else { return ("ensemble_weights \(Array(weights))", "none below 0, and not all 0") }
+    }
     return filter.contradiction(sampleRate: sampleRate)
+  }
+
+  /// Samples beyond it are refused when they are read, so no mean and no deviation of any lies there.
+  private static let largest = 1e15
+  /// Of a deviation: far below any instrument's noise, in any unit.
+  private static let smallest = 1e-15
+
+  /// What the channels and their statistics contradict.
+  private var contradictionOfStatistics: (found: String, expected: String)? {
+    guard !channels.isEmpty, Set(channels).count == channels.count,
+      channels.allSatisfy({ $0 >= 1 })
+    else { return ("channels \(channels)", "different columns, counted from 1") }
+    guard mean.count == channels.count, deviation.count == channels.count else {
+      return (
+        "\(mean.count) means and \(deviation.count) deviations", "\(channels.count) of each"
+      )
+    }
+    if let wrong = mean.first(where: { !(abs($0) <= Self.largest) }) {
+      return ("a mean of \(wrong)", "numbers up to \(Self.largest)")
+    }
+    if let wrong = deviation.first(where: { !($0 >= Self.smallest && $0 <= Self.largest) }) {
+      return ("a deviation of \(wrong)", "positive numbers, \(Self.smallest) to \(Self.largest)")
+    }
+    return nil
   }
 }
 
@@ -115,16 +138,20 @@ extension Preprocessing.Filter {
     guard lowHertz < highHertz else {
       return ("filter.low_hertz \(lowHertz)", "less than filter.high_hertz, \(highHertz)")
     }
+    // The filter's edges are kept where it can be computed; others would not be what is applied.
+    guard lowHertz >= 0.000999 * sampleRate / 2 else {
+      return ("filter.low_hertz \(lowHertz)", "\(0.001 * sampleRate / 2) or more")
+    }
     let half = "less than \(sampleRate / 2), half of sample_rate"
     guard highHertz < sampleRate / 2 else { return ("filter.high_hertz \(highHertz)", half) }
     if let notchHertz {
-      guard notchHertz > 0 else {
-        return ("filter.notch_hertz \(notchHertz)", "a positive number, or none")
+      guard notchHertz >= 1 else {
+        return ("filter.notch_hertz \(notchHertz)", "1 or more, or none")
       }
       guard notchHertz < sampleRate / 2 else { return ("filter.notch_hertz \(notchHertz)", half) }
     }
-    if let notchQuality, notchQuality <= 0 {
-      return ("filter.notch_quality \(notchQuality)", "a positive number")
+    if let notchQuality, !(0.01...1e6).contains(notchQuality) {
+      return ("filter.notch_quality \(notchQuality)", "a number from 0.01 to 1000000")
     }
     return nil
   }

@@ -37,15 +37,32 @@ struct WeightReader {
     var weights: [[Float]] = []
     for (value, weight) in zip(values, model.network.weights) {
       let floats = value.floats ?? []
-      guard floats.allSatisfy(\.isFinite) else {
-        throw ArchiveError.weight(
-          path: path, variable: weight.name, found: "NaN or infinity", expected: "finite numbers")
-      }
+      try check(floats, of: weight)
       weights.append(floats)
     }
     let optimizer = optimizerState(Array(values.dropFirst(wanted.count)))
     return Values(
       weights: NetworkWeights(values: weights), optimizer: optimizer, notes: notes)
+  }
+
+  /// Beyond it, no training leaves a weight, and sums of products leave the range of single
+  /// precision.
+  static let largestWeight: Float = 1e15
+
+  /// Finds values that no training leaves, and that make every prediction NaN.
+  private func check(_ values: [Float], of weight: WeightSpec) throws(ArchiveError) {
+    func refusal(_ found: String, expected: String) -> ArchiveError {
+      .impossibleValue(path: path, variable: weight.name, found: found, expected: expected)
+    }
+    guard values.allSatisfy(\.isFinite) else {
+      throw refusal("NaN or infinity", expected: "finite numbers")
+    }
+    if let large = values.first(where: { abs($0) > Self.largestWeight }) {
+      throw refusal("\(large)", expected: "numbers up to \(Self.largestWeight)")
+    }
+    if weight.name.hasSuffix("/moving_variance"), let negative = values.first(where: { $0 < 0 }) {
+      throw refusal("a variance of \(negative)", expected: "none below 0")
+    }
   }
 
   private func dataset(

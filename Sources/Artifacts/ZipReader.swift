@@ -40,6 +40,7 @@ final class ZipReader {
   deinit { zip_discard(archive) }
 
   func contains(_ name: String) -> Bool { entries[name] != nil }
+  var names: Dictionary<String, (index: zip_uint64_t, size: Int)>.Keys { entries.keys }
 
   /// Unpacks one entry whose declared size is within `limit` bytes.
   func read(_ name: String, limit: Int) throws(ArchiveError) -> Data {
@@ -82,14 +83,8 @@ final class ZipReader {
   /// A word on files that are something else, before libzip says only that they are no zip files.
   private static func checkKind(of data: Data, _ path: String) throws(ArchiveError) {
     if data.starts(with: Array("PK".utf8)) { return }
-    let found =
-      if data.isEmpty {
-        "an empty file"
-      } else if data.starts(with: [0x89, UInt8(ascii: "H"), UInt8(ascii: "D"), UInt8(ascii: "F")]) {
-        "an HDF5 file, as Keras 2 saved models"
-      } else {
-        "a file of another kind"
-      }
+    if let file = ForeignFile(content: data) { throw foreign(file, path) }
+    let found = data.isEmpty ? "an empty file" : "a file of another kind"
     throw damaged(path, "the file", found, expected: "a zip archive as Keras 3 saves models")
   }
 
@@ -149,6 +144,12 @@ final class ZipReader {
         path, name, "\(status.size) bytes unpacked from \(status.comp_size)",
         expected: "what deflate can hold")
     }
+  }
+
+  static func foreign(_ file: ForeignFile, _ path: String) -> ArchiveError {
+    .foreign(
+      path: path, found: file.found, expected: "an archive as Keras 3 saves models (.keras)",
+      advice: file.advice)
   }
 
   private static func damaged(

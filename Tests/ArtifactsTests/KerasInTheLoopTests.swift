@@ -112,6 +112,48 @@ struct KerasInTheLoopTests {
     }
   }
 
+  /// What `make_foreign.py` saves to be refused, and what has to be said.
+  private static let foreign = [
+    "refuse-cast.keras": "dtype is int32", "refuse-dictionary.keras": "input_layers",
+    "refuse-float8.keras": "quantized to float8", "refuse-int4.keras": "quantized to int4",
+    "refuse-int8.keras": "quantized to int8", "refuse-lambda.keras": "class is Lambda",
+    "refuse-legacy.h5": "legacy format", "refuse-logits.keras": "keras.layers.Softmax()",
+    "refuse-lora.keras": "LoRA", "refuse-own-class.keras": "emg>Conv1D",
+    "refuse-own-function.keras": "emg>rectify", "refuse-own-within.keras": "emg>Conv1D",
+    "refuse-shards.weights.json": "in shards",
+    "refuse-shards_00000.weights.h5": "weights alone", "refuse-shared.keras": "2 calls",
+    "refuse-subclassed.keras": "emg>Recognizer, written as code",
+    "refuse-two-outputs.keras": "output_layers", "refuse-weights.weights.h5": "weights alone",
+    "refuse-exported": "SavedModel", "refuse-unzipped": "unzipped",
+  ]
+
+  @Test func modelsOfEveryKindAreReadRightOrNamed() throws {
+    let folder = try TemporaryFolder()
+    try RealKeras.run("make_foreign.py", [folder.path], in: folder)
+    let predictions = try JSONDecoder().decode(
+      [String: [[Double]]].self,
+      from: Data(contentsOf: URL(filePath: folder.file("predictions.json"))))
+    #expect(predictions.count == 7)
+    for (name, theirs) in predictions {
+      let archive = try KerasArchive.read(folder.file("run-\(name).keras"))
+      let ours = try referencePredictions(archive.network, archive.weights, batch: 4)
+      for (a, b) in zip(ours.joined(), theirs.joined()) { #expect(abs(a - b) < 1e-5, "\(name)") }
+    }
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    #expect(Set(names.filter { $0.hasPrefix("refuse-") }) == Set(Self.foreign.keys))
+    for (name, words) in Self.foreign {
+      let path = folder.file(name)
+      if let file = ForeignFile(at: path) {
+        #expect(file.found.contains(words), "\(name): \(file.found)")
+        continue
+      }
+      let error = archiveError { () throws(ArchiveError) in try KerasArchive.read(path) }
+      let text = error?.description ?? "no error"
+      #expect(error?.kind == .badContent)
+      #expect(text.contains(words) && !text.contains("damaged"), "\(name): \(text)")
+    }
+  }
+
   private func expectOpened(
     _ report: RealKeras.Report, _ network: Network, _ training: TrainingSettings
   ) throws {

@@ -43,6 +43,10 @@ import Testing
     ("\"high_hertz\" : 255.744", "\"high_hertz\" : 10"),
     ("\"notch_hertz\" : 50", "\"notch_hertz\" : 256"),
     ("\"notch_hertz\" : 50", "\"notch_hertz\" : -50"),
+    ("\"notch_hertz\" : 50", "\"notch_hertz\" : 1e-320"),
+    ("\"notch_quality\" : 30", "\"notch_quality\" : 1e300"),
+    ("\"low_hertz\" : 20", "\"low_hertz\" : 1e-320"),
+    ("0.25,", "1e308,"), ("0.25,", "-1e16,"), ("0.01,", "0,"), ("0.01,", "1e-300,"),
     ("\"notch_quality\" : 30", "\"notch_quality\" : 0"),
   ])
   func damagedPreprocessingIsRefusedWithASentence(found: String, replacement: String) throws {

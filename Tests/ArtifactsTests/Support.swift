@@ -56,14 +56,17 @@ enum Fixture {
 }
 
 /// Softmax outputs of a network in double precision, a row a sample.
-func referencePredictions(_ network: Network, _ weights: NetworkWeights, batch: Int) throws
-  -> [[Double]]
-{
+///
+/// - Parameter windows: `[batch, T, C]`; by default `Fixture.ramp`.
+func referencePredictions(
+  _ network: Network, _ weights: NetworkWeights, batch: Int, windows: [Float]? = nil
+) throws -> [[Double]] {
   let (time, channels) = network.input
   let plan = NetworkPlan(network, options: NetworkPlanOptions(inferenceCapacity: batch))
   let loaded = try ReferenceDevice().load(plan.plan, options: LoadOptions(programs: [.predict]))
   for (tensor, values) in zip(plan.weights, weights.values) { try loaded.write(values, to: tensor) }
-  try loaded.write(Fixture.ramp(count: batch * time * channels), to: plan.prediction.batch)
+  try loaded.write(
+    windows ?? Fixture.ramp(count: batch * time * channels), to: plan.prediction.batch)
   try loaded.run(.predict, step: 0, live: batch)
   let flat = try loaded.readDoubles(plan.prediction.probabilities)
   let classes = network.classes

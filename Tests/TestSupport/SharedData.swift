@@ -19,5 +19,9 @@ public enum SharedData {
   public static let synapse = root.appending(path: "data/synapse")
   public static let fixtures = root.appending(path: "fixtures")
 
+  /// Files that went wrong for others, and what is right (`cases/README.md`).
+  public static let cases = root.appending(path: "cases")
+  public static var hasCases: Bool { FileManager.default.fileExists(atPath: cases.path) }
+
   public static var isPresent: Bool { FileManager.default.fileExists(atPath: fixtures.path) }
 }
