@@ -4,6 +4,24 @@ public struct Fingerprint: Hashable, Sendable {
   public let high: UInt64
   public let low: UInt64
 
+  init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+
+  /// What ``hexadecimal`` wrote; nil for any other text.
+  public init?(hexadecimal text: String) {
+    guard text.utf8.count == 32, text.utf8.allSatisfy({ $0.isHexadecimalDigit }),
+      let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16)
+    else { return nil }
+    self.init(high: high, low: low)
+  }
+
+  /// Thirty-two digits, as a file keeps it.
+  public var hexadecimal: String {
+    [high, low].map { part in
+      let digits = String(part, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+  }
+
   /// Of `samples`, bit for bit, and their arrangement in `channelCount` channels.
   init(_ samples: UnsafeBufferPointer<Double>, channelCount: Int) {
     // Two chains of folded 64 × 64 products; the constants are digits of pi.
@@ -27,5 +45,12 @@ public struct Fingerprint: Hashable, Sendable {
   private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let product = a.multipliedFullWidth(by: b)
     return product.high ^ product.low
+  }
+}
+
+extension UInt8 {
+  fileprivate var isHexadecimalDigit: Bool {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self)
+      || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(self)
   }
 }

@@ -32,6 +32,8 @@ public enum RecordingError: Error, Equatable, Sendable {
   case utf16(file: String)
   case nulByte(file: String, line: Int)
   case binary(file: String, line: Int, byte: UInt8)
+  /// Git LFS left its pointer in the file's place.
+  case lfsPointer(file: String)
   case lineWithoutEnd(file: String, line: Int, limit: Int)
   case loneCarriageReturn(file: String, line: Int)
 
@@ -100,7 +102,8 @@ extension RecordingError {
       .directoryNamedAsRecording(let file),
       .notARegularFile(let file), .tooLarge(let file, _, _), .emptyFile(let file),
       .utf16(let file), .nulByte(let file, _), .binary(let file, _, _),
-      .lineWithoutEnd(let file, _, _), .loneCarriageReturn(let file, _), .noRows(let file),
+      .lfsPointer(let file), .lineWithoutEnd(let file, _, _), .loneCarriageReturn(let file, _),
+      .noRows(let file),
       .missingColumn(let file, _, _, _), .wrongDelimiter(let file, _, _),
       .raggedRow(let file, _, _, _), .cutMidLine(let file, _, _, _), .blankLine(let file, _),
       .mixedFirstLine(let file, _, _), .notANumber(let file, _, _, _),
@@ -153,6 +156,9 @@ extension RecordingError: CustomStringConvertible {
       "\(file):\(line): found a NUL byte, expected text; the file is damaged or is no CSV"
     case .binary(let file, let line, let byte):
       "\(file):\(line): found binary content (byte 0x\(hex(byte))), expected numbers and commas"
+    case .lfsPointer(let file):
+      "\(file):1: found a Git LFS pointer, which only names the file that belongs here; fetch that "
+        + "with: git lfs pull"
     case .lineWithoutEnd(let file, let line, let limit):
       "\(file):\(line): found a line of more than \(limit) bytes, expected one line a sample"
     case .loneCarriageReturn(let file, let line):

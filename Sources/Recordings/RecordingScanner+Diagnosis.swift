@@ -17,6 +17,9 @@ extension RecordingScanner {
       throw isAllBlank ? .noRows(file: file) : .blankLine(file: file, line: 1)
     }
     try checkCharacters(of: line)
+    if line.bytes.starts(with: "version https://git-lfs.github.com/spec".utf8) {
+      throw .lfsPointer(file: file)
+    }
     let cells = line.cells
     guard cells.count >= options.channels.highest else {
       if let delimiter = line.otherDelimiter {

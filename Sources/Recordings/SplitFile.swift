@@ -9,6 +9,7 @@ public enum SplitFileError: Error, Equatable, Sendable {
   case notUTF8(file: String)
   case header(file: String, found: String)
   case fields(file: String, line: Int, found: Int)
+  case content(file: String, line: Int, found: String)
   case quoting(file: String, line: Int)
   case unknownPart(file: String, line: Int, found: String)
   case unknownRecording(file: String, line: Int, found: String)
@@ -42,6 +43,9 @@ extension SplitFileError: CustomStringConvertible {
     case .fields(let file, let line, let found):
       "\(file):\(line): found \(found) \(found == 1 ? "field" : "fields"), expected a recording's "
         + "path and its part"
+    case .content(let file, let line, let found):
+      "\(file):\(line): found the content \"\(found)\", expected 32 hexadecimal digits or nothing, "
+        + "as a training writes it"
     case .quoting(let file, let line):
       "\(file):\(line): found a quotation mark that is not closed or stands inside a field, "
         + "expected fields like \"a,b\", with marks inside doubled"
@@ -75,10 +79,18 @@ public struct SplitFileProblems: Error, Equatable, Sendable, CustomStringConvert
 extension Split {
   /// The split as CSV: the header `recording,part`, then a line for each recording that is in a
   /// part, in the recordings' order.
-  public func csv(of recordings: [RecordingDescriptor]) -> String {
-    var text = "recording,part\n"
+  ///
+  /// - Parameter contents: fingerprints of the samples by the recordings' paths, for a third column
+  ///   `content`: by them a recording is known again under another name.
+  public func csv(
+    of recordings: [RecordingDescriptor], contents: [String: Fingerprint]? = nil
+  ) -> String {
+    var text = contents == nil ? "recording,part\n" : "recording,part,content\n"
     for (recording, part) in zip(recordings, parts) {
-      if let part { text += quotedField(recording.path) + "," + part.rawValue + "\n" }
+      guard let part else { continue }
+      text += quotedField(recording.path) + "," + part.rawValue
+      if let contents { text += "," + (contents[recording.path]?.hexadecimal ?? "") }
+      text += "\n"
     }
     return text
   }
@@ -100,6 +112,8 @@ public struct SplitFile: Sendable {
   /// Its path, for messages.
   public let file: String
   private let rows: [SplitFileParser.Row]
+  /// Whether it says what is in the recordings, too.
+  public let hasContents: Bool
 
   /// A line a recording: far beyond any set.
   static let largestFile = 1 << 28
@@ -108,7 +122,8 @@ public struct SplitFile: Sendable {
   public init(_ file: String) throws(SplitFileProblems) {
     do throws(SplitFileError) {
       self.file = file
-      rows = try SplitFileParser(file: file, bytes: try Self.bytes(of: file)).rows()
+      let table = try SplitFileParser(file: file, bytes: try Self.bytes(of: file)).rows()
+      (rows, hasContents) = (table.rows, table.hasContents)
     } catch {
       throw SplitFileProblems(problems: [error])
     }
@@ -125,7 +140,7 @@ public struct SplitFile: Sendable {
       var counts: [Part: Int] = [:]
       var problems: [SplitFileError] = []
       for row in rows {
-        if row.fields.count != 2 {
+        if row.fields.count != columnCount {
           problems.append(.fields(file: file, line: row.line, found: row.fields.count))
         } else if let part = Part(rawValue: row.fields[1]) {
           counts[part, default: 0] += 1
@@ -135,6 +150,39 @@ public struct SplitFile: Sendable {
       }
       guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
       return counts
+    }
+  }
+
+  private var columnCount: Int { hasContents ? 3 : 2 }
+
+  /// A recording that the file names.
+  public struct Entry: Sendable, Equatable {
+    public let path: String
+    public let part: Part
+    /// Of its samples; nil where the file does not say.
+    public let content: Fingerprint?
+  }
+
+  /// All recordings that it names.
+  ///
+  /// - Throws: `SplitFileProblems` for lines that name no part, or no content where they should.
+  public var entries: [Entry] {
+    get throws(SplitFileProblems) {
+      _ = try recordingCounts
+      var problems: [SplitFileError] = []
+      var entries: [Entry] = []
+      for row in rows {
+        let content = hasContents ? row.fields[2] : ""
+        let fingerprint = Fingerprint(hexadecimal: content)
+        guard content.isEmpty || fingerprint != nil else {
+          problems.append(.content(file: file, line: row.line, found: content))
+          continue
+        }
+        guard let part = Part(rawValue: row.fields[1]) else { continue }
+        entries.append(Entry(path: row.fields[0], part: part, content: fingerprint))
+      }
+      guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
+      return entries
     }
   }
 
@@ -191,7 +239,7 @@ public struct SplitFile: Sendable {
     var firstLines: [String: Int] = [:]
     var problems: [SplitFileError] = []
     for row in rows {
-      guard row.fields.count == 2 else {
+      guard row.fields.count == columnCount else {
         problems.append(.fields(file: file, line: row.line, found: row.fields.count))
         continue
       }
@@ -239,8 +287,8 @@ private struct SplitFileParser {
   let file: String
   let bytes: [UInt8]
 
-  /// The rows below the header; blank lines left out.
-  func rows() throws(SplitFileError) -> [Row] {
+  /// The rows below the header, blank lines left out; and whether they say the content.
+  func rows() throws(SplitFileError) -> (rows: [Row], hasContents: Bool) {
     guard String(validating: bytes, as: UTF8.self) != nil else { throw .notUTF8(file: file) }
     var rows: [Row] = []
     var next = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
@@ -249,10 +297,12 @@ private struct SplitFileParser {
       let row = try readRow(&next, line: &line)
       if row.fields != [""] { rows.append(row) }
     }
-    guard let header = rows.first, header.fields == ["recording", "part"] else {
-      throw .header(file: file, found: rows.first?.fields.joined(separator: ",") ?? "")
+    let header = rows.first?.fields ?? []
+    let hasContents = header == ["recording", "part", "content"]
+    guard hasContents || header == ["recording", "part"] else {
+      throw .header(file: file, found: header.joined(separator: ","))
     }
-    return Array(rows.dropFirst())
+    return (Array(rows.dropFirst()), hasContents)
   }
 
   private func readRow(_ next: inout Int, line: inout Int) throws(SplitFileError) -> Row {

@@ -26,13 +26,17 @@ struct EvaluateCommand: ParsableCommand {
     completion: .list(Recipe.names), transform: OptionValue.choice)
   var recipe: Recipe?
   @Option(
-    help: .init("Weight of each model in the ensemble. (default: equal)", valueName: "weights"),
+    help: .init(
+      "Weight of each model in the ensemble. (default: as trained, else equal)",
+      valueName: "weights"),
     transform: OptionValue.weights)
   var ensembleWeights: [Double]?
   @Option(
     help: .init("Windows a batch. (default: 128)", valueName: "number"),
     transform: OptionValue.number(1...65536))
   var batchSize: Int?
+  @Flag(help: "Go on with recordings that the models were trained on, which the output says.")
+  var allowSeen = false
   @OptionGroup(title: "Recordings") var data: DataOptions
   @OptionGroup(title: "Split") var split: SplitOptions
   @OptionGroup(title: "Device") var device: DeviceOptions
@@ -49,7 +53,7 @@ struct EvaluateCommand: ParsableCommand {
     let split =
       try isWhole
       ? .undivided : SplitSettings(split, saved: part == .all ? nil : models.splitFile)
-    try models.check(ensembleWeights: ensembleWeights)
+    let weights = try models.weights(asked: ensembleWeights, console: console)
     let prepared = try prepare(models, data: data, split: split, part: part, console: console)
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }
     let windows = part.parts.sorted { $0.rawValue < $1.rawValue }
@@ -58,17 +62,48 @@ struct EvaluateCommand: ParsableCommand {
       throw CommandFailure(.badData, "the \(part.rawValue) part has no windows to evaluate on")
     }
     try checkGestures(of: prepared, windows: windows, part: part, console: console)
+    let seen = try checkSeen(models, windows: windows, in: prepared, part: part, console: console)
     let opened = try device.open(on: console)
     let members = try models.probabilities(
       of: windows, in: prepared, device: opened, batchSize: batchSize ?? 128)
-    let report = try PartReport(
-      part: part.rawValue, of: prepared, windows: windows, members: members,
-      weights: ensembleWeights)
+    var report = try PartReport(
+      part: part.rawValue, of: prepared, windows: windows, members: members, weights: weights)
+    report.seen = seen
     if output.json {
       try console.result(json: report)
     } else {
       try console.result(ReportText(report).text)
     }
+  }
+
+  /// Finds recordings that the models saw in their training: their figures would say how well a model
+  /// remembers. `train` says by itself what it is, and `validation` that it chose the epoch.
+  private func checkSeen(
+    _ models: TrainedModels, windows: [Int32], in data: PreparedRecordings, part: EvaluatedPart,
+    console: Console
+  ) throws -> SeenCounts? {
+    guard let seen = try models.seen(of: windows, in: data) else {
+      console.warning(
+        "no \(RunDirectory.splitName) beside the model: nothing says which of these recordings it "
+          + "was trained on")
+      return nil
+    }
+    let isUnexpected =
+      switch part {
+      case .train: false
+      case .validation: seen.trainedOn > 0
+      case .test, .all: seen.trainedOn + seen.choseEpoch > 0
+      }
+    guard isUnexpected else { return seen }
+    guard allowSeen else {
+      throw CommandFailure(
+        .contradiction,
+        "\(seen.sentence): figures of these say nothing about new ones. Without --seed, --split and "
+          + "other options that say the parts, the run's own test part is taken; or go on with "
+          + "--allow-seen")
+    }
+    console.warning(seen.sentence)
+    return seen
   }
 
   /// Finds gestures that no window shows: their F1 of 0 would stand for nothing measured.
@@ -143,5 +178,13 @@ extension EvaluatedPart {
     case .sessionInNoPart: true
     default: false
     }
+  }
+}
+
+extension SeenCounts {
+  /// `40 of these 60 recordings were trained on, 10 chose the epoch`
+  var sentence: String {
+    "\(trainedOn) of these \(Figure.count(recordings, "recording")) "
+      + "\(trainedOn == 1 ? "was" : "were") trained on, \(choseEpoch) chose the epoch"
   }
 }
