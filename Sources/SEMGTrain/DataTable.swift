@@ -35,6 +35,17 @@ extension TrainSettings {
     }
   }
 
+  /// Which gestures count how much in the loss, where they do not count the same.
+  func explainWeights(gestures: [Int], on console: Console) {
+    guard let weights = run.lossWeights(gestures: gestures), Set(weights).count > 1 else { return }
+    let list = zip(gestures, weights).map { "gesture \($0) \(Figure.plain(Double($1)))" }
+    let why =
+      run.takesPublishedWeights(gestures: gestures)
+      ? ", the published ones; equal ones: --class-weights "
+        + gestures.map { _ in "1" }.joined(separator: ",") : ""
+    console.note("class weights: " + list.joined(separator: ", ") + why)
+  }
+
   /// Bytes of the program and its libraries, and of the recordings.
   private func hostMemory(for data: PreparedRecordings) -> Int {
     64_000_000 + data.samples.count * MemoryLayout<Float>.size

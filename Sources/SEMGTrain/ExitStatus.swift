@@ -102,7 +102,7 @@ extension NetworkError: ExitStatusProviding {
 extension TrainingError: ExitStatusProviding {
   var exitStatus: ExitStatus {
     switch self {
-    case .diverged, .overflowed, .validationOverflowed, .noWindows: .badData
+    case .diverged, .overflowed, .validationOverflowed, .noWindows, .noProbabilities: .badData
     case .classWeightCount, .nonFiniteClassWeight, .invalidEnsembleWeights: .contradiction
     }
   }

@@ -18,20 +18,23 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     let console = output.console
     try InputPath.check(path)
-    let isRecording = !InputPath.isDirectory(path) && !path.lowercased().hasSuffix(".keras")
+    let isArchive = InputPath.isArchive(path)
+    let isRecording = !InputPath.isDirectory(path) && !isArchive
     if !isRecording, columns.channels != nil || columns.sampleRate != nil {
       throw CommandFailure(
         .usage, "--channels and --sample-rate are for a recording, \(path) is none; drop them")
     }
     if InputPath.isDirectory(path) {
+      try InputPath.checkKind(path, expected: "a directory that training wrote")
       try console.inspect(RunInspection(path), isJSON: output.json)
     } else if let directory = RunDirectory.directory(ofFile: path) {
       throw CommandFailure(
         .usage,
         "\(path) is a file of a training run" + didYouMean("semg-train inspect \(directory)"))
-    } else if path.lowercased().hasSuffix(".keras") {
+    } else if isArchive {
       try console.inspect(ArchiveInspection(path), isJSON: output.json)
     } else {
+      try InputPath.checkKind(path, expected: "a recording (CSV), a .keras file or a run directory")
       try console.inspect(RecordingInspection(path, options: columns), isJSON: output.json)
     }
   }
@@ -63,6 +66,21 @@ enum InputPath {
     guard access(path, R_OK) == 0 else {
       throw CommandFailure(.unreadable, "\(path): cannot be read: \(reason)")
     }
+  }
+
+  /// Whether a file is a trained model: by its name, or by what is in it.
+  static func isArchive(_ path: String) -> Bool {
+    guard !isDirectory(path) else { return false }
+    return path.lowercased().hasSuffix(".keras") || ForeignFile.isKerasArchive(path)
+  }
+
+  /// Finds files and directories that are something else altogether, by their content.
+  ///
+  /// - Throws: `CommandFailure` (65) with what it is and what to do.
+  static func checkKind(_ path: String, expected: String) throws {
+    guard let file = ForeignFile(at: path) else { return }
+    throw CommandFailure(
+      .badData, "\(path): found \(file.found), expected \(expected). \(file.advice)")
   }
 
   /// What may be meant by a path that leads nowhere, or the link that leads there; empty where

@@ -28,7 +28,7 @@ struct ParityCommand: ParsableCommand {
     help: .init(
       "Samples a batch at the networks' sizes. (default: 16, where OpenCL runs on the "
         + "processor 4)", valueName: "number"),
-    transform: OptionValue.number(1...65536))
+    transform: OptionValue.number(1...4096))
   var batchSize: Int?
   @Flag(help: "Leave out the networks' sizes and the training.")
   var quick = false

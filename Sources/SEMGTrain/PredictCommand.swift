@@ -17,7 +17,9 @@ struct PredictCommand: ParsableCommand {
     help: .init("A directory that training wrote.", valueName: "dir"), completion: .directory)
   var artifacts = ArtifactOptions.defaultDirectory
   @Option(
-    help: .init("Weight of each model in the ensemble. (default: equal)", valueName: "weights"),
+    help: .init(
+      "Weight of each model in the ensemble. (default: as trained, else equal)",
+      valueName: "weights"),
     transform: OptionValue.weights)
   var ensembleWeights: [Double]?
   @OptionGroup(title: "Recordings") var signal: SignalOptions
@@ -31,7 +33,7 @@ struct PredictCommand: ParsableCommand {
     let device = try DeviceSettings(device, prefersSpeed: false)
     for path in paths { try Self.check(path) }
     let models = try TrainedModels([artifacts])
-    try models.check(ensembleWeights: ensembleWeights)
+    let weights = try models.weights(asked: ensembleWeights, console: console)
     guard let preprocessing = models.preprocessing else {
       throw CommandFailure(
         .unreadable,
@@ -56,7 +58,7 @@ struct PredictCommand: ParsableCommand {
     let windows = prepared.windowStarts.indices.map(Int32.init)
     let members = try models.probabilities(
       of: windows, in: prepared, device: opened, batchSize: 128)
-    let probabilities = try Ensemble.mean(members.map(\.probabilities), weights: ensembleWeights)
+    let probabilities = try Ensemble.mean(members.map(\.probabilities), weights: weights)
     for recording in prepared.recordings {
       let line = RecordingPrediction(
         recording, in: prepared, probabilities: probabilities, classes: preprocessing.gestures)
@@ -73,8 +75,10 @@ extension PredictCommand {
   /// Finds paths that lead nowhere, and models where recordings belong.
   private static func check(_ path: String) throws {
     try InputPath.check(path)
-    let isModel = path.lowercased().hasSuffix(".keras")
-    guard isModel || RunDirectory.holdsArtifacts(path) else { return }
+    let isModel = InputPath.isArchive(path)
+    guard isModel || RunDirectory.holdsArtifacts(path) else {
+      return try InputPath.checkKind(path, expected: "a recording (CSV) or a directory of them")
+    }
     let directory = isModel ? URL(filePath: path).deletingLastPathComponent().relativePath : path
     throw CommandFailure(
       .usage,

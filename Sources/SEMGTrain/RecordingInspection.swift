@@ -45,14 +45,19 @@ struct RecordingInspection: Inspection {
     columns = recording.columnCount
     windows = geometry.count(in: recording.sampleCount)
     (session, gesture, subject) = (layout.session, layout.gesture, layout.subject)
-    let statistics = ChannelStatistics(
-      SignalBlocks(recording.samples, channels: recording.channelCount))
+    // Squares of numbers beyond 1e154 leave the range of double precision: those are scaled, by a
+    // power of two, which changes no digit.
+    let largest = recording.samples.lazy.map(abs).max() ?? 0
+    let scale = largest > 1e100 ? 0x1p-600 : 1
+    let scaled = scale == 1 ? recording.samples : recording.samples.map { $0 * scale }
+    let statistics = ChannelStatistics(SignalBlocks(scaled, channels: recording.channelCount))
     channels = selection.columns.enumerated().map { index, column in
       let values = stride(from: index, to: recording.samples.count, by: recording.channelCount)
         .lazy.map { recording.samples[$0] }
       return Channel(
-        column: column, name: recording.columnNames?[column - 1], mean: statistics.mean[index],
-        deviation: statistics.deviation[index], minimum: values.min() ?? 0,
+        column: column, name: recording.columnNames?[column - 1],
+        mean: statistics.mean[index] / scale, deviation: statistics.deviation[index] / scale,
+        minimum: values.min() ?? 0,
         maximum: values.max() ?? 0)
     }
   }

@@ -13,7 +13,7 @@ struct ReportText {
       report.skipped.isEmpty ? "" : ", \(Figure.count(report.skipped.count, "file")) skipped"
     var blocks = [
       "On \(part): \(Figure.count(report.recordings, "recording")), "
-        + "\(Figure.count(report.windows, "window"))\(skipped)",
+        + "\(Figure.count(report.windows, "window"))\(skipped)" + remarks,
       summary,
     ]
     let who = report.models.count > 1 ? "ensemble" : report.models.keys.first ?? "model"
@@ -23,6 +23,17 @@ struct ReportText {
       blocks.append("By subject (\(who)):\n" + Self.perSubject(report.ensemble))
     }
     return blocks.joined(separator: "\n\n")
+  }
+
+  /// What the figures have to be read with, a line each.
+  private var remarks: String {
+    var lines: [String] = []
+    if let seen = report.seen, seen.trainedOn + seen.choseEpoch > 0 { lines.append(seen.sentence) }
+    if let weights = report.ensembleWeights {
+      let list = weights.sorted { $0.key < $1.key }.map { "\($0.key) \(Figure.plain($0.value))" }
+      lines.append("Ensemble weights: " + list.joined(separator: ", "))
+    }
+    return lines.map { "\n" + $0 }.joined()
   }
 
   private var summary: String {

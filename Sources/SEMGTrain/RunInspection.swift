@@ -81,12 +81,19 @@ struct RunInspection: Inspection {
 
   private static func report(in file: String) throws -> RunReport {
     let data = try WholeFile.read(file)
+    let report: RunReport
     do {
-      return try JSONDecoder().decode(RunReport.self, from: data)
+      report = try JSONDecoder().decode(RunReport.self, from: data)
     } catch {
       throw CommandFailure(
         .badData, "\(file): found something else than the figures of a training run")
     }
+    if let (found, expected) = report.contradiction {
+      throw CommandFailure(
+        .badData, "\(file): found \(found), expected \(expected). Train again, or restore the file."
+      )
+    }
+    return report
   }
 
   var text: String {

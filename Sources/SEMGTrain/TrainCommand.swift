@@ -24,6 +24,7 @@ struct TrainCommand: ParsableCommand {
     let device = try settings.device.open(on: console)
     let (prepared, parts) = try prepare(settings, console: console)
     try settings.explain(prepared, device: device, on: console)
+    settings.explainWeights(gestures: prepared.classes, on: console)
 
     let directory = try RunDirectory(creating: settings.output)
     if let earlier = directory.earlierRun {
@@ -45,10 +46,11 @@ struct TrainCommand: ParsableCommand {
     _ settings: TrainSettings, _ prepared: PreparedRecordings, on device: any Device,
     in directory: RunDirectory, console: Console
   ) throws -> RunReport? {
-    try directory.write(
-      Preprocessing(
-        settings.data, preparation: settings.preparation, prepared: prepared,
-        recipe: settings.run.recipe))
+    var preprocessing = Preprocessing(
+      settings.data, preparation: settings.preparation, prepared: prepared,
+      recipe: settings.run.recipe)
+    preprocessing.ensembleWeights = settings.run.ensembleWeightsByModel
+    try directory.write(preprocessing)
     let run = TrainingRun(
       data: prepared, device: device, settings: settings.run,
       directory: directory)
@@ -77,7 +79,9 @@ struct TrainCommand: ParsableCommand {
     for problem in prepared.skipped { console.warning("skipped: \(problem)") }
     // Skipping may have taken a gesture away.
     try settings.check(classes: prepared.classes)
-    return (prepared, selected.split.csv(of: selected.descriptors))
+    return (
+      prepared, selected.split.csv(of: selected.descriptors, contents: prepared.contents)
+    )
   }
 
   private func print(

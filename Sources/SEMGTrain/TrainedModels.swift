@@ -2,6 +2,7 @@ import Artifacts
 import Compute
 import Foundation
 import Networks
+import Recordings
 import Training
 
 /// The networks of an ensemble, read from their archives.
@@ -21,6 +22,8 @@ struct TrainedModels {
   let preprocessingFile: String
   /// The split they were trained by, where it lies beside all of them.
   let splitFile: String?
+  /// The splits of the trainings, those that lie beside the models; nil for a model without one.
+  let splitFiles: Set<String?>
 
   /// Reads directories that training wrote and single archives.
   ///
@@ -40,7 +43,10 @@ struct TrainedModels {
         name: isAlone ? model.1.rawValue : file, file: file, network: model.0.network,
         weights: model.0.weights)
     }
-    let found = try files.map { try RunDirectory.preprocessing(for: $0) }
+    var found = try files.map { try RunDirectory.preprocessing(for: $0) }
+    let weights = Set(found.map { $0?.ensembleWeights })
+    // How models are weighted is no matter of how recordings were prepared.
+    for index in found.indices where weights.count > 1 { found[index]?.ensembleWeights = nil }
     guard Set(found.map { $0 == nil }).count <= 1, found.allSatisfy({ $0 == found.first ?? nil })
     else {
       throw CommandFailure(
@@ -52,6 +58,7 @@ struct TrainedModels {
     preprocessingFile = RunDirectory.preprocessingFile(for: files.first ?? "")
     let splits = Set(files.map { RunDirectory.splitFile(for: $0) })
     splitFile = splits.count == 1 ? splits.first ?? nil : nil
+    splitFiles = splits
     try checkAgreement()
     for member in members {
       try preprocessing?.check(
@@ -108,6 +115,35 @@ struct TrainedModels {
         + members.map(\.file).joined(separator: ", "))
   }
 
+  /// The weight of each member in the ensemble: as asked for, else as the training was told; nil for
+  /// equal ones.
+  func weights(asked: [Double]?, console: Console) throws -> [Double]? {
+    try check(ensembleWeights: asked)
+    if let asked { return asked }
+    guard members.count > 1, let trained = preprocessing?.ensembleWeights else { return nil }
+    let weights = members.compactMap { trained[$0.name] }
+    guard weights.count == members.count, weights.contains(where: { $0 > 0 }) else { return nil }
+    let list = zip(members, weights).map { "\($0.name) \(Figure.plain($1))" }
+    console.note("ensemble weights as in the training: " + list.joined(separator: ", "))
+    return weights
+  }
+
+  /// How many of the recordings that windows come from the models had seen in their training.
+  ///
+  /// - Returns: nil where no split lies beside a model: then nobody knows.
+  func seen(of windows: [Int32], in data: PreparedRecordings) throws -> SeenCounts? {
+    let files = splitFiles.compactMap { $0 }.sorted()
+    guard files.count == splitFiles.count else { return nil }
+    let seen = try SeenRecordings(try files.map { try SplitFile($0) })
+    let recordings = Set(windows.map { Int(data.windowRecordings[Int($0)]) })
+    let parts = recordings.map {
+      seen.part(ofPath: data.recordings[$0].path, content: data.recordings[$0].fingerprint)
+    }
+    return SeenCounts(
+      recordings: recordings.count, trainedOn: parts.count { $0 == .train },
+      choseEpoch: parts.count { $0 == .validation })
+  }
+
   private func checkAgreement() throws {
     guard let first = members.first else { return }
     for member in members.dropFirst() where member.network.classes != first.network.classes {
@@ -122,6 +158,7 @@ struct TrainedModels {
   private static func archives(_ path: String) throws -> [String] {
     try InputPath.check(path)
     guard InputPath.isDirectory(path) else { return [path] }
+    try InputPath.checkKind(path, expected: "a directory that training wrote")
     let names = try? FileManager.default.contentsOfDirectory(atPath: path)
     let archives = (names ?? []).filter { $0.hasSuffix(".keras") && !$0.hasPrefix(".") }.sorted()
     guard !archives.isEmpty else {

@@ -45,7 +45,7 @@ struct TrainingOptions: ParsableArguments {
   var batchSize: Int?
   @Option(
     help: .init(
-      "Weight of each gesture in the loss. (default: 1,1.5,1.5,1,1 for five, else equal)",
+      "Weight of each gesture in the loss. (default: 1,1.5,1.5,1,1 for gestures 0 to 4, else equal)",
       valueName: "weights"),
     transform: OptionValue.positives)
   var classWeights: [Double]?

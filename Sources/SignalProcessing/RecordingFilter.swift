@@ -53,15 +53,21 @@ public struct RecordingFilter: Sendable {
       guard notch < nyquist else {
         throw .notchAboveNyquist(notchHertz: notch, nyquistHertz: nyquist)
       }
-      stages.append(
-        ZeroPhaseFilter(
-          .notch(frequency: notch / nyquist, quality: settings.notchQuality), padding: 9))
+      let series = SecondOrderSections.notch(
+        frequency: notch / nyquist, quality: settings.notchQuality)
+      guard notch >= Self.lowestNotch, series.isSound else {
+        throw .unsoundNotch(notchHertz: notch, quality: settings.notchQuality)
+      }
+      stages.append(ZeroPhaseFilter(series, padding: 9))
     }
     self.settings = settings
     self.sampleRate = sampleRate
     bandHertz = low * nyquist...high * nyquist
     self.stages = stages
   }
+
+  /// Hertz. No mains hums below it, and near zero a notch's coefficients lose their digits.
+  public static let lowestNotch = 1.0
 
   /// The fewest samples a recording must have.
   public var minimumSamples: Int { (stages.map(\.padding).max() ?? 0) + 1 }

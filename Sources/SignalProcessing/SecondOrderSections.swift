@@ -39,6 +39,17 @@ public struct SecondOrderSections: Hashable, Sendable {
 }
 
 extension SecondOrderSections {
+  /// Whether the filter can be computed with: finite coefficients, poles inside the unit circle, and
+  /// a finite state to start from.
+  public var isSound: Bool {
+    sections.allSatisfy {
+      [$0.b0, $0.b1, $0.b2, $0.a1, $0.a2].allSatisfy(\.isFinite)
+        && abs($0.a2) < 1 && abs($0.a1) < 1 + $0.a2
+    } && steadyState.allSatisfy { $0.first.isFinite && $0.second.isFinite }
+  }
+}
+
+extension SecondOrderSections {
   /// A Butterworth band-pass of order 4, which has 8 poles in 4 sections.
   ///
   /// The analog prototype's poles are moved to the band and mapped to the digital plane by the

@@ -8,6 +8,8 @@ public enum SignalProcessingError: Error, Equatable, Sendable, CustomStringConve
   case bandAboveNyquist(lowHertz: Double, nyquistHertz: Double)
   /// The notch lies at or above half of the sampling rate, where no filter can be.
   case notchAboveNyquist(notchHertz: Double, nyquistHertz: Double)
+  /// The notch is so low, or so narrow, that no such filter can be computed with.
+  case unsoundNotch(notchHertz: Double, quality: Double)
   /// The recording has not one sample more than the filter's extension of it mirrors.
   case recordingTooShort(samples: Int, required: Int)
 
@@ -28,6 +30,9 @@ public enum SignalProcessingError: Error, Equatable, Sendable, CustomStringConve
     case .notchAboveNyquist(let notch, let nyquist):
       "a notch at \(notch) Hz needs a sampling rate above \(2 * notch) Hz, and half of the rate "
         + "given is \(nyquist) Hz; use --notch off, or give the true rate with --sample-rate"
+    case .unsoundNotch(let notch, let quality):
+      "a notch at \(notch) Hz with a quality of \(quality) cannot be computed; mains hum is at 50 "
+        + "or 60 Hz: give its frequency with --notch, from 1 Hz, or --notch off"
     case .recordingTooShort(let samples, let required):
       "\(samples) samples are too few to filter; expected at least \(required)"
     }

@@ -13,10 +13,11 @@ public struct Evaluator {
 
   /// Probabilities `[windows, classes]` of windows of a dataset, in the given order.
   ///
-  /// - Throws: `DeviceError`.
+  /// - Throws: `DeviceError`, and `TrainingError.noProbabilities` where the network answers with
+  ///   something else.
   public func probabilities(
     network: Network, weights: NetworkWeights, dataset: Dataset, windows: [Int32]
-  ) throws(DeviceError) -> [Float] {
+  ) throws -> [Float] {
     guard !windows.isEmpty else { return [] }
     let capacity = min(batchSize, windows.count)
     let built = NetworkPlan(
@@ -40,7 +41,20 @@ public struct Evaluator {
       let values = try loaded.read(built.validation.probabilities)
       result += values.prefix(live * network.classes)
     }
+    try check(result, of: network)
     return result
+  }
+
+  /// Finds rows that are no probabilities: NaN, infinity, or a sum that is not 1.
+  private func check(_ values: [Float], of network: Network) throws(TrainingError) {
+    let wrong = stride(from: 0, to: values.count, by: network.classes).count { start in
+      let row = values[start..<start + network.classes]
+      return !(row.allSatisfy { (0...1.001).contains($0) } && abs(row.reduce(0, +) - 1) < 0.01)
+    }
+    guard wrong == 0 else {
+      throw .noProbabilities(
+        network: network.name, windows: wrong, of: values.count / network.classes)
+    }
   }
 }
 

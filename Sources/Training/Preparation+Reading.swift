@@ -93,9 +93,11 @@ extension Preparation {
     let standardization = try standardization(of: filtered, source: source)
     var table = WindowTable(classes: classes)
     var sources: [[Float]] = []
-    for (item, value) in zip(items, filtered.values) {
-      guard let value else { continue }
-      try table.append(item, samples: value.samples.count / channels.count, geometry: windows)
+    for (index, item) in items.enumerated() {
+      guard let value = filtered.values[index] else { continue }
+      try table.append(
+        item, samples: value.samples.count / channels.count, geometry: windows,
+        fingerprint: filtered.fingerprints[index])
       sources.append(value.samples)
     }
     return PreparedRecordings(
@@ -161,7 +163,7 @@ private struct WindowTable {
   init(classes: [Int]) { self.classes = classes }
 
   mutating func append(
-    _ item: PreparationItem, samples: Int, geometry: WindowGeometry
+    _ item: PreparationItem, samples: Int, geometry: WindowGeometry, fingerprint: Fingerprint?
   ) throws(PreparationError) {
     let label = item.gesture.flatMap(classes.firstIndex)
     guard rows + samples < Int(Int32.max) else { throw .tooManySamples(rows + samples) }
@@ -175,7 +177,7 @@ private struct WindowTable {
       PreparedRecording(
         path: item.path, file: item.file, part: item.part, subject: item.subject,
         session: item.session, label: label,
-        rows: rows..<rows + samples, windows: first..<starts.count))
+        rows: rows..<rows + samples, windows: first..<starts.count, fingerprint: fingerprint))
     rows += samples
   }
 }

@@ -18,6 +18,8 @@ public struct PreparedRecording: Hashable, Sendable {
   public let rows: Range<Int>
   /// Its windows, as positions in the table of all windows.
   public let windows: Range<Int>
+  /// Of its samples as they were read; nil where that is not known.
+  public var fingerprint: Fingerprint?
 }
 
 /// Recordings that were read, filtered and standardized, in the order of their paths.
@@ -45,6 +47,11 @@ public struct PreparedRecordings: Sendable {
   /// The windows of `part`, as positions in the table of all windows, ascending.
   public func windows(of part: Part) -> [Int32] {
     recordings.filter { $0.part == part }.flatMap { $0.windows.map(Int32.init) }
+  }
+
+  /// Fingerprints of the recordings' samples, by their paths.
+  public var contents: [String: Fingerprint] {
+    recordings.reduce(into: [:]) { $0[$1.path] = $1.fingerprint }
   }
 
   /// The positions of the recordings of `part`, ascending.

@@ -11,6 +11,15 @@ public struct PartReport: Sendable, Codable, Equatable {
   public var models: [String: Metrics]
   /// Of the weighted mean of the models' probabilities; equal to the one model's where there is one.
   public var ensemble: Metrics
+  /// A model's weight in the ensemble; nil where all are equal.
+  public var ensembleWeights: [String: Double]?
+  /// How many of the recordings the models had seen; nil where that is not known.
+  public var seen: SeenCounts?
+
+  enum CodingKeys: String, CodingKey {
+    case part, recordings, windows, skipped, models, ensemble, seen
+    case ensembleWeights = "ensemble_weights"
+  }
 
   /// Measures models and their ensemble over windows.
   ///
@@ -31,8 +40,31 @@ public struct PartReport: Sendable, Codable, Equatable {
       models[member.name] = data.metrics(of: windows, probabilities: member.probabilities)
     }
     self.models = models
+    if let weights, members.count > 1 {
+      ensembleWeights = Dictionary(
+        zip(members.map(\.name), weights), uniquingKeysWith: { first, _ in first })
+    }
     ensemble = data.metrics(
       of: windows, probabilities: try Ensemble.mean(members.map(\.probabilities), weights: weights))
+  }
+}
+
+/// How many recordings of a part the models had seen when they were trained.
+public struct SeenCounts: Sendable, Codable, Equatable {
+  public var recordings: Int
+  /// The weights came from these.
+  public var trainedOn: Int
+  /// These chose the best epoch.
+  public var choseEpoch: Int
+
+  public init(recordings: Int, trainedOn: Int, choseEpoch: Int) {
+    (self.recordings, self.trainedOn, self.choseEpoch) = (recordings, trainedOn, choseEpoch)
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case recordings
+    case trainedOn = "trained_on"
+    case choseEpoch = "chose_epoch"
   }
 }
 
@@ -54,10 +86,13 @@ public struct RunReport: Sendable, Codable {
   public var padding: String
   public var seed: UInt64
   public var epochs: Int
+  /// The loss's weight of each gesture.
+  public var classWeights: [String: Double]?
 
   enum CodingKeys: String, CodingKey {
     case validation, artifacts, outcome, seconds, device, recipe, padding, seed, epochs
     case bestEpoch = "best_epoch"
+    case classWeights = "class_weights"
     case skippedSteps = "skipped_steps"
   }
 
@@ -75,6 +110,7 @@ public struct RunReport: Sendable, Codable {
     try container.encode(epochs, forKey: .epochs)
     try container.encode(bestEpoch, forKey: .bestEpoch)
     try container.encodeIfPresent(skippedSteps, forKey: .skippedSteps)
+    try container.encodeIfPresent(classWeights, forKey: .classWeights)
   }
 
   public init(from decoder: any Decoder) throws {
@@ -91,6 +127,7 @@ public struct RunReport: Sendable, Codable {
     epochs = try container.decode(Int.self, forKey: .epochs)
     bestEpoch = try container.decode([String: Int].self, forKey: .bestEpoch)
     skippedSteps = try container.decodeIfPresent([String: Int].self, forKey: .skippedSteps)
+    classWeights = try container.decodeIfPresent([String: Double].self, forKey: .classWeights)
   }
 
   init(
@@ -112,6 +149,7 @@ public struct RunReport: Sendable, Codable {
     padding = (settings.padding ?? settings.recipe.padding).rawValue
     seed = settings.seed
     epochs = settings.epochs
+    classWeights = settings.classWeights(byGesture: test.ensemble.perClass.map(\.gesture))
     bestEpoch = Dictionary(uniqueKeysWithValues: models.map { ($0.kind.rawValue, $0.bestEpoch) })
     outcome = Dictionary(
       uniqueKeysWithValues: models.map {

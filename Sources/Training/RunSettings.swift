@@ -10,6 +10,7 @@ public struct RunSettings: Sendable {
   public var recipe: Recipe
   /// Of the dilated convolutions, or nil for the recipe's.
   public var padding: Padding?
+  /// The loss's weight of each class; nil for those of ``lossWeights(gestures:)``.
   public var classWeights: [Float]?
   public var ensembleWeights: [Double]?
   /// Time for training; nil for no limit. Models that train one after another have equal shares.
@@ -33,6 +34,35 @@ public struct RunSettings: Sendable {
     self.ensembleWeights = ensembleWeights
     self.maximumMinutes = maximumMinutes
     self.trainsAtOnce = trainsAtOnce
+  }
+
+  /// The published pipeline's weights of its five gestures, 0 to 4. They say something about these
+  /// gestures and nothing about five others.
+  public static let publishedWeights: [Float] = [1, 1.5, 1.5, 1, 1]
+
+  /// Whether the published weights are applied because nobody asked for others.
+  public func takesPublishedWeights(gestures: [Int]) -> Bool {
+    classWeights == nil && gestures == Array(0..<5)
+  }
+
+  /// The loss's weight of each class: those that were given, the published ones for the published
+  /// gestures, or nil for equal ones.
+  public func lossWeights(gestures: [Int]) -> [Float]? {
+    takesPublishedWeights(gestures: gestures) ? Self.publishedWeights : classWeights
+  }
+
+  /// The same by the gestures' numbers, 1 where they are equal.
+  public func classWeights(byGesture gestures: [Int]) -> [String: Double] {
+    let weights = lossWeights(gestures: gestures) ?? gestures.map { _ in 1 }
+    return Dictionary(
+      zip(gestures.map(String.init), weights.map(\.decimalValue)), uniquingKeysWith: { $1 })
+  }
+
+  /// A model's weight in the ensemble, by its name; nil for equal ones.
+  public var ensembleWeightsByModel: [String: Double]? {
+    ensembleWeights.map {
+      Dictionary(zip(models.map(\.rawValue), $0), uniquingKeysWith: { first, _ in first })
+    }
   }
 
   /// The networks of this run, for windows of a length.

@@ -25,10 +25,9 @@ public struct TrainerSettings: Sendable {
     self.deadline = deadline
   }
 
-  /// The loss's weight of each class: {1, 1.5, 1.5, 1, 1} where there are five gestures and the
-  /// user gave no others.
+  /// The loss's weight of each class; none where all are equal.
   public func lossWeights(classes: Int) throws(TrainingError) -> [Float] {
-    guard let classWeights else { return classes == 5 ? [1, 1.5, 1.5, 1, 1] : [] }
+    guard let classWeights else { return [] }
     guard classWeights.count == classes else {
       throw .classWeightCount(expected: classes, found: classWeights.count)
     }

@@ -119,7 +119,8 @@ public struct TrainingRun {
       device: device, data: data,
       settings: TrainerSettings(
         epochs: settings.epochs, batchSize: settings.batchSize, seed: settings.seed,
-        recipe: settings.recipe, classWeights: settings.classWeights, deadline: deadline),
+        recipe: settings.recipe, classWeights: settings.lossWeights(gestures: data.classes),
+        deadline: deadline),
       report: progress.report, shouldStop: progress.shouldStop)
   }
 }

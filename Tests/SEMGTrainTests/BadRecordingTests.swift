@@ -136,7 +136,7 @@ struct BadRecordingTests {
       let unknown = try semgTrain.run(evaluation)
       #expect(unknown.status == 65)
       #expect(unknown.error.contains("\(stranger): found gesture 7, expected one that the network"))
-      let skipping = try semgTrain.run(evaluation + ["--skip-bad"])
+      let skipping = try semgTrain.run(evaluation + ["--skip-bad", "--allow-seen"])
       #expect(skipping.status == 0, "\(skipping.error)")
       let report = try #require(try SemgTrain.objects(skipping.output).first)
       #expect((report["skipped"] as? [String])?.count == 1)

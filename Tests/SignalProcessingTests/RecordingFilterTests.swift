@@ -106,3 +106,22 @@ import Testing
     }
   }
 }
+
+@Suite struct UnsoundFilterTests {
+  @Test(arguments: [(1e-7, 30), (0.99, 30), (50, 1e18), (50, 1e-300), (1e-300, 30), (0, 30)])
+  func aNotchThatCannotBeComputedIsRefusedWhenItIsBuilt(notch: Double, quality: Double) {
+    let settings = FilterSettings(notchHertz: notch, notchQuality: quality)
+    let error = #expect(throws: SignalProcessingError.self) {
+      try RecordingFilter(settings, sampleRate: 512)
+    }
+    #expect(error == .unsoundNotch(notchHertz: notch, quality: quality))
+    #expect(error?.isBadData == false && error?.description.contains("--notch off") == true)
+  }
+
+  @Test(arguments: [1.0, 16.7, 50, 60, 255.9])
+  func everyOtherNotchLeavesNumbers(notch: Double) throws {
+    let filter = try RecordingFilter(FilterSettings(notchHertz: notch), sampleRate: 512)
+    let output = try filter.filtered((0..<600).map { Double($0 % 7) - 3 }, channels: 1)
+    #expect(output.allSatisfy { abs($0) < 100 })
+  }
+}

@@ -154,10 +154,20 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
   }
 
   @Test func classWeightsMustFitTheClasses() throws {
-    #expect(try TrainerSettings().lossWeights(classes: 5) == [1, 1.5, 1.5, 1, 1])
-    #expect(try TrainerSettings().lossWeights(classes: 4).isEmpty)
+    #expect(try TrainerSettings().lossWeights(classes: 5).isEmpty)
     #expect(throws: TrainingError.classWeightCount(expected: 2, found: 3)) {
       try TrainerSettings(classWeights: [1, 2, 3]).lossWeights(classes: 2)
     }
+  }
+
+  @Test func thePublishedWeightsAreForThePublishedGesturesAlone() {
+    let settings = RunSettings()
+    #expect(settings.lossWeights(gestures: [0, 1, 2, 3, 4]) == [1, 1.5, 1.5, 1, 1])
+    #expect(settings.lossWeights(gestures: [1, 2, 3, 4, 5]) == nil)
+    #expect(settings.lossWeights(gestures: [0, 1, 2, 3]) == nil)
+    #expect(settings.classWeights(byGesture: [1, 2]) == ["1": 1, "2": 1])
+    let asked = RunSettings(classWeights: [1, 1, 1, 1, 2])
+    #expect(asked.lossWeights(gestures: [0, 1, 2, 3, 4]) == [1, 1, 1, 1, 2])
+    #expect(asked.classWeights(byGesture: [0, 1, 2, 3, 4])["4"] == 2)
   }
 }
