@@ -116,8 +116,8 @@ class State:
     def passed(self, arguments: list[int | float]) -> dict[str, np.ndarray]:
         declared = self.program.kernel.parameters
         if len(arguments) != len(declared):
-            raise ValueError(f"{self.program.kernel.name} takes {len(declared)} arguments, not"
-                             f" {len(arguments)}")
+            raise Unknown(f"{self.program.kernel.name} takes {len(declared)} arguments, not"
+                          f" {len(arguments)}")
         found = {}
         for (name, kind), value in zip(declared, arguments, strict=True):
             wanted = dtype_of(kind)

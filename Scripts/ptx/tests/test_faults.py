@@ -5,10 +5,11 @@ from unittest import mock
 
 import numpy as np
 
-from machine import of_lane, run
+from machine import of_lane, program, run
 from ptx import execute
 from ptx.copies import EARLY, LATE, Copies
-from ptx.memory import Clock, Fault, Memory
+from ptx.memory import Clock, Fault, GlobalMemory, Memory
+from ptx.parse import Unknown
 
 ZEROS = np.zeros(32, np.uint32)
 # A thread's own word of shared memory is at %rd3, its neighbour's at %rd4, the last one's being 0.
@@ -258,6 +259,10 @@ class ControlTests(unittest.TestCase):
             $L1:
         """ + of_lane("%rd9", "%rd50", 4) + "st.global.u32 [%rd9], %r0;"
         run(body, [], [ZEROS], groups=2)
+
+    def test_a_kernel_is_given_the_arguments_that_it_declares(self):
+        with self.assertRaisesRegex(Unknown, "k takes 2 arguments, not 1"):
+            program("", parameters=2).run(execute.Launch((1, 1, 1), 32, [1]), GlobalMemory())
 
     def test_a_loop_without_an_end_is_stopped(self):
         with mock.patch.object(execute, "MOST_BLOCKS", 50):
