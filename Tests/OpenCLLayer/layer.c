@@ -3,10 +3,13 @@
 #include "include/semg_opencl_layer.h"
 
 #include <CL/cl_layer.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum function {
 #define INT(name, parameters, arguments) F_##name,
@@ -40,6 +43,9 @@ static const char* const names[COUNTS] = {
 #undef HANDLE
     "*", "enqueues", "events", "waits", "wide arguments"};
 
+// What a call can come to besides an answer; no status of OpenCL's.
+enum { ABORT = INT_MAX - 2, SEGMENTATION_FAULT, HANG };
+
 // A failure that is waited for: the occurrence counts from the moment it was asked for.
 struct fault {
   int counter;  // index of names; COUNTS: none
@@ -50,7 +56,9 @@ struct fault {
 
 static struct {
   int as_gpu, for_oclgrind;
+  int capability[2];  // major and minor; major 0: none
   size_t memory;
+  size_t spoils_after;  // bytes; 0: never
   const char* counts_file;
 } settings;
 
@@ -60,7 +68,7 @@ static cl_icd_dispatch next, middle, ours;
 static atomic_long counts[COUNTS];
 static struct fault process_fault = {.counter = COUNTS};
 static atomic_flag process_fault_lock = ATOMIC_FLAG_INIT;
-static atomic_size_t bytes_in_use;
+static atomic_size_t bytes_in_use, bytes_uploaded;
 
 // The most that the device is said to have; 0 leaves it as it is.
 enum limit { DEVICE_ITEMS, KERNEL_ITEMS, LOCAL_MEMORY, LIMITS };
@@ -104,6 +112,9 @@ static cl_int enter(int function) {
     atomic_flag_clear(&process_fault_lock);
     if (status == CL_SUCCESS) status = other;
   }
+  if (status == ABORT) abort();
+  if (status == SEGMENTATION_FAULT) raise(SIGSEGV);
+  while (status == HANG) pause();
   return status;
 }
 
@@ -124,8 +135,36 @@ static cl_int CL_API_CALL get_device_ids(
   return next.clGetDeviceIDs(platform, type, number, found, found_number);
 }
 
+// Questions of cl_nv_device_attribute_query.
+enum { CAPABILITY_MAJOR = 0x4000, CAPABILITY_MINOR = 0x4001 };
+
+static cl_int answer(
+    const void* found, size_t needed, size_t size, void* value, size_t* size_out) {
+  if (value != NULL && size < needed) return CL_INVALID_VALUE;
+  if (value != NULL) memcpy(value, found, needed);
+  if (size_out != NULL) *size_out = needed;
+  return CL_SUCCESS;
+}
+
+// A device's extensions, and that which says how capable it is.
+static cl_int extensions(cl_device_id device, size_t size, void* value, size_t* size_out) {
+  static const char added[] = " cl_nv_device_attribute_query";
+  char text[16384] = "";
+  const cl_int status = next.clGetDeviceInfo(
+      device, CL_DEVICE_EXTENSIONS, sizeof text - sizeof added, text, NULL);
+  if (status != CL_SUCCESS) return status;
+  strcat(text, added);
+  return answer(text, strlen(text) + 1, size, value, size_out);
+}
+
 static cl_int CL_API_CALL get_device_info(
     cl_device_id device, cl_device_info what, size_t size, void* value, size_t* size_out) {
+  if (settings.capability[0] > 0) {
+    const cl_uint major = settings.capability[0], minor = settings.capability[1];
+    if (what == CAPABILITY_MAJOR) return answer(&major, sizeof major, size, value, size_out);
+    if (what == CAPABILITY_MINOR) return answer(&minor, sizeof minor, size, value, size_out);
+    if (what == CL_DEVICE_EXTENSIONS) return extensions(device, size, value, size_out);
+  }
   const cl_int status = next.clGetDeviceInfo(device, what, size, value, size_out);
   if (status == CL_SUCCESS && what == CL_DEVICE_MAX_WORK_GROUP_SIZE && value != NULL)
     *(size_t*)value = limited(DEVICE_ITEMS, *(size_t*)value);
@@ -206,8 +245,13 @@ static cl_int CL_API_CALL read_buffer(
     cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
     void* values, cl_uint number, const cl_event* events, cl_event* event) {
   if (blocking) tally(WAITS);
-  return next.clEnqueueReadBuffer(
+  const cl_int status = next.clEnqueueReadBuffer(
       queue, buffer, blocking, offset, size, values, number, events, event);
+  // A bit of the first number, where numbers are wide enough to have it in their middle.
+  if (settings.spoils_after > 0 && atomic_load(&bytes_uploaded) > settings.spoils_after &&
+      blocking && size >= 4)
+    ((unsigned char*)values)[2] ^= 0x40;
+  return status;
 }
 
 // Writes the whole buffer, `size` bytes at `offset` anew: a period of `period` bytes at `values`.
@@ -233,6 +277,7 @@ static cl_int CL_API_CALL write_buffer(
     cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
     const void* values, cl_uint number, const cl_event* events, cl_event* event) {
   if (blocking) tally(WAITS);
+  atomic_fetch_add(&bytes_uploaded, size);
   if (settings.for_oclgrind && size < size_of(buffer))
     return rewrite(queue, buffer, offset, size, values, size, number, events, event);
   return next.clEnqueueWriteBuffer(
@@ -293,18 +338,27 @@ static void read_settings(void) {
     if ((value = getenv(variables[i])) != NULL) process_limits[i] = strtoull(value, NULL, 10);
   }
   if ((value = getenv("SEMG_LAYER_MEMORY")) != NULL) settings.memory = strtoull(value, NULL, 10);
+  if ((value = getenv("SEMG_LAYER_SPOIL_AFTER")) != NULL)
+    settings.spoils_after = strtoull(value, NULL, 10);
+  if ((value = getenv("SEMG_LAYER_CAPABILITY")) != NULL)
+    sscanf(value, "%d.%d", &settings.capability[0], &settings.capability[1]);
   if ((value = getenv("SEMG_LAYER_FAIL")) == NULL) return;
-  char name[64], lasting[2] = "";
+  char name[64], lasting[2] = "", end[16];
   long occurrence;
-  int status;
   // `NAME:N:STATUS` or `NAME:N+:STATUS`
-  if ((sscanf(value, "%63[^:]:%ld:%d", name, &occurrence, &status) != 3 &&
-       sscanf(value, "%63[^:]:%ld%1[+]:%d", name, &occurrence, lasting, &status) != 4) ||
-      index_of(name) == COUNTS || occurrence < 1 || status == 0) {
+  const int is_one = sscanf(value, "%63[^:]:%ld:%15s", name, &occurrence, end) == 3;
+  const int are_many =
+      !is_one && sscanf(value, "%63[^:]:%ld%1[+]:%15s", name, &occurrence, lasting, end) == 4;
+  const int status = !is_one && !are_many ? 0
+      : strcmp(end, "abort") == 0         ? ABORT
+      : strcmp(end, "segv") == 0          ? SEGMENTATION_FAULT
+      : strcmp(end, "hang") == 0          ? HANG
+                                          : atoi(end);
+  if (status == 0 || index_of(name) == COUNTS || occurrence < 1) {
     fprintf(stderr, "SEMG_LAYER_FAIL: expected NAME:N:STATUS, found %s\n", value);
     abort();
   }
-  process_fault = (struct fault){index_of(name), occurrence, status, lasting[0] == '+'};
+  process_fault = (struct fault){index_of(name), occurrence, status, are_many};
 }
 
 static void __attribute__((destructor)) write_counts(void) {

@@ -8,7 +8,11 @@
 //   SEMG_LAYER_FAIL=NAME:N:STATUS   the N-th call (from 1) of NAME, or of any function (`*`),
 //                                   answers STATUS and does nothing; `N+`: every one from the N-th.
 //                                   Releases are counted under their names alone: no caller can
-//                                   do anything about their failures.
+//                                   do anything about their failures. STATUS `abort` and `segv`
+//                                   end the process by that signal, `hang` never comes back.
+//   SEMG_LAYER_SPOIL_AFTER=BYTES    once more than that was written into buffers, a bit of every
+//                                   read is wrong
+//   SEMG_LAYER_CAPABILITY=8.0       every device says that it is NVIDIA's, of that capability
 //   SEMG_LAYER_MEMORY=BYTES         buffers beyond this sum are refused for want of memory
 //   SEMG_LAYER_DEVICE_ITEMS=N       no group may have more items, as the device says
 //   SEMG_LAYER_KERNEL_ITEMS=N       the same as each kernel says once it is built, not the device
