@@ -33,6 +33,9 @@
 #define INPUTS inputs_
 #define OUTPUTS outputs_
 #define TAPS taps_
+#endif
+// As arguments they cost next to nothing, and layers that differ in them alone share a program.
+#ifndef DILATION
 #define DILATION dilation_
 #define LEFT left_
 #endif

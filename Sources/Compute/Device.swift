@@ -148,6 +148,8 @@ public enum DeviceError: Error, Equatable, CustomStringConvertible {
   case outOfMemory(device: String, bytes: Int, advice: String)
   case callFailed(device: String, call: String, code: String)
   case unsupported(device: String, what: String)
+  /// What it was given comes back wrong, or what it computes of it is.
+  case computesWrongly(device: String, what: String)
 
   public var description: String {
     switch self {
@@ -159,6 +161,8 @@ public enum DeviceError: Error, Equatable, CustomStringConvertible {
       "\(device): \(call) failed with \(code)"
     case .unsupported(let device, let what):
       "\(device) cannot run \(what)"
+    case .computesWrongly(let device, let what):
+      "\(device) computes wrongly: \(what)"
     }
   }
 }

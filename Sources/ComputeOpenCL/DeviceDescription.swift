@@ -59,8 +59,6 @@ public struct OpenCLDeviceDescription: @unchecked Sendable {
   }
   /// Arithmetic in half precision; storing halves is everybody's.
   public var hasFP16: Bool { extensions.contains("cl_khr_fp16") }
-  /// Matrix units that take half precision.
-  public var hasTensorCores: Bool { (computeCapability?.major ?? 0) >= 7 }
   /// Whether the platform keeps built programs on disk by itself: ours would be a second copy.
   public var cachesPrograms: Bool {
     platformName.hasPrefix("NVIDIA") || platformName.hasPrefix("Portable Computing Language")

@@ -17,11 +17,32 @@ enum KernelSource {
     ProcessInfo.processInfo.environment["SEMG_OPENCL_WITHOUT_CLBLAST"] == "1"
   }
 
-  /// Text of a kernel file with the files that it includes put in their places, each once; nil
-  /// where one of them is missing.
-  static func text(of file: String) -> String? {
+  /// Text of kernel files, one after another, with the files that they include put in their places,
+  /// each once; nil where one of them is missing. What a file defines for itself does not reach the
+  /// next.
+  ///
+  /// - Parameter options: names that the build defines: those stay.
+  static func text(of files: [String], options: Set<String> = []) -> String? {
     var included: Set<String> = []
-    return expanded(file, &included)
+    var result: [String] = []
+    for file in files {
+      guard let text = expanded(file, &included) else { return nil }
+      result.append(text)
+      guard files.count > 1, let own = read(file) else { continue }
+      result += macros(of: own).subtracting(options).sorted().map { "#undef \($0)" }
+    }
+    return result.joined(separator: "\n")
+  }
+
+  static func text(of file: String) -> String? { text(of: [file]) }
+
+  /// Names that a file's own lines define.
+  private static func macros(of text: String) -> Set<String> {
+    let prefix = "#define "
+    return Set(
+      text.split(separator: "\n").filter { $0.hasPrefix(prefix) }.map {
+        String($0.dropFirst(prefix.count).prefix { $0 == "_" || $0.isLetter || $0.isNumber })
+      })
   }
 
   private static func expanded(_ file: String, _ included: inout Set<String>) -> String? {

@@ -122,10 +122,11 @@ extension Lowering {
     return sizeDefines(shape).merging(tile.defines(part: part.rawValue, vectors: vectors)) { $1 }
   }
 
+  /// Not the dilation: layers that differ in it alone share programs.
   func sizeDefines(_ shape: Conv1DShape) -> [String: Int] {
     [
       "TIME": shape.time, "INPUTS": shape.inputChannels, "OUTPUTS": shape.outputChannels,
-      "TAPS": shape.taps, "DILATION": shape.dilation, "LEFT": shape.leftPadding,
+      "TAPS": shape.taps,
     ]
   }
 }

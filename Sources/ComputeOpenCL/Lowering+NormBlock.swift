@@ -29,8 +29,11 @@ extension Lowering {
 
   /// What goes into the statistics of a block's input, left to be merged by the launches that need
   /// them: the convolution's, if it has left them, or by a launch.
+  ///
+  /// - Parameter defines: of the kernels that merge them: the launch then shares their program.
   func statisticsChunks(
-    _ shape: NormalizationShape, _ input: TensorID, _ regions: inout ScratchRegions
+    _ shape: NormalizationShape, _ input: TensorID, _ regions: inout ScratchRegions,
+    defines: [String: Int]
   ) throws(DeviceError) -> StatisticsChunks {
     if let left = leftStatistics[input] { return left }
     let groups = ColumnGroups(
@@ -39,8 +42,7 @@ extension Lowering {
     let chunk = groups.mergedChunk(rows: rows)
     let partial = regions.floats(2 * shape.channels * ((rows + chunk - 1) / chunk))
     let command = try kernel(
-      "normalization", "batch_statistics_partial",
-      defines: ["CHANNELS": shape.channels, "WIDTH": groups.width],
+      "normalization", "batch_statistics_partial", defines: defines,
       [
         try tensor(input), partial, .int(shape.channels), .int(groups.width), .int(chunk),
         .liveTimes(shape.time),
@@ -59,7 +61,8 @@ extension Lowering {
     var bias: KernelArgument?
     let moving = block.moving ?? (block.mean, block.variance)
     if block.moving != nil {
-      let statistics = try statisticsChunks(block.shape, block.input, &regions)
+      let statistics = try statisticsChunks(
+        block.shape, block.input, &regions, defines: defines(block, groups))
       if let command = statistics.command { commands.append(command) }
       (partial, chunk, bias) = (statistics.partial, statistics.chunk, statistics.bias)
     }

@@ -59,7 +59,10 @@ extension Lowering {
           try tensor(input), try tensor(outputGradient), try tensor(gamma), try tensor(mean),
           try tensor(variance), try tensor(gammaGradient), try tensor(betaGradient),
           try tensor(inputGradient), .float(shape.epsilon), .int(shape.channels),
-        ], perSample: shape.time * shape.channels, defines: ["CHANNELS": shape.channels])
+        ], perSample: shape.time * shape.channels,
+        defines: [
+          "CHANNELS": shape.channels, "WIDTH": ColumnGroups(channels: shape.channels).width,
+        ])
       return sums + [apply]
     default:
       return try layerNormCommands(operation)
@@ -92,7 +95,10 @@ extension Lowering {
       [
         try tensor(input), try tensor(mean), try tensor(variance), try tensor(gamma),
         try tensor(beta), try tensor(output), .float(shape.epsilon), .int(shape.channels),
-      ], perSample: shape.time * shape.channels, defines: ["CHANNELS": shape.channels])
+      ], perSample: shape.time * shape.channels,
+      defines: [
+        "CHANNELS": shape.channels, "WIDTH": ColumnGroups(channels: shape.channels).width,
+      ])
   }
 
   /// Gradients of gamma and beta, in two stages.
@@ -127,7 +133,7 @@ extension Lowering {
       inputs + [partials] + settings + sizes(wide), local: [items, 1],
       groups: { [wide.columns, ($0 * shape.time + chunk - 1) / chunk] })
     let second = try kernel(
-      "normalization", finish, defines: ["CHANNELS": shape.channels],
+      "normalization", finish,
       merged + [partials] + outputs + sizes(narrow), local: [items],
       groups: { _ in [narrow.columns] })
     return [first, second]

@@ -110,10 +110,12 @@ final class Lowering {
       halves["NATIVE_HALF"] = 1
     }
     let sizes = device.options.specializes ? defines : [:]
+    let build = sizes.merging(halves) { $1 }.merging(always) { $1 }
+      .merging(device.context.groupLimits.defines(of: file)) { $1 }
     let handle = try device.context.makeKernel(
-      file: file, name: name,
-      defines: sizes.merging(halves) { $1 }.merging(always) { $1 }
-        .merging(device.context.groupLimits.defines(of: file)) { $1 })
+      file: file, name: name, defines: build,
+      bundle: KernelBundle.files(
+        with: file, defines: build, servesAllShapes: device.buildsForAllShapes))
     let call = try KernelCall(
       kernel: handle, file: file, name: name, arguments: arguments, local: local, groups: groups,
       cost: {

@@ -16,8 +16,18 @@ final class OpenCLContext: @unchecked Sendable {
 
   var name: String { description.name }
 
+  /// What kernels' first runs took, in which some platforms compile.
+  private let firstRuns = Mutex(0.0)
+
   private struct Program: @unchecked Sendable {
     let handle: cl_program
+    /// In the cache.
+    let key: String
+    var build: ProgramBuild
+    /// Names of the kernels that were made of it.
+    var kernels: Set<String> = []
+    /// Whether it was compiled here, with a kernel made since it was last stored.
+    var isUnstored = false
   }
 
   init(
@@ -40,6 +50,7 @@ final class OpenCLContext: @unchecked Sendable {
   }
 
   deinit {
+    storePrograms()
     for program in programs.withLock({ $0 }).values { clReleaseProgram(program.handle) }
     clReleaseContext(handle)
   }
@@ -63,35 +74,47 @@ final class OpenCLContext: @unchecked Sendable {
   /// - Parameters:
   ///   - file: of `Kernels/`, without its ending.
   ///   - defines: sizes that the build is for; none for the generic build.
+  ///   - bundle: files that are built with it as one program.
   func makeKernel(
-    file: String, name kernel: String, defines: [String: Int]
+    file: String, name kernel: String, defines: [String: Int], bundle: [String]? = nil
   ) throws(DeviceError) -> cl_kernel {
-    let program = try program(file: file, defines: defines)
+    let (key, program) = try program(files: bundle ?? [file], defines: defines)
     var status: cl_int = 0
+    let clock = ContinuousClock()
+    let start = clock.now
     let created = clCreateKernel(program, kernel, &status)
     try check(status, "clCreateKernel(\(kernel))", on: name)
     guard let created else {
       throw .callFailed(device: name, call: "clCreateKernel(\(kernel))", code: "no kernel")
     }
+    let seconds = start.duration(to: clock.now) / .seconds(1)
+    programs.withLock { programs in
+      guard var program = programs[key] else { return }
+      program.build.seconds += seconds
+      if program.kernels.insert(kernel).inserted, !program.build.isFromCache {
+        program.isUnstored = true
+      }
+      programs[key] = program
+    }
     return created
   }
 
   private func program(
-    file: String, defines: [String: Int]
-  ) throws(DeviceError) -> cl_program {
+    files: [String], defines: [String: Int]
+  ) throws(DeviceError) -> (key: String, handle: cl_program) {
     let line = buildOptions(defines)
-    let key = "\(file) \(line)"
+    let key = "\(files.joined(separator: "+")) \(line)"
     let result = programs.withLock { programs -> Result<Program, DeviceError> in
       if let known = programs[key] { return .success(known) }
       do throws(DeviceError) {
-        let program = Program(handle: try build(file: file, options: line))
+        let program = try build(files, options: line, defines: Set(defines.keys))
         programs[key] = program
         return .success(program)
       } catch {
         return .failure(error)
       }
     }
-    return try result.get().handle
+    return (key, try result.get().handle)
   }
 
   /// What the compiler is given. Divisions and roots may be off by 2.5 and 3 units in the last place
@@ -104,19 +127,47 @@ final class OpenCLContext: @unchecked Sendable {
     return options.joined(separator: " ")
   }
 
-  private func build(file: String, options: String) throws(DeviceError) -> cl_program {
-    guard let source = KernelSource.text(of: file) else {
+  private func build(
+    _ files: [String], options: String, defines: Set<String>
+  ) throws(DeviceError) -> Program {
+    guard let source = KernelSource.text(of: files, options: defines) else {
+      let names = files.map { "\($0).cl" }.joined(separator: ", ")
       throw .unsupported(
-        device: name, what: "kernel file \(file).cl: it or one that it includes is missing")
+        device: name, what: "kernel file \(names): it or one that it includes is missing")
     }
     let key = cacheKey(source: source, options: options)
-    if let binary = cache?.binary(for: key), let program = load(binary, options: options) {
-      return program
-    }
-    let program = try compile(source, file: file, options: options)
-    if let cache, let binary = binary(of: program) { cache.store(binary, for: key) }
-    return program
+    let clock = ContinuousClock()
+    let start = clock.now
+    let kept = cache?.binary(for: key).flatMap { load($0, options: options) }
+    let handle = if let kept { kept } else { try compile(source, of: files, options: options) }
+    return Program(
+      handle: handle, key: key,
+      build: ProgramBuild(
+        files: files, options: options, seconds: start.duration(to: clock.now) / .seconds(1),
+        isFromCache: kept != nil))
   }
+
+  /// Keeps what was compiled since the last time. Some drivers compile a kernel where it is made, or
+  /// where it first runs, and only then have a binary that is worth keeping: this is for the end of
+  /// a load.
+  func storePrograms() {
+    guard let cache else { return }
+    programs.withLock { programs in
+      for (key, program) in programs where program.isUnstored {
+        programs[key]?.isUnstored = false
+        if let binary = binary(of: program.handle) { cache.store(binary, for: program.key) }
+      }
+    }
+  }
+
+  /// What was built here so far.
+  var builds: ProgramBuilds {
+    ProgramBuilds(
+      programs: programs.withLock { $0.values.map(\.build) }.sorted { $0.seconds > $1.seconds },
+      firstRunSeconds: firstRuns.withLock { $0 })
+  }
+
+  func count(firstRunSeconds seconds: Double) { firstRuns.withLock { $0 += seconds } }
 
   /// All that a binary depends on.
   func cacheKey(source: String, options: String) -> String {
@@ -125,7 +176,7 @@ final class OpenCLContext: @unchecked Sendable {
   }
 
   private func compile(
-    _ source: String, file: String, options: String
+    _ source: String, of files: [String], options: String
   ) throws(DeviceError) -> cl_program {
     var status: cl_int = 0
     let created = source.withCString { text -> cl_program? in
@@ -142,7 +193,8 @@ final class OpenCLContext: @unchecked Sendable {
       let log = buildLog(created)
       clReleaseProgram(created)
       throw .callFailed(
-        device: name, call: "clBuildProgram(\(file).cl, \(options))",
+        device: name,
+        call: "clBuildProgram(\(files.map { "\($0).cl" }.joined(separator: " ")), \(options))",
         code: "\(StatusName.of(status)):\n\(log)")
     }
     return created

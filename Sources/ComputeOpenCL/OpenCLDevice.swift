@@ -14,6 +14,8 @@ public struct OpenCLDevice: Device {
   public enum TensorCoreUse: Sendable, Hashable {
     /// Those that fit, where the device has them: found out by running one product.
     case probed
+    /// As a probe has found out already, in another process perhaps.
+    case known(TensorCoreVerdict)
     case never
     /// Those that fit, on any device, with the instructions emulated: slow, for tests.
     case emulated
@@ -95,8 +97,16 @@ public struct OpenCLDevice: Device {
   let context: OpenCLContext
   /// `TunableTile.sizes`, by `ProductKey.text`.
   let tunedTiles: [String: [Int]]
+  /// In half precision: whether products run on tensor cores, and why not; nil in single precision.
+  public let tensorCores: TensorCoreVerdict?
+  /// Run whenever a dataset is on the device, with a device of the same context whose kernels are
+  /// not built for single shapes: some drivers go wrong only once much is uploaded. What it throws,
+  /// the upload throws.
+  public var afterUpload: (@Sendable (OpenCLDevice) throws(DeviceError) -> Void)?
   /// With what the kernels for tensor cores are built; nil where they are not used.
   let tensorCoreDefines: [String: Int]?
+  /// Whether every program that is built on the device serves all shapes.
+  let buildsForAllShapes: Bool
 
   public var name: String {
     guard options.precision == .fp16 else { return description.name }
@@ -113,40 +123,87 @@ public struct OpenCLDevice: Device {
 
   var storage: StorageRule { StorageRule(precision: options.precision) }
 
+  /// What a device is used with: kernels are specialized on what is no CPU, and CLBlast is used unless
+  /// `SEMG_OPENCL_WITHOUT_CLBLAST` is set.
+  public static func usualOptions(
+    for description: OpenCLDeviceDescription, _ arithmetic: Arithmetic
+  ) -> Options {
+    Options(
+      usesCLBlast: !KernelSource.leavesOutCLBlast, specializes: !description.isCPU,
+      precision: arithmetic.precision, halfPath: arithmetic.halfPath)
+  }
+
   /// - Parameters:
-  ///   - options: by default kernels are specialized on what is no CPU, and CLBlast is used unless
-  ///     `SEMG_OPENCL_WITHOUT_CLBLAST` is set.
+  ///   - options: by default `usualOptions`.
   ///   - arithmetic: where no options are given.
   /// - Throws: `DeviceError` where the driver refuses a context.
   public init(
     _ description: OpenCLDeviceDescription, options: Options? = nil,
     arithmetic: Arithmetic = Arithmetic(.fp32)
   ) throws(DeviceError) {
+    try self.init(
+      description, options: options ?? Self.usualOptions(for: description, arithmetic),
+      cache: description.cachesPrograms ? nil : .standard)
+  }
+
+  /// - Parameter cache: of programs; nil keeps none.
+  init(
+    _ description: OpenCLDeviceDescription, options: Options, cache: ProgramCache?
+  ) throws(DeviceError) {
     self.description = description
-    self.options =
-      options
-      ?? Options(
-        usesCLBlast: !KernelSource.leavesOutCLBlast, specializes: !description.isCPU,
-        precision: arithmetic.precision, halfPath: arithmetic.halfPath)
+    self.options = options
+    buildsForAllShapes = !options.specializes
     tunedTiles =
       self.options.usesTuning && self.options.specializes
       ? TileFile.standard(for: description)?.tiles ?? [:] : [:]
-    context = try OpenCLContext(
-      description, cache: description.cachesPrograms ? nil : .standard)
-    tensorCoreDefines = Self.tensorCoreDefines(description, self.options)
+    context = try OpenCLContext(description, cache: cache)
+    tensorCores = Self.tensorCores(description, self.options)
+    tensorCoreDefines = Self.tensorCoreDefines(tensorCores, self.options)
   }
 
-  /// A CPU is not asked: it has none.
-  private static func tensorCoreDefines(
+  /// The same opened device with kernels that serve all shapes, and without `afterUpload`.
+  private init(generic device: OpenCLDevice) {
+    description = device.description
+    var options = device.options
+    options.specializes = false
+    // The small programs are those that the device's own plans have.
+    buildsForAllShapes = device.buildsForAllShapes
+    self.options = options
+    (context, tensorCores) = (device.context, device.tensorCores)
+    tunedTiles = [:]
+    tensorCoreDefines = device.tensorCoreDefines
+  }
+
+  /// What is to be done once a dataset is there.
+  ///
+  /// - Throws: `DeviceError.computesWrongly` and others.
+  func checkAfterUpload(
+    _ stored: StoredDataset, of dataset: Dataset, memory: DeviceMemory
+  ) throws(DeviceError) {
+    guard let afterUpload else { return }
+    if let gap = try stored.gap(from: dataset, memory: memory) {
+      throw .computesWrongly(device: name, what: "of the recordings that were uploaded, \(gap)")
+    }
+    try afterUpload(OpenCLDevice(generic: self))
+  }
+
+  private static func tensorCores(
     _ description: OpenCLDeviceDescription, _ options: Options
-  ) -> [String: Int]? {
+  ) -> TensorCoreVerdict? {
     guard options.precision == .fp16 else { return nil }
     switch options.tensorCores {
-    case .never: return nil
-    case .emulated: return options.emulation.defines
-    case .probed:
-      return !description.isCPU && TensorCores.areUsable(on: description) ? [:] : nil
+    case .never: return .refused(reason: "they were not asked for")
+    case .emulated: return .usable
+    case .known(let verdict): return verdict
+    case .probed: return TensorCores.probe(description)
     }
+  }
+
+  private static func tensorCoreDefines(
+    _ verdict: TensorCoreVerdict?, _ options: Options
+  ) -> [String: Int]? {
+    guard verdict?.isUsable == true else { return nil }
+    return options.tensorCores == .emulated ? options.emulation.defines : [:]
   }
 
   public func load(

@@ -77,7 +77,11 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     // Before the dry run, which reads weights and scratch, and after it, which leaves results.
     let read = arenas.all + [scratch.slot.buffer, scratch.library.buffer].compactMap { $0 }
     for buffer in read { try memory.fill(buffer, with: 0) }
+    let clock = ContinuousClock()
+    let start = clock.now
     try compileAll()
+    device.context.count(firstRunSeconds: start.duration(to: clock.now) / .seconds(1))
+    device.context.storePrograms()
     for buffer in arenas.all { try memory.fill(buffer, with: 0) }
     scratch.weightCopies.invalidate()
     try memory.finish()
@@ -215,7 +219,9 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   // MARK: Data
 
   public func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID {
-    datasets.append(try StoredDataset(dataset, memory: memory))
+    let stored = try StoredDataset(dataset, memory: memory)
+    try device.checkAfterUpload(stored, of: dataset, memory: memory)
+    datasets.append(stored)
     return DatasetID(index: datasets.count - 1)
   }
 

@@ -20,6 +20,14 @@ public struct OpenCLSurvey: Sendable {
   /// The loader's own failure, beyond finding nothing.
   public let failure: DeviceError?
 
+  /// Whether the drivers were asked at all: one that fails as it is asked had better not be.
+  public let wasMade: Bool
+
+  /// In place of one that no driver answers.
+  public init(unmade failure: DeviceError) {
+    (platforms, devices, self.failure, wasMade) = ([], [], failure, false)
+  }
+
   /// Asks the loader and every driver that it loads.
   public init() {
     var platforms: [Platform] = []
@@ -35,6 +43,7 @@ public struct OpenCLSurvey: Sendable {
     self.platforms = platforms
     self.devices = devices
     self.failure = failure
+    wasMade = true
   }
 
   private static func platformHandles() throws(DeviceError) -> [cl_platform_id] {
@@ -104,12 +113,22 @@ public struct OpenCLDriverList: Sendable {
   }
   public let entries: [Entry]
 
+  /// Whether the loader may have a driver to load, found out without loading any.
+  public static var listsAny: Bool {
+    let environment = ProcessInfo.processInfo.environment
+    return !sources(at: place(environment)).isEmpty || environment["OCL_ICD_FILENAMES"] != nil
+  }
+
+  private static func place(_ environment: [String: String]) -> String {
+    let given = ["OCL_ICD_VENDORS", "OPENCL_VENDOR_PATH"].lazy
+      .compactMap { environment[$0] }.first { !$0.isEmpty }
+    return given ?? "/etc/OpenCL/vendors"
+  }
+
   /// Reads the list and tries to load each driver. After `OpenCLSurvey`, which has loaded those
   /// that load.
   public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
-    let given = ["OCL_ICD_VENDORS", "OPENCL_VENDOR_PATH"].lazy
-      .compactMap { environment[$0] }.first { !$0.isEmpty }
-    place = given ?? "/etc/OpenCL/vendors"
+    place = Self.place(environment)
     entries = Self.sources(at: place).map { source in
       let library = Self.library(namedBy: source)
       return Entry(source: source, library: library, fault: Self.fault(of: library))

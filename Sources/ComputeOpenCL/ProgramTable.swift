@@ -120,4 +120,25 @@ final class StoredDataset {
     try memory.replace(windowStarts, with: dataset.windowStarts)
     try memory.replace(labels, with: dataset.labels)
   }
+
+  /// Samples that are compared at each of its places.
+  private static let compared = 1_024
+
+  /// Where its beginning, middle or end reads back as something else than was uploaded; nil where it
+  /// does not.
+  func gap(from dataset: Dataset, memory: DeviceMemory) throws(DeviceError) -> String? {
+    let count = min(Self.compared, dataset.samples.count)
+    let last = dataset.samples.count - count
+    for first in Set([0, last / 2, last]).sorted() {
+      var found = Array(repeating: Float.nan, count: count)
+      try memory.read(samples, into: &found, first: first, count: count)
+      let gap = found.indices.first {
+        found[$0].bitPattern != dataset.samples[first + $0].bitPattern
+      }
+      guard let gap else { continue }
+      return "sample \(first + gap) of \(dataset.samples.count) reads back as \(found[gap]), "
+        + "expected \(dataset.samples[first + gap])"
+    }
+    return nil
+  }
 }

@@ -12,19 +12,34 @@ package enum TensorCores {
 
   private static let (rows, columns, depth) = (16, 8, 16)
 
-  /// Compiles and runs one product with every instruction that the kernels use, and compares it with
-  /// a plain one: the values are such that both are exact.
+  /// What the kernels need: `cp.async` and products sixteen deep came with it.
+  static let leastCapability = 8
+
+  /// Whether a device has what the kernels need: by what its driver says, then by compiling and
+  /// running one product with every instruction that they use, compared with a plain one: the values
+  /// are such that both are exact.
   ///
   /// It runs in a context of its own, since an instruction that goes wrong can end one.
-  package static func areUsable(
-    on description: OpenCLDeviceDescription, emulation: Emulation? = nil
-  ) -> Bool {
-    (try? givesTheProduct(on: description, emulation: emulation)) ?? false
+  ///
+  /// - Parameter emulation: what stands in for the instructions; any device can be asked then.
+  package static func probe(
+    _ description: OpenCLDeviceDescription, emulation: Emulation? = nil
+  ) -> TensorCoreVerdict {
+    if emulation == nil, let reason = description.tensorCoreObstacle {
+      return .refused(reason: reason)
+    }
+    do throws(DeviceError) {
+      guard let gap = try wrongValue(on: description, emulation: emulation) else { return .usable }
+      return .refused(reason: "the probe computes wrongly: \(gap)")
+    } catch {
+      return .refused(reason: "the probe cannot run: \(error)")
+    }
   }
 
-  private static func givesTheProduct(
+  /// What is wrong with the product; nil where nothing is.
+  private static func wrongValue(
     on description: OpenCLDeviceDescription, emulation: Emulation?
-  ) throws(DeviceError) -> Bool {
+  ) throws(DeviceError) -> String? {
     let context = try OpenCLContext(description, cache: nil)
     let memory = try DeviceMemory(context: context)
     let a = (0..<rows * depth).map { Float16($0 * 7 % 13 - 6) }
@@ -58,6 +73,49 @@ package enum TensorCores {
         $0 + Float(a[i / columns * depth + $1]) * Float(b[$1 * columns + i % columns])
       }
     }
-    return found == expected && rounded == expected.map { Float16($0) }
+    return gap(found, expected, "as a float")
+      ?? gap(rounded.map { Float($0) }, expected.map { Float(Float16($0)) }, "as a half")
+  }
+
+  /// The first of the values that differ, and how many do.
+  private static func gap(_ found: [Float], _ expected: [Float], _ kind: String) -> String? {
+    let wrong = found.indices.filter { found[$0] != expected[$0] }
+    guard let place = wrong.first else { return nil }
+    if found.allSatisfy(\.isNaN) {
+      return "nothing was written: the compiler is none of NVIDIA's and left out their instructions"
+    }
+    return "row \(place / columns), column \(place % columns) \(kind) is \(found[place]), expected "
+      + "\(expected[place]); \(wrong.count) of \(found.count) values are wrong"
+  }
+}
+
+/// What came of asking a device for tensor cores.
+public enum TensorCoreVerdict: Sendable, Hashable, Codable {
+  case usable
+  /// The reason, as far as it is known: several lines where it holds a build's log.
+  case refused(reason: String)
+
+  public var isUsable: Bool { self == .usable }
+
+  /// Nil where they are usable.
+  public var reason: String? {
+    switch self {
+    case .usable: nil
+    case .refused(let reason): reason
+    }
+  }
+}
+
+extension OpenCLDeviceDescription {
+  /// Why it has no tensor cores that the kernels could use, by what its driver says; nil where only
+  /// running one product tells.
+  public var tensorCoreObstacle: String? {
+    guard !isCPU || computeCapability != nil else { return "a processor has none" }
+    guard let computeCapability else { return "they are NVIDIA's, and it is no device of NVIDIA's" }
+    guard computeCapability.major >= TensorCores.leastCapability else {
+      return "its compute capability is \(computeCapability.major).\(computeCapability.minor), "
+        + "the kernels need \(TensorCores.leastCapability).0"
+    }
+    return nil
   }
 }

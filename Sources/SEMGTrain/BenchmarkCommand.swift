@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import ComputeOpenCL
 import Foundation
 import Training
 
@@ -51,6 +52,15 @@ struct BenchmarkCommand: ParsableCommand {
   private struct Document: Encodable {
     let device: String
     let models: [String: StepBenchmark.Result]
+    /// What half precision runs on, a sentence.
+    var fp16Path: String?
+    /// Of all models; with `--profile`, on an OpenCL device.
+    var builds: BuildReport?
+
+    enum CodingKeys: String, CodingKey {
+      case device, models, builds
+      case fp16Path = "fp16_path"
+    }
   }
 
   func validate() throws {
@@ -64,8 +74,13 @@ struct BenchmarkCommand: ParsableCommand {
 
   func run() throws {
     let console = output.console
+    try DeviceSettings(device, prefersSpeed: true).withDevice(on: console) {
+      try run(on: $0, console: console)
+    }
+  }
+
+  private func run(on device: any Device, console: Console) throws {
     let extent = seconds.map(StepBenchmark.Extent.seconds) ?? .steps(steps ?? 60)
-    let device = try DeviceSettings(device, prefersSpeed: true).open(on: console)
     var results: [String: StepBenchmark.Result] = [:]
     for kind in models ?? ModelKind.allCases {
       console.note("\(kind.rawValue): \(Self.text(extent)) of \(batchSize) samples")
@@ -78,8 +93,15 @@ struct BenchmarkCommand: ParsableCommand {
       results[kind.rawValue] = result
       if !output.json { try console.result(Self.text(kind, result)) }
     }
+    let opened = device as? OpenCLDevice
+    let builds = profile ? opened.map { BuildReport($0.builds) } : nil
     if output.json {
-      try console.result(json: Document(device: device.name, models: results))
+      try console.result(
+        json: Document(
+          device: device.name, models: results, fp16Path: opened?.halfPathSentence,
+          builds: builds))
+    } else if let builds {
+      try console.result(builds.rows.map { "\($0)  \($1)" }.joined(separator: "\n"))
     }
   }
 

@@ -11,12 +11,17 @@ struct DeviceLine: Encodable {
     let warmStartSeconds: Double?
     /// Paths of half precision that pass: `storage`, `native`.
     let fp16Paths: [String]
+    /// What the check built, where it came to its end.
+    let builds: BuildReport?
+    /// The same of each path of half precision.
+    let fp16Builds: [String: BuildReport]
 
     enum CodingKeys: String, CodingKey {
-      case passes, fault
+      case passes, fault, builds
       case startSeconds = "start_seconds"
       case warmStartSeconds = "warm_start_seconds"
       case fp16Paths = "fp16_paths"
+      case fp16Builds = "fp16_builds"
     }
   }
 
@@ -30,6 +35,8 @@ struct DeviceLine: Encodable {
   let memoryBytes: Int
   let fp16: Bool
   let tensorCores: Bool
+  /// Why it has none that could be used.
+  let tensorCoresReason: String?
   let chosenBy: [String]
   var subGroups = false
   var vendor: String?
@@ -47,6 +54,7 @@ struct DeviceLine: Encodable {
     case index, device, name, type, platform, driver, fp16, vendor
     case memoryBytes = "memory_bytes"
     case tensorCores = "tensor_cores"
+    case tensorCoresReason = "tensor_cores_reason"
     case chosenBy = "chosen_by"
     case subGroups = "sub_groups"
     case platformVersion = "platform_version"
@@ -60,7 +68,10 @@ struct DeviceLine: Encodable {
     case selfCheck = "self_check"
   }
 
-  init(_ device: OpenCLDeviceDescription, trial: DeviceTrial?, chosenBy: [String]) {
+  init(
+    _ device: OpenCLDeviceDescription, trial: DeviceTrial?, tensorCores: TensorCoreVerdict,
+    chosenBy: [String]
+  ) {
     index = device.index
     self.device = "gpu:\(device.index)"
     name = device.name
@@ -69,7 +80,8 @@ struct DeviceLine: Encodable {
     driver = device.driver
     memoryBytes = device.memory
     fp16 = device.hasFP16
-    tensorCores = device.hasTensorCores
+    self.tensorCores = tensorCores.isUsable
+    tensorCoresReason = tensorCores.reason
     self.chosenBy = chosenBy
     subGroups = device.hasSubGroups
     vendor = device.vendor
@@ -85,7 +97,12 @@ struct DeviceLine: Encodable {
       SelfCheck(
         passes: $0.fault == nil, fault: $0.fault, startSeconds: $0.startSeconds,
         warmStartSeconds: $0.warmStartSeconds,
-        fp16Paths: $0.halfFaults.filter { $0.fault == nil }.map { $0.path.rawValue })
+        fp16Paths: $0.halfFaults.filter { $0.fault == nil }.map { $0.path.rawValue },
+        builds: $0.builds.map(BuildReport.init),
+        fp16Builds: Dictionary(
+          uniqueKeysWithValues: $0.halfFaults.compactMap { half in
+            half.builds.map { (half.path.rawValue, BuildReport($0)) }
+          }))
     }
   }
 
@@ -99,6 +116,7 @@ struct DeviceLine: Encodable {
     memoryBytes = Int(clamping: ProcessInfo.processInfo.physicalMemory)
     fp16 = false
     tensorCores = false
+    tensorCoresReason = nil
     self.chosenBy = chosenBy
   }
 
@@ -119,7 +137,7 @@ struct DeviceLine: Encodable {
 
 extension OpenCLDeviceDescription {
   /// Everything about it, a line each.
-  func details(trial: DeviceTrial?) -> String {
+  func details(trial: DeviceTrial?, tensorCores: TensorCoreVerdict) -> String {
     func yes(_ isTrue: Bool) -> String { isTrue ? "yes" : "no" }
     var rows = [
       ("vendor", vendor), ("platform", "\(platformName), \(platformVersion)"),
@@ -131,7 +149,7 @@ extension OpenCLDeviceDescription {
       ("largest work-group", "\(maximumWorkGroup)"),
       ("base address alignment", "\(baseAddressAlignment) bytes"),
       ("arithmetic in fp16", yes(hasFP16)), ("sub-groups", yes(hasSubGroups)),
-      ("tensor cores", yes(hasTensorCores)),
+      ("tensor cores", tensorCores.reason.map { "no: \($0)" } ?? "yes, a probe passes"),
       ("programs kept on disk by", cachesPrograms ? "the platform" : "semg-train"),
     ]
     if let capability = computeCapability {
@@ -141,7 +159,9 @@ extension OpenCLDeviceDescription {
     let width = rows.map(\.0.count).max() ?? 0
     return "gpu:\(index)  \(name)\n"
       + rows.map { label, value in
-        "  \(label)" + String(repeating: " ", count: width - label.count + 2) + value
+        let lines = value.split(whereSeparator: \.isNewline)
+        return "  \(label)" + String(repeating: " ", count: width - label.count + 2)
+          + lines.joined(separator: "\n" + String(repeating: " ", count: width + 4))
       }.joined(separator: "\n")
   }
 }
@@ -155,9 +175,11 @@ extension DeviceTrial {
     if let warmStartSeconds {
       rows.append(("the same again", "\(Figure.fixed(warmStartSeconds, 2)) s"))
     }
-    for (path, fault) in halfFaults {
+    if let builds { rows += BuildReport(builds).rows }
+    for (path, fault, builds) in halfFaults {
       let label = path == .storage ? "fp16 in memory, fp32 computed" : "fp16 in products, too"
-      rows.append((label, fault == nil ? "self-check passed" : "self-check failed"))
+      let verdict = fault == nil ? "self-check passed" : "self-check failed"
+      rows.append((label, verdict + (builds.map { ", \(BuildReport($0).sentence)" } ?? "")))
     }
     return rows
   }

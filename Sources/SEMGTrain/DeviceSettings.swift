@@ -2,7 +2,6 @@ import Compute
 import ComputeCPU
 import ComputeOpenCL
 import Foundation
-import Parity
 
 /// Where the arithmetic is done: the options, checked against each other and this machine. The one
 /// place that chooses between the CPU backend and OpenCL devices.
@@ -13,6 +12,10 @@ struct DeviceSettings {
   private let prefersSpeed: Bool
   /// OpenCL devices to try, the best first; none where the CPU backend was asked for.
   private let candidates: [OpenCLDeviceDescription]
+  /// Why no driver was asked, where `auto` goes on without.
+  private let remark: String?
+  /// The process that tries them.
+  private let trials = DriverTrials()
 
   /// Finds the devices, opens none.
   ///
@@ -40,7 +43,13 @@ struct DeviceSettings {
           + "drop --precision or give --device gpu")
     }
     // A driver that is broken may bring a process down: --device cpu asks none.
-    candidates = choice == .cpu ? [] : try OpenCLChoice(OpenCLSurvey()).candidates(for: choice)
+    if choice == .cpu {
+      (candidates, remark) = ([], nil)
+    } else {
+      let survey = trials.survey()
+      candidates = try OpenCLChoice(survey).candidates(for: choice)
+      remark = survey.wasMade ? nil : survey.failure.map { "\($0)" }
+    }
     guard precision != .fp16 || !candidates.isEmpty else {
       throw CommandFailure(
         .contradiction,
@@ -55,6 +64,7 @@ struct DeviceSettings {
   /// - Throws: `CommandFailure` where the device that was asked for computes wrongly, `DeviceError`
   ///   where it cannot be opened.
   func open(on console: Console) throws -> any Device {
+    defer { trials.end() }
     switch choice {
     case .cpu: return CPUDevice(threads: threads)
     case .gpu:
@@ -63,6 +73,7 @@ struct DeviceSettings {
       OpenCLChoice.remarks(on: candidate).forEach(console.warning)
       return device
     case .auto:
+      if let remark { console.warning(remark) }
       for candidate in candidates {
         do {
           return try checked(candidate, on: console)
@@ -73,6 +84,26 @@ struct DeviceSettings {
         }
       }
     }
+    return try cpuBackend(on: console)
+  }
+
+  /// What `body` makes of the device; under `auto` of the CPU backend, where the device goes wrong
+  /// once the recordings are uploaded, before anything has come of it.
+  func withDevice<Result>(
+    on console: Console, _ body: (any Device) throws -> Result
+  ) throws -> Result {
+    let device = try open(on: console)
+    do {
+      return try body(device)
+    } catch DeviceError.computesWrongly(let name, let what) where choice == .auto {
+      console.clearProgress()
+      console.warning("\(DeviceError.computesWrongly(device: name, what: what)). Not used")
+      return try body(try cpuBackend(on: console))
+    }
+  }
+
+  /// - Throws: `CommandFailure` where it cannot do the precision.
+  private func cpuBackend(on console: Console) throws -> any Device {
     guard precision != .fp16 else {
       throw CommandFailure(
         .unavailable,
@@ -119,7 +150,8 @@ struct DeviceSettings {
     }
   }
 
-  /// An opened device that computes every operation rightly.
+  /// An opened device that computes every operation rightly, as another process has found out: here
+  /// nothing is built yet.
   ///
   /// - Throws: `CommandFailure`, `DeviceError`.
   private func checked(
@@ -129,14 +161,19 @@ struct DeviceSettings {
     defer { console.clearProgress() }
     var refusals: [String] = []
     for arithmetic in arithmetics(on: candidate) {
-      let device = try OpenCLDevice(candidate, arithmetic: arithmetic)
-      if let refusal = SelfCheckReport(device).refusal(of: candidate) {
+      let answer = trials.selfCheck(candidate, arithmetic)
+      if let refusal = answer.refusal {
         refusals.append(arithmetic.precision == .fp32 ? refusal : "in \(arithmetic) \(refusal)")
         continue
       }
+      var options = OpenCLDevice.usualOptions(for: candidate, arithmetic)
+      if let tensorCores = answer.tensorCores { options.tensorCores = .known(tensorCores) }
+      var device = try OpenCLDevice(candidate, options: options)
+      device.afterUpload = SelfCheckReport.checkAfterUpload
       console.clearProgress()
       refusals.forEach(console.warning)
       console.note("device: \(candidate.title)\(Self.suffix(arithmetic))")
+      if let path = device.halfPathSentence { console.note(path) }
       return device
     }
     throw CommandFailure(.unavailable, refusals.joined(separator: "\n"))
@@ -144,32 +181,6 @@ struct DeviceSettings {
 
   private static func suffix(_ arithmetic: OpenCLDevice.Arithmetic) -> String {
     arithmetic.precision == .fp32 ? "" : ", \(arithmetic)"
-  }
-}
-
-/// What a device's self-check found, in words.
-struct SelfCheckReport {
-  let failures: [ParityResult]
-
-  init(_ device: any Device) { failures = SelfCheck.failures(of: device) }
-
-  init(failures: [ParityResult]) { self.failures = failures }
-
-  /// Why the device cannot be trusted, naming the operations; nil where it passes.
-  func refusal(of device: OpenCLDeviceDescription) -> String? {
-    refusal(of: device.title, index: device.index)
-  }
-
-  func refusal(of title: String, index: Int) -> String? {
-    guard let first = failures.first, let miss = first.misses.first else { return nil }
-    let more = failures.count > 1 ? " and \(Figure.count(failures.count - 1, "other case"))" : ""
-    let size = first.shape.isEmpty ? "" : ", \(first.shape)"
-    let what =
-      first.error == nil
-      ? "fails its self-check at \(first.name)\(size)\(more): \(miss)"
-      : "computes wrongly, at \(first.name)\(size)\(more): \(miss)"
-    return "\(title) \(what). Not used; semg-train parity --device gpu:\(index) checks "
-      + "everything, --device cpu trains without it"
   }
 }
 
@@ -214,6 +225,9 @@ struct OpenCLChoice {
 
   /// That there is no OpenCL device that could be used, and what was found instead.
   private var absence: String {
+    if !survey.wasMade, let failure = survey.failure {
+      return "found no OpenCL device (\(failure)). Use --device cpu"
+    }
     var found: [String] = []
     if let failure = survey.failure { found.append("\(failure)") }
     found += survey.platforms.compactMap { platform in

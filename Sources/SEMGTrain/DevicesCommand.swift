@@ -21,12 +21,17 @@ struct DevicesCommand: ParsableCommand {
 
   func run() throws {
     let console = output.console
-    let survey = OpenCLSurvey()
+    let drivers = DriverTrials()
+    let survey = drivers.survey()
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let trials = verbose ? Self.trials(survey, console: console) : [:]
+    let trials = verbose ? Self.trials(survey, drivers: drivers, console: console) : [:]
+    let tensorCores = survey.devices.map { drivers.tensorCores(of: $0) }
+    drivers.end()
+    if !survey.wasMade, let failure = survey.failure { console.warning("\(failure)") }
     let preferences = DevicePreferences(survey, trials: trials)
-    var lines = survey.devices.map {
-      DeviceLine($0, trial: trials[$0.index], chosenBy: preferences.choosers(of: $0))
+    var lines = zip(survey.devices, tensorCores).map {
+      DeviceLine(
+        $0, trial: trials[$0.index], tensorCores: $1, chosenBy: preferences.choosers(of: $0))
     }
     lines.append(
       DeviceLine(
@@ -41,24 +46,28 @@ struct DevicesCommand: ParsableCommand {
     try console.result(DeviceLine.table(lines))
     try console.result("\n" + preferences.reasons.joined(separator: "\n"))
     guard verbose else { return }
-    for device in survey.devices {
-      try console.result("\n" + device.details(trial: trials[device.index]))
+    for (device, verdict) in zip(survey.devices, tensorCores) {
+      try console.result(
+        "\n" + device.details(trial: trials[device.index], tensorCores: verdict))
     }
     if !findings.isEmpty { try console.result("\n" + findings.joined(separator: "\n")) }
   }
 
-  private static func trials(_ survey: OpenCLSurvey, console: Console) -> [Int: DeviceTrial] {
+  private static func trials(
+    _ survey: OpenCLSurvey, drivers: DriverTrials, console: Console
+  ) -> [Int: DeviceTrial] {
     defer { console.clearProgress() }
     var trials: [Int: DeviceTrial] = [:]
     for device in survey.devices {
       console.progress("checking \(device.title)")
-      trials[device.index] = DeviceTrial(device)
+      trials[device.index] = DeviceTrial(device, trials: drivers)
     }
     return trials
   }
 
   /// What the loader was told of and does not show.
   private static func findings(_ survey: OpenCLSurvey) -> [String] {
+    guard survey.wasMade else { return [] }
     var findings: [String] = []
     if let failure = survey.failure { findings.append("the OpenCL loader: \(failure)") }
     findings += survey.platforms.compactMap { platform in

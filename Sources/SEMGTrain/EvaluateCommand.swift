@@ -63,9 +63,10 @@ struct EvaluateCommand: ParsableCommand {
     }
     try checkGestures(of: prepared, windows: windows, part: part, console: console)
     let seen = try checkSeen(models, windows: windows, in: prepared, part: part, console: console)
-    let opened = try device.open(on: console)
-    let members = try models.probabilities(
-      of: windows, in: prepared, device: opened, batchSize: batchSize ?? 128)
+    let members = try device.withDevice(on: console) {
+      try models.probabilities(
+        of: windows, in: prepared, device: $0, batchSize: batchSize ?? 128)
+    }
     var report = try PartReport(
       part: part.rawValue, of: prepared, windows: windows, members: members, weights: weights)
     report.seen = seen

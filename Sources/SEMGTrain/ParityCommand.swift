@@ -45,6 +45,7 @@ struct ParityCommand: ParsableCommand {
       choice: device ?? .gpu(nil), precision: precision ?? .auto, threads: threads)
     let isGPU = settings.candidate.map { $0.kind != .cpu } ?? false
     let opened = try settings.openUnchecked()
+    if let path = (opened as? OpenCLDevice)?.halfPathSentence { console.note(path) }
     func run(_ device: any Device) -> ParityRun {
       ParityRun(
         device: device, batchSize: batchSize ?? (isGPU ? 16 : 4), isQuick: quick, threads: threads)

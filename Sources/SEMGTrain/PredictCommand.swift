@@ -1,5 +1,6 @@
 import ArgumentParser
 import Artifacts
+import Compute
 import Foundation
 import Recordings
 import Training
@@ -45,8 +46,17 @@ struct PredictCommand: ParsableCommand {
     try models.check(
       windowLength: preparation.windows.length, channels: preparation.channels.count,
       classes: preprocessing.gestures)
-    let opened = try device.open(on: console)
+    try device.withDevice(on: console) { opened in
+      try predict(
+        models, weights: weights, preparation: preparation, preprocessing: preprocessing,
+        device: opened, console: console)
+    }
+  }
 
+  private func predict(
+    _ models: TrainedModels, weights: [Double]?, preparation: Preparation,
+    preprocessing: Preprocessing, device: any Device, console: Console
+  ) throws {
     let searches = try paths.map { try RecordingSearch($0) }
     let prepared = try preparation.prepare(
       searches.flatMap(\.files), statistics: preprocessing.standardization,
@@ -57,7 +67,7 @@ struct PredictCommand: ParsableCommand {
     }
     let windows = prepared.windowStarts.indices.map(Int32.init)
     let members = try models.probabilities(
-      of: windows, in: prepared, device: opened, batchSize: 128)
+      of: windows, in: prepared, device: device, batchSize: 128)
     let probabilities = try Ensemble.mean(members.map(\.probabilities), weights: weights)
     for recording in prepared.recordings {
       let line = RecordingPrediction(

@@ -21,27 +21,39 @@ struct TrainCommand: ParsableCommand {
     let console = output.console
     let settings = try TrainSettings(self)
     try OutputPath.check(settings.output)
-    let device = try settings.device.open(on: console)
-    let (prepared, parts) = try prepare(settings, console: console)
-    try settings.explain(prepared, device: device, on: console)
-    settings.explainWeights(gestures: prepared.classes, on: console)
-
-    let directory = try RunDirectory(creating: settings.output)
-    if let earlier = directory.earlierRun {
-      console.note("\(settings.output) held artifacts already: renamed \(earlier)")
-    }
-    // The directory is locked as long as the object lives.
-    let report = try withExtendedLifetime(directory) {
-      try directory.write(split: parts)
-      return try train(settings, prepared, on: device, in: directory, console: console)
+    var directory: RunDirectory?
+    let (report, prepared) = try settings.device.withDevice(on: console) { device in
+      let (prepared, parts) = try prepare(settings, console: console)
+      try settings.explain(prepared, device: device, on: console)
+      settings.explainWeights(gestures: prepared.classes, on: console)
+      // Made once, whatever device is taken in the end.
+      let made = try directory ?? create(settings, console: console)
+      directory = made
+      // The directory is locked as long as the object lives.
+      let report = try withExtendedLifetime(made) {
+        try made.write(split: parts)
+        return try train(settings, prepared, on: device, in: made, console: console)
+      }
+      return (report, prepared)
     }
     guard let report else {
-      throw CommandFailure(.interrupted, OutputPath.contentsAfterInterrupt(directory.path))
+      throw CommandFailure(
+        .interrupted, OutputPath.contentsAfterInterrupt(directory?.path ?? settings.output))
     }
     try print(report, prepared: prepared, on: console)
   }
 
+  private func create(_ settings: TrainSettings, console: Console) throws -> RunDirectory {
+    let directory = try RunDirectory(creating: settings.output)
+    if let earlier = directory.earlierRun {
+      console.note("\(settings.output) held artifacts already: renamed \(earlier)")
+    }
+    return directory
+  }
+
   /// - Returns: nil where the run was stopped.
+  /// - Throws: `DeviceError.computesWrongly` as it is before anything is trained; later it ends the
+  ///   run as any other.
   private func train(
     _ settings: TrainSettings, _ prepared: PreparedRecordings, on device: any Device,
     in directory: RunDirectory, console: Console
@@ -56,8 +68,12 @@ struct TrainCommand: ParsableCommand {
       directory: directory)
     let progress = TrainingProgress(console: console)
     defer { console.clearProgress() }
-    return try Interrupt.deferred {
-      try run.train(report: progress.report, shouldStop: { Interrupt.isRequested })
+    do {
+      return try Interrupt.deferred {
+        try run.train(report: progress.report, shouldStop: { Interrupt.isRequested })
+      }
+    } catch let error as DeviceError where progress.hasBegun {
+      throw CommandFailure(.unavailable, "\(error)")
     }
   }
 

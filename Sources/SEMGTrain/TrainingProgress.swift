@@ -6,12 +6,15 @@ final class TrainingProgress {
   private let console: Console
   /// Of the models that are in training now, in the order in which they began.
   private var current: [StepProgress] = []
+  /// Whether a model has begun to train.
+  private(set) var hasBegun = false
 
   init(console: Console) { self.console = console }
 
   func report(_ event: TrainingEvent) {
     switch event {
     case .started(let model, let parameters, let steps):
+      hasBegun = true
       console.note(
         "\(model.rawValue): \(parameters) parameters, \(Figure.count(steps, "step")) an epoch")
     case .progress(let progress):

@@ -97,15 +97,19 @@ struct TuneCommand: ParsableCommand {
   ) throws {
     defer { console.clearProgress() }
     let networks = try kinds.map { try network($0) }
+    let trials = DriverTrials()
     var times: [PrecisionTimes.Time] = []
     for arithmetic in OpenCLDevice.arithmetics(of: candidate) {
       console.progress("training in \(arithmetic)")
       do {
-        let device = try OpenCLDevice(candidate, arithmetic: arithmetic)
-        if let refusal = SelfCheckReport(device).refusal(of: candidate) {
+        let answer = trials.selfCheck(candidate, arithmetic)
+        if let refusal = answer.refusal {
           report.rejected.append(.init(arithmetic, reason: refusal))
           continue
         }
+        var options = OpenCLDevice.usualOptions(for: candidate, arithmetic)
+        if let tensorCores = answer.tensorCores { options.tensorCores = .known(tensorCores) }
+        let device = try OpenCLDevice(candidate, options: options)
         let milliseconds = try networks.map { network in
           try StepBenchmark(
             network: network, device: device, batchSize: batchSize, work: .training

@@ -1,5 +1,7 @@
 import COpenCL
+import Compute
 import Foundation
+import Networks
 import TestSupport
 import Testing
 
@@ -87,6 +89,62 @@ import Testing
       cache.store(Array("no program at all".utf8), for: key)
       #expect(try arguments(of: "max_pool_forward", cache: cache) == 11)
       #expect(cache.binary(for: key) != Array("no program at all".utf8))
+    }
+  }
+
+  /// Some drivers compile a kernel only where it is made: what they had before is not worth keeping.
+  @Test(.needsOpenCL, .needsCallLayer) func aProgramIsKeptOnceItsKernelsAreMade() throws {
+    let layer = try #require(CallLayer.present)
+    try withCache { cache in
+      let context = try OpenCLContext(try #require(TestDevice.all.first), cache: cache)
+      func make(_ kernel: String) throws {
+        clReleaseKernel(try context.makeKernel(file: "pooling", name: kernel, defines: [:]))
+      }
+      layer.reset()
+      layer.fail("clCreateKernel", at: 1, status: CL_OUT_OF_RESOURCES)
+      #expect(throws: DeviceError.self) { try make("max_pool_forward") }
+      context.storePrograms()
+      #expect(!FileManager.default.fileExists(atPath: cache.directory.path))
+      layer.reset()
+      try make("max_pool_forward")
+      #expect(!FileManager.default.fileExists(atPath: cache.directory.path))
+      context.storePrograms()
+      let first = try entries(of: cache)
+      #expect(first.count == 1)
+      // Nothing new, then another kernel.
+      try make("max_pool_forward")
+      context.storePrograms()
+      #expect(try entries(of: cache) == first)
+      try make("max_pool_backward")
+      context.storePrograms()
+      let second = try entries(of: cache)
+      #expect(second.keys == first.keys)
+      #expect(second != first)
+    }
+  }
+
+  /// Every program that a load compiled, and no more of them.
+  @Test(.needsOpenCL) func aLoadKeepsWhatItBuilt() throws {
+    try withCache { cache in
+      let description = try #require(TestDevice.all.first)
+      let device = try OpenCLDevice(
+        description, options: OpenCLDevice.Options(usesCLBlast: false, specializes: false),
+        cache: cache)
+      let loaded = try TestPlan(
+        try .semgNet(time: 45, channels: 3, classes: 4, width: 5), capacity: 2
+      ).load(
+        device, programs: [.forwardBackward, .update], fuses: true, keepsActivations: false)
+      let built = device.builds.programs
+      #expect(!built.isEmpty && built.allSatisfy { !$0.isFromCache })
+      #expect(try entries(of: cache).count == built.count)
+      withExtendedLifetime(loaded) {}
+      let again = try OpenCLDevice(description, options: device.options, cache: cache)
+      _ = try TestPlan(
+        try .semgNet(time: 45, channels: 3, classes: 4, width: 5), capacity: 2
+      ).load(
+        again, programs: [.forwardBackward, .update], fuses: true, keepsActivations: false)
+      #expect(again.builds.programs.count == built.count)
+      #expect(again.builds.programs.allSatisfy { $0.isFromCache })
     }
   }
 }

@@ -39,14 +39,14 @@ import Testing
 
   @Test func theEmulationPassesTheProbe() throws {
     let description = try #require(TestDevice.all.first)
-    #expect(TensorCores.areUsable(on: description, emulation: .copiesLate))
-    #expect(TensorCores.areUsable(on: description, emulation: .copiesEarly))
+    #expect(TensorCores.probe(description, emulation: .copiesLate) == .usable)
+    #expect(TensorCores.probe(description, emulation: .copiesEarly) == .usable)
   }
 
   /// A CPU has none, and asking it does no harm.
   @Test func theProbeRefusesADeviceWithoutTensorCores() throws {
     let description = try #require(TestDevice.all.first { $0.isCPU })
-    #expect(!TensorCores.areUsable(on: description))
+    #expect(TensorCores.probe(description).reason == "a processor has none")
   }
 
   // MARK: Convolutions

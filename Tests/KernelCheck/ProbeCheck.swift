@@ -10,9 +10,9 @@ enum ProbeCheck: DeviceCheck {
 
   func verdict(on device: OpenCLDevice) -> String {
     verdictLine(name) {
-      TensorCores.areUsable(
-        on: device.description, emulation: self == .copiesEarly ? .copiesEarly : .copiesLate)
-        ? nil : "found no tensor cores"
+      TensorCores.probe(
+        device.description, emulation: self == .copiesEarly ? .copiesEarly : .copiesLate
+      ).reason
     }
   }
 }

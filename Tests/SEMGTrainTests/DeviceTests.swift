@@ -179,7 +179,7 @@ enum PoCL {
 @Suite(
   .enabled(if: PoCL.isPresent && PoCL.hasLayer || PoCL.isDemanded, "no PoCL, or no layer built"))
 struct PretendedGPUTests {
-  private static let gpu = PoCL.environment.merging([
+  static let gpu = PoCL.environment.merging([
     "OPENCL_LAYERS": PoCL.layer, "SEMG_LAYER_AS_GPU": "1",
   ]) { $1 }
   /// A command that opens its device at once and needs no recordings.
