@@ -3,10 +3,10 @@
 enum KernelBundle {
   /// Small ones that are built for no shape.
   private static let small = [
-    "attention", "augment", "column_sums", "dropout", "elementwise", "pooling",
+    "attention", "augment", "dropout", "elementwise", "pooling",
   ]
   /// With the loss scaling, where there is one.
-  private static let updates = ["adam", "loss"]
+  private static let updates = ["adam", "column_sums", "loss"]
   /// For one shape.
   private static let layers = [
     ["attention_short", "attention_short_backward"], ["normalization", "norm_block"],
