@@ -178,20 +178,20 @@ def mean(a: Attention, output: type) -> tuple:
 
 def input_backward(a: Attention, output: type) -> tuple:
     factor = gain(a.time)
-    shape = (a.batch, a.heads, a.time)
     dz = np.random.default_rng(6).standard_normal((a.batch, a.heads, a.channels + 1))
     statistics = a.statistics().astype(np.float32)
     arrays = {
         "q": a.q, "x": a.x, "weights": a.m, "statistics": statistics,
         "bits": np.stack([packed(a.stays(i)) for i in range(a.batch)]),
         "mean_gradient": a.of_mean, "z_gradient": dz.astype(np.float32),
-        "query_gradient": nothing(*a.q.shape, kind=np.float16), "mean": nothing(*shape),
+        "mean": np.stack([each.mean(a.scale) for each in a.samples()]).astype(np.float32),
+        "query_gradient": nothing(*a.q.shape, kind=np.float16),
         "input_gradient": nothing(*a.x.shape, kind=np.float16)}
 
     def results() -> list:
         parts = [gradients(a, sample, i, statistics[i], arrays["z_gradient"][i], factor)
                  for i, sample in enumerate(a.samples())]
-        names = ("mean", "query_gradient", "input_gradient")
+        names = ("query_gradient", "input_gradient")
         return [output(name, np.stack([part[k][0] for part in parts]),
                        np.stack([part[k][1] for part in parts]))
                 for k, name in enumerate(names)]
@@ -203,7 +203,7 @@ def input_backward(a: Attention, output: type) -> tuple:
 def gradients(
     a: Attention, sample: Sample, i: int, statistics: np.ndarray, dz: np.ndarray, factor: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(values, bounds) of p, of Q's gradient times `factor`, and of X's."""
+    """(values, bounds) of Q's gradient times `factor`, and of X's."""
     m = a.m.astype(np.float64)
     p = sample.mean(a.scale)
     share = factor * a.scale / a.time
@@ -221,6 +221,5 @@ def gradients(
          factor * np.einsum("hs,hc->sc", p, np.abs(dz[:, : a.channels]), optimize=True))]
     result = sum(value for value, _ in terms) / factor
     magnitude = sum(each for _, each in terms) / factor
-    return [(p, 2.0**-12 * p + 1e-7),
-            (u, 2.0**-10 * (np.abs(u) + u_size) + 2.0**-20),
+    return [(u, 2.0**-10 * (np.abs(u) + u_size) + 2.0**-20),
             (result, 2.0**-9 * magnitude + 2.0**-10 * np.abs(result) + 2.0**-20)]

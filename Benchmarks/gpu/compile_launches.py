@@ -59,7 +59,7 @@ def describe(launch: kernel_launches.Launch, binary: str) -> dict:
         named = declared(source_of(launch), launch, pathlib.Path(folder))
     kernel_launches.bind(named, launch.case(1))
     return {"kernel": launch.kernel, "sizes": launch.sizes, "rate": launch.rate,
-            "defines": launch.defines, "parameters": named, "binary": binary,
+            "shapes": launch.shapes, "defines": launch.defines, "parameters": named, "binary": binary,
             "source": f"kernels/{launch.file}.cl"}
 
 

@@ -1,7 +1,8 @@
 """The launches of the tensor-core kernels at the networks' shapes: what each is given, and by NumPy
 what it must leave.
 
-launches.txt has them, a line each. An argument is found by its name in the kernel's declaration, so
+launches.txt has them, a line each; one that makes the products of several convolutions names their
+shapes, `of=TIMExINPUTSxOUTPUTSxTAPSxDILATIONxLEFT,…`. An argument is found by its name in the kernel's declaration, so
 that a kernel whose arguments have changed order still gets its own, and one that asks for something
 unknown is refused. Results are computed in double precision from the same halves; the bound of each
 element grows with the sum of its products' absolute values.
@@ -20,6 +21,7 @@ FILES = {"conv1d": "tensor_core_conv1d", "matrix": "tensor_core_dense",
          "attention": "tensor_core_attention"}
 PARTS = {"conv1d_forward": 1, "conv1d_backward_input": 2, "conv1d_backward_weights": 3,
          "matrix_columns_product": 3}
+SHAPE = ("TIME", "INPUTS", "OUTPUTS", "TAPS", "DILATION", "LEFT")
 
 
 class LaunchError(Exception):
@@ -52,11 +54,19 @@ class Launch:
     kernel: str
     sizes: dict[str, int]
     rate: float = 0.0
+    shapes: list[dict[str, int]] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def of_entry(cls, entry: dict) -> "Launch":
+        """Of a manifest's entry."""
+        return cls(entry["kernel"], entry["sizes"], entry["rate"], entry["shapes"])
 
     @property
     def text(self) -> str:
         words = [f"{key}={value}" for key, value in self.sizes.items()]
-        return " ".join([self.kernel, *words, *([f"rate={self.rate}"] if self.rate else [])])
+        words += [f"rate={self.rate}"] if self.rate else []
+        shapes = ["x".join(str(shape[name]) for name in SHAPE) for shape in self.shapes]
+        return " ".join([self.kernel, *words, *(["of=" + ",".join(shapes)] if shapes else [])])
 
     @property
     def file(self) -> str:
@@ -84,7 +94,8 @@ class Launch:
         """Floating-point operations of its products."""
         s = self.sizes
         if self.file == "tensor_core_conv1d":
-            return 2 * batch * s["TIME"] * s["TAPS"] * s["INPUTS"] * s["OUTPUTS"]
+            return sum(2 * batch * each["TIME"] * each["TAPS"] * each["INPUTS"] * each["OUTPUTS"]
+                       for each in self.shapes or [s])
         if self.file == "tensor_core_dense":
             return 2 * batch * s["TIME"] * s["ROWS"] * s["COLUMNS"]
         query = 2 * batch * s["HEADS"] * s["TIME"] * s["CHANNELS"] ** 2
@@ -94,10 +105,11 @@ class Launch:
 
     def case(self, batch: int) -> Case:
         made = {"conv1d_forward": forward, "conv1d_backward_input": backward_input,
-                "conv1d_backward_weights": backward_weights,
                 "matrix_columns_product": columns_product}
         if self.kernel in made:
             return Case(*made[self.kernel](self.sizes, batch))
+        if self.kernel == "conv1d_backward_weights":
+            return Case(*backward_weights(self.sizes, self.shapes, batch))
         if self.file == "tensor_core_attention":
             return Case(*attention_launches.case(self.kernel, self.sizes, self.rate, batch, Output))
         raise LaunchError(f"{self.kernel}: nobody here knows what it computes")
@@ -110,9 +122,12 @@ def read(path: pathlib.Path) -> list[Launch]:
             continue
         kernel, *words = line.split(" ")
         values = dict(word.partition("=")[::2] for word in words)
-        rate = float(values.pop("rate", "0"))
+        rate, listed = float(values.pop("rate", "0")), values.pop("of", "")
         try:
-            launch = Launch(kernel, {key: int(value) for key, value in values.items()}, rate)
+            shapes = [dict(zip(SHAPE, map(int, shape.split("x")), strict=True))
+                      for shape in listed.split(",") if shape]
+            sizes = {key: int(value) for key, value in values.items()}
+            launch = Launch(kernel, sizes, rate, shapes)
             assert launch.file
         except (ValueError, KeyError) as error:
             raise LaunchError(f"{path}:{number}: expected `kernel NAME=NUMBER …`: {error}") from None
@@ -234,22 +249,38 @@ def backward_input(s: dict, batch: int):
     return arrays, {**conv_scalars(s, batch), "adds": 1}, grid(s, rows, inputs), results
 
 
-def backward_weights(s: dict, batch: int):
-    rows, columns, depth = s["TAPS"] * s["INPUTS"], s["OUTPUTS"], batch * s["TIME"]
-    parts = up(depth, s["span"])
+def backward_weights(s: dict, shapes: list[dict], batch: int):
+    """The products of several convolutions, their factors and parts one behind the other."""
+    inputs, gradients, table, groups, start = [], [], [], 0, 0
+    for place, shape in enumerate(shapes):
+        rows, columns, depth = shape["TAPS"] * shape["INPUTS"], shape["OUTPUTS"], (
+            batch * shape["TIME"])
+        first = [sum(array.size for array in arrays) // 8 for arrays in (inputs, gradients)]
+        # The first one's bias has no gradient, as before a batch normalization.
+        table += [groups, *first, start, 1 if place == 0 else 0, shape["TIME"], shape["INPUTS"],
+                  columns, shape["TAPS"], shape["DILATION"], shape["LEFT"]]
+        inputs.append(halves(batch, shape["TIME"], shape["INPUTS"], seed=place))
+        gradients.append(halves(depth, columns, seed=100 + place))
+        parts = up(depth, s["span"])
+        groups += up(rows, s["TILE_ROWS"]) * up(columns, s["TILE_COLUMNS"]) * parts
+        start += parts * (rows + 1) * columns
     arrays = {
-        "input": halves(batch, s["TIME"], s["INPUTS"]),
-        "output_gradient": halves(depth, columns, seed=2),
-        "weights_gradient": empty(parts, rows + 1, columns, kind=np.float32)}
+        "inputs": np.concatenate([array.ravel() for array in inputs]),
+        "output_gradients": np.concatenate([array.ravel() for array in gradients]),
+        "parts": empty(start, kind=np.float32), "table": np.array(table, np.int32)}
 
     def results() -> list[Output]:
-        left = taps(wide(arrays["input"]), s["TAPS"], s["DILATION"], -s["LEFT"])
-        return [split("weights_gradient", left, wide(arrays["output_gradient"]), s["span"])]
+        found = []
+        for place, shape in enumerate(shapes):
+            left = taps(wide(inputs[place]), shape["TAPS"], shape["DILATION"], -shape["LEFT"])
+            found.append(split("parts", left, wide(gradients[place]), s["span"]))
+            if place == 0:
+                found[0].expected[:, -1] = 0
+        return [Output("parts", np.concatenate([each.expected.ravel() for each in found]),
+                       np.concatenate([each.bound.ravel() for each in found]))]
 
-    scalars = {**conv_scalars(s, batch), "unbiased": 0, "span": s["span"],
-               "part": (rows + 1) * columns}
-    return (arrays, scalars, grid(s, rows, columns, parts), results,
-            {"bias_gradient": ("weights_gradient", rows * columns)})
+    scalars = {"entries": len(shapes), "span": s["span"], "live": batch}
+    return arrays, scalars, (groups, 1, 1), results
 
 
 def split(name: str, left: np.ndarray, right: np.ndarray, span: int) -> Output:

@@ -82,7 +82,7 @@ def load(device, folder: pathlib.Path, entry: dict, way: str):
 
 def measure(device, folder: pathlib.Path, entry: dict, way: str, batch: int) -> dict:
     """One launch: {"launch", "loaded", "pass", "outputs", "milliseconds", "tflops", …}."""
-    launch = kernel_launches.Launch(entry["kernel"], entry["sizes"], entry["rate"])
+    launch = kernel_launches.Launch.of_entry(entry)
     function, loaded, refused = load(device, folder, entry, way)
     case = launch.case(batch)
     places = {name: device.upload(array) for name, array in case.arrays.items()}
@@ -120,7 +120,7 @@ def work(options: argparse.Namespace, entries: list[dict]) -> None:
                 print(json.dumps({"about": device.about()}), flush=True)
             reply = measure(device, options.folder, entry, options.through, options.batch)
         except (DriverError, LaunchError, OSError) as error:
-            launch = kernel_launches.Launch(entry["kernel"], entry["sizes"], entry["rate"])
+            launch = kernel_launches.Launch.of_entry(entry)
             reply = {"launch": launch.text, "pass": False, "error": str(error)[:2000]}
             if device is None or getattr(error, "ends", False):
                 reply["ends"] = True
@@ -175,7 +175,7 @@ def run_all(options: argparse.Namespace, entries: list[dict]) -> dict:
                 result["launches"].append(line)
         if len(result["launches"]) == done or (reason and len(result["launches"]) < len(entries)):
             entry = entries[len(result["launches"])]
-            launch = kernel_launches.Launch(entry["kernel"], entry["sizes"], entry["rate"])
+            launch = kernel_launches.Launch.of_entry(entry)
             result["launches"].append({
                 "launch": launch.text, "pass": False,
                 "error": f"the process {reason or 'said nothing'}"})

@@ -62,15 +62,21 @@ class Launches(unittest.TestCase):
         y = kernel_launches.taps(x, 3, 1, -1) @ w.reshape(6, 3)
         self.assertAlmostEqual(float((y * dy).sum()), float((x.reshape(12, 2) * dx).sum()))
 
-        kernel = kernel_launches.Launch("conv1d_backward_weights", sizes | {"span": 5}).case(2)
-        parts = kernel.outputs()[0].expected
-        self.assertEqual(parts.shape, (3, 7, 3))
-        x = kernel.arrays["input"].astype(float)
-        dy = kernel.arrays["output_gradient"].astype(float)
-        y = kernel_launches.taps(x, 3, 1, -1) @ w.reshape(6, 3)
-        total = parts.sum(0)
-        self.assertAlmostEqual(float((y * dy).sum()), float((w.reshape(6, 3) * total[:6]).sum()))
-        np.testing.assert_allclose(total[6], dy.sum(0))
+        shape = {name: sizes[name] for name in kernel_launches.SHAPE}
+        kernel = kernel_launches.Launch(
+            "conv1d_backward_weights", sizes | {"span": 5}, 0.0, [shape, shape]).case(2)
+        parts = kernel.outputs()[0].expected.reshape(2, 3, 7, 3)
+        self.assertEqual(kernel.grid, (6, 1, 1))
+        # The second one's group, factors in chunks of eight, parts; its bias has a gradient.
+        self.assertEqual(kernel.arrays["table"][11:16].tolist(), [3, 3, 4, 63, 0])
+        x = kernel.arrays["inputs"].astype(float).reshape(2, 2, 6, 2)
+        dy = kernel.arrays["output_gradients"].astype(float).reshape(2, 12, 3)
+        for place in range(2):
+            y = kernel_launches.taps(x[place], 3, 1, -1) @ w.reshape(6, 3)
+            total = parts[place].sum(0)
+            self.assertAlmostEqual(float((y * dy[place]).sum()),
+                                   float((w.reshape(6, 3) * total[:6]).sum()))
+            np.testing.assert_allclose(total[6], dy[place].sum(0) * place)
 
     def test_what_the_dropout_keeps_are_the_bits_of_philox(self):
         # Counter and key zero: the authors' known answer.
@@ -178,7 +184,7 @@ class Driver(Directory):
         (self.folder / "00.cubin").write_bytes(b"CUBIN")
         (self.folder / "00.ptx").write_bytes(b"// PTX\n.target sm_90\n")
         entry = {"kernel": "matrix_columns_product", "sizes": self.SIZES, "rate": 0.0,
-                 "defines": [], "parameters": self.PARAMETERS, "binary": "00", "source": "x.cl"}
+                 "shapes": [], "defines": [], "parameters": self.PARAMETERS, "binary": "00", "source": "x.cl"}
         self.manifest([entry, entry])
 
     def manifest(self, entries: list[dict]) -> None:
