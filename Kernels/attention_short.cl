@@ -156,52 +156,48 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
 // MARK: Values and output
 
 // From p [B, H, T]: z [B, H, C + 1] is p·X, and Σ_s p[s] behind it; context [B, H, K] is (z, sum)·(Wv,
-// bv); output [B, O] = context·Wo + bo over heads and their K. A group has a sample; its items are
-// rows of ACROSS, each row with a head, or the next ones of the output. All go the same way: PoCL 3.1
-// computes wrongly where a loop before a barrier is not for every item.
-#define ACROSS 64
+// bv); output [B, O] = context·Wo + bo over heads and their K. A group has a sample, and its items
+// all go the same way: PoCL 3.1 computes wrongly where a loop before a barrier is not for every item.
 __kernel void attention_short_output(
     IN(stored, x), IN(float, mean), IN(float, value_kernel), IN(float, value_bias),
     IN(float, output_kernel), IN(float, output_bias), OUT(float, z), OUT(float, context),
     OUT(float, output), const int time, const int channels, const int heads, const int key_size,
     const int outputs, const int live) {
-  const int sample = get_group_id(0), lane = get_local_id(0), row = get_local_id(1);
-  const int rows = get_local_size(1), width = HEADS * key_size;
+  const int sample = get_group_id(0), item = get_local_id(0), items = get_local_size(0);
+  const int width = HEADS * key_size;
   if (live == 0) return;  // the kernel is only being compiled
+  __global const float* p = AT(mean) + (ulong)sample * HEADS * TIME;
   __global const stored* sample_x = AT(x) + (ulong)sample * TIME * CHANNELS;
+  __global float* sample_z = AT(z) + (ulong)sample * HEADS * (CHANNELS + 1);
   __global float* sample_context = AT(context) + (ulong)sample * width;
-  for (int first_head = 0; first_head < HEADS; first_head += rows) {
-    const ulong index = (ulong)sample * HEADS + within(first_head + row, HEADS);
-    const bool is_head = first_head + row < HEADS;
-    __global const float* p = AT(mean) + index * TIME;
-    __global float* head_z = AT(z) + index * (CHANNELS + 1);
-    for (int first = 0; first < CHANNELS; first += ACROSS) {
-      const int c = first + lane, read = within(c, CHANNELS);
-      float sum = 0.0f, total = 0.0f;
-      for (int s = 0; s < TIME; ++s) {
-        sum += p[s] * LOAD(sample_x, s * CHANNELS + read);
-        total += p[s];
-      }
-      if (is_head && c < CHANNELS) head_z[c] = sum;
-      if (is_head && c == 0) head_z[CHANNELS] = total;
+  for (int first = 0; first < HEADS * CHANNELS; first += items) {
+    const int i = within(first + item, HEADS * CHANNELS), head = i / CHANNELS, c = i % CHANNELS;
+    float sum = 0.0f, total = 0.0f;
+    for (int s = 0; s < TIME; ++s) {
+      const float weight = p[head * TIME + s];
+      sum = mad(weight, LOAD(sample_x, s * CHANNELS + c), sum);
+      total += weight;
     }
+    if (first + item == i) sample_z[i + head] = sum;
+    if (first + item == i && c == 0) sample_z[i + head + CHANNELS] = total;
   }
   barrier(CLK_GLOBAL_MEM_FENCE);
-  for (int first_head = 0; first_head < HEADS; first_head += rows) {
-    const int head = within(first_head + row, HEADS);
-    __global const float* head_z = AT(z) + ((ulong)sample * HEADS + head) * (CHANNELS + 1);
-    for (int first = 0; first < key_size; first += ACROSS) {
-      const int k = first + lane, read = head * key_size + within(k, key_size);
-      float sum = head_z[CHANNELS] * AT(value_bias)[read];
-      for (int c = 0; c < CHANNELS; ++c) sum += head_z[c] * AT(value_kernel)[c * width + read];
-      if (first_head + row < HEADS && k < key_size) sample_context[read] = sum;
+  for (int first = 0; first < width; first += items) {
+    const int i = within(first + item, width);
+    __global const float* head_z = sample_z + i / key_size * (CHANNELS + 1);
+    float sum = head_z[CHANNELS] * AT(value_bias)[i];
+    for (int c = 0; c < CHANNELS; ++c) {
+      sum = mad(head_z[c], AT(value_kernel)[c * width + i], sum);
     }
+    if (first + item == i) sample_context[i] = sum;
   }
   barrier(CLK_GLOBAL_MEM_FENCE);
-  for (int first = 0; first < outputs; first += rows * ACROSS) {
-    const int o = first + row * ACROSS + lane, read = within(o, outputs);
-    float sum = AT(output_bias)[read];
-    for (int j = 0; j < width; ++j) sum += sample_context[j] * AT(output_kernel)[j * outputs + read];
-    if (o < outputs) AT(output)[(ulong)sample * outputs + o] = sum;
+  for (int first = 0; first < outputs; first += items) {
+    const int o = within(first + item, outputs);
+    float sum = AT(output_bias)[o];
+    for (int j = 0; j < width; ++j) {
+      sum = mad(sample_context[j], AT(output_kernel)[j * outputs + o], sum);
+    }
+    if (first + item == o) AT(output)[(ulong)sample * outputs + o] = sum;
   }
 }

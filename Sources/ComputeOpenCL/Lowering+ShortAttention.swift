@@ -145,7 +145,6 @@ extension Lowering {
     _ shape: AttentionShape, _ input: KernelArgument, _ parameters: AttentionParameters,
     _ parts: ShortAttentionScratch, output: KernelArgument
   ) throws(DeviceError) -> Command {
-    let across = 64  // ACROSS of the kernel
     return try kernel(
       "attention_short", "attention_short_output", defines: shape.shortDefines,
       [
@@ -153,7 +152,7 @@ extension Lowering {
         try tensor(parameters.outputKernel), try tensor(parameters.outputBias), parts.values,
         parts.context, output, .int(shape.time), .int(shape.channels), .int(shape.heads),
         .int(shape.keySize), .int(shape.outputChannels), .live,
-      ], local: [across, max(1, groupSize(4 * across, in: "attention_short") / across)], groups: { [$0, 1] })
+      ], local: [groupSize(256, in: "attention_short")], groups: { [$0] })
   }
 
   // MARK: Backward
