@@ -60,9 +60,7 @@ extension Lowering {
           try tensor(variance), try tensor(gammaGradient), try tensor(betaGradient),
           try tensor(inputGradient), .float(shape.epsilon), .int(shape.channels),
         ], perSample: shape.time * shape.channels,
-        defines: [
-          "CHANNELS": shape.channels, "WIDTH": ColumnGroups(channels: shape.channels).width,
-        ])
+        defines: ["CHANNELS": shape.channels, "WIDTH": columns(shape).width])
       return sums + [apply]
     default:
       return try layerNormCommands(operation)
@@ -86,6 +84,10 @@ extension Lowering {
       ])
   }
 
+  private func columns(_ shape: NormalizationShape) -> ColumnGroups {
+    ColumnGroups(channels: shape.channels, items: groupItems(of: "normalization"))
+  }
+
   private func batchNormApply(
     _ shape: NormalizationShape, _ input: TensorID, _ gamma: TensorID, _ beta: TensorID,
     _ mean: TensorID, _ variance: TensorID, _ output: TensorID
@@ -96,9 +98,7 @@ extension Lowering {
         try tensor(input), try tensor(mean), try tensor(variance), try tensor(gamma),
         try tensor(beta), try tensor(output), .float(shape.epsilon), .int(shape.channels),
       ], perSample: shape.time * shape.channels,
-      defines: [
-        "CHANNELS": shape.channels, "WIDTH": ColumnGroups(channels: shape.channels).width,
-      ])
+      defines: ["CHANNELS": shape.channels, "WIDTH": columns(shape).width])
   }
 
   /// Gradients of gamma and beta, in two stages.
@@ -176,8 +176,7 @@ extension Lowering {
   private func rowGroups(
     _ name: String, _ shape: NormalizationShape, _ arguments: [KernelArgument]
   ) throws(DeviceError) -> Command {
-    let groups = ColumnGroups(
-      channels: shape.channels, items: groupItems(of: "normalization"))
+    let groups = columns(shape)
     return try kernel(
       "normalization", name, defines: ["CHANNELS": shape.channels, "WIDTH": groups.width],
       arguments + [
