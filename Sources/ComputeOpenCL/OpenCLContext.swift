@@ -36,6 +36,7 @@ final class OpenCLContext: @unchecked Sendable {
     self.description = description
     self.cache = cache
     groupLimits = GroupLimits(device: description.maximumWorkGroup)
+    if !description.isCPU && description.localMemory >= 48 << 10 { groupLimits.allowLargeGroups() }
     let properties: [cl_context_properties] = [
       semg_CL_CONTEXT_PLATFORM, Int(bitPattern: description.platform), 0,
     ]

@@ -72,6 +72,27 @@ import Testing
     }
   }
 
+  /// As on a GPU, where a batch's samples are fewer than the device has room for.
+  @Test(arguments: [false, true])
+  func groupsOfOneSampleMayBeLarger(specializes: Bool) throws {
+    let device = try open(specializes: specializes)
+    let limits = device.context.groupLimits
+    #expect(limits.items(of: "squeeze_block") == GroupLimits.most)
+    limits.allowLargeGroups()
+    #expect(limits.items(of: "squeeze_block") == 512)
+    #expect(limits.items(of: "norm_block") == GroupLimits.most)
+    let subjects = OperationCase.awkward.filter { subject in
+      subject.name.contains("squeeze block")
+        && subject.plan.tensors.allSatisfy {
+          $0.elementCount < 100_000
+        }
+    }
+    #expect(!subjects.isEmpty)
+    for subject in subjects { try expectAgreement(subject, on: device) }
+    limits.note(511, of: "squeeze_block")
+    #expect(limits.items(of: "squeeze_block") == GroupLimits.most)
+  }
+
   @Test func groupsThatNoKernelIsWrittenForAreRefusedWithASentence() throws {
     let layer = try #require(CallLayer.present)
     let subject = OperationCase.normBlock(
