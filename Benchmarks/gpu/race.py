@@ -18,6 +18,8 @@ from machine import Log, StageError, find_opencl, prepare_environment, shortened
 from torch_client import TorchWorker
 
 MODELS = ("inception-se", "semg-net")
+# PyTorch's, what compiles longest at the end.
+MODES = ("amp", "graph", "graph-compile", "compile")
 
 
 @dataclasses.dataclass
@@ -64,6 +66,8 @@ class Race:
         self.stop_preparing = threading.Event()
         self.helpers: dict[str, threading.Thread] = {}
         self.dropped: list[str] = []
+        # (model, batch, mode) that PyTorch has compiled before the measurements; None: nobody tried.
+        self.ready: set[tuple[str, int, str]] | None = None
 
     def torch_worker(self) -> TorchWorker:
         python = str(self.options.torch_python or sys.executable)
@@ -126,7 +130,7 @@ class Race:
         self.stop_preparing.set()
         for name in names:
             if helper := self.helpers.get(name):
-                helper.join(timeout=max(1.0, min(60 * self.sizes.wait, self.left() - 30)))
+                helper.join(timeout=max(1.0, min(60 * self.sizes.wait, self.left() / 4)))
                 if helper.is_alive() and name == "torch":
                     self.drop("what PyTorch was still compiling")
                     self.torch.stop()

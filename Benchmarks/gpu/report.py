@@ -165,7 +165,7 @@ def second_way_lines(result: dict) -> list[str]:
                 wrong = [f"{output['name']} {output['error']:.3g} times its bound at "
                          f"{output['where']}" for output in launch.get("outputs", [])
                          if not output["pass"]]
-                why = first_line(launch.get("error") or "; ".join(wrong))
+                why = first_line(launch.get("error") or "; ".join(wrong), 400)
                 lines.append(f"- missed: {launch['launch']}: {why}")
         lines.append("")
         timed = [launch for launch in launches if "milliseconds" in launch]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import caches
 from machine import StageError
-from race import MODELS
+from race import MODELS, MODES
 from stages import Stages
 
 PACKING = 20.0  # seconds kept for the caches
@@ -32,7 +32,7 @@ class Smoke(Stages):
         place = self.result.setdefault("torch_compile", {})
         failed = []
         try:
-            for mode in ("graph-compile", "graph", "compile", "amp"):
+            for mode in MODES:
                 limit = self.left() - 2
                 if limit < 5:
                     failed.append(f"{mode}: the time was up")

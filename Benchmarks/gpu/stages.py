@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from machine import StageError, choose_libraries
-from race import MODELS, Race
+from race import MODELS, MODES, Race
 
 # Exit code of `parity` where a case is missed: a result, not a failure.
 MISSED = (0, 69)
@@ -112,15 +112,18 @@ class Stages(Race):
         """Compiles in the background what is going to be timed, the smaller batch first."""
         if self.options.no_torch:
             return
+        self.ready = ready = set()
+        count = 1 if self.options.set == "measure" else 2
+        work = [(model, batch, mode) for batch in self.sizes.batches[:count] for mode in MODES
+                for model in MODELS]
         def prepare() -> None:
-            for batch in self.sizes.batches[: 1 if self.options.set == "measure" else 2]:
-                for model in MODELS:
-                    for mode in ("compile", "graph-compile", "graph", "amp"):
-                        if self.stop_preparing.is_set():
-                            return
-                        with contextlib.suppress(StageError):
-                            self.torch.ask(240 * self.sizes.wait, model=model, batch=batch,
-                                           mode=mode, work="train", seconds=0)
+            for model, batch, mode in work:
+                if self.stop_preparing.is_set():
+                    return
+                with contextlib.suppress(StageError):
+                    self.torch.ask(240 * self.sizes.wait, model=model, batch=batch, mode=mode,
+                                   work="train", seconds=0)
+                    ready.add((model, batch, mode))
         self.helpers["torch"] = threading.Thread(target=prepare, daemon=True)
         self.helpers["torch"].start()
 
@@ -168,7 +171,11 @@ class Stages(Race):
         if self.options.no_torch:
             return
         def measure() -> dict:
-            limit = min(100 * self.sizes.wait, self.left() - 5)
+            # To compile it now would take the time of all others.
+            late = self.ready is not None and (model, batch, mode) not in self.ready
+            if late and "compile" in mode and work == "train" and mode in MODES:
+                raise StageError("it was not compiled when the measurements began")
+            limit = min(60 * self.sizes.wait, self.left() - 5)
             return self.torch.ask(limit, model=model, batch=batch, mode=mode, work=work,
                                   seconds=self.sizes.seconds)
         self.record(mode, batch, work, model, measure)

@@ -4,6 +4,8 @@
 check_models.py holds the real one to Keras.
 """
 
+import argparse
+import functools
 import json
 import lzma
 import os
@@ -331,6 +333,23 @@ class Race(Directory):
         self.assertEqual(stages[-1], "tune")
         self.assertEqual(document["stages"]["tune"]["state"], "not begun: the time was up")
         self.assertIn("| tune | – | not begun: the time was up |", text)
+
+    def test_what_pytorch_has_not_compiled_in_time_is_not_compiled_among_the_measurements(self):
+        done = race.Race.__new__(race.Race)
+        done.result, done.sizes, done.log = {"speed": {}}, race.Sizes(), self.log()
+        done.out, done.saving = self.folder, threading.Lock()
+        done.end = done.stage_end = race.time.monotonic() + 100
+        done.options = argparse.Namespace(no_torch=False)
+        done.record = functools.partial(stages.Stages.record, done)
+        done.ready = {("semg-net", 128, "compile")}
+        done.torch = torch_client.TorchWorker([sys.executable, "-c", FAKE_TORCH], done.log)
+        self.addCleanup(done.torch.stop)
+        for mode in ("graph-compile", "compile"):
+            stages.Stages.theirs(done, "semg-net", 128, mode)
+        sides = done.result["speed"]["train 128 semg-net"]
+        self.assertEqual(sides["graph-compile"]["problem"],
+                         "it was not compiled when the measurements began")
+        self.assertEqual(sides["compile"]["runs"][0]["samples_per_second"], 1000)
 
     def test_a_run_that_a_stage_has_no_time_for_is_named(self):
         done = race.Race.__new__(race.Race)
