@@ -49,11 +49,16 @@ public struct Preprocessing: Codable, Sendable, Equatable {
   public var recipe: String
   /// A model's weight in the ensemble, by its name, as the training was told; nil for equal ones.
   public var ensembleWeights: [String: Double]?
+  /// What the files' numbers are multiplied by when they are read; nil for 1.
+  public var scale: Double?
+  /// What the training recordings were like; nil in files of versions that did not say.
+  public var recordings: RecordingProfile?
 
   public init(
     sampleRate: Double, channels: [Int], filter: Filter, windowLength: Int, windowStride: Int,
     mean: [Double], deviation: [Double], gestures: [Int], recipe: String,
-    ensembleWeights: [String: Double]? = nil
+    ensembleWeights: [String: Double]? = nil, scale: Double? = nil,
+    recordings: RecordingProfile? = nil
   ) {
     self.sampleRate = sampleRate
     self.channels = channels
@@ -65,10 +70,12 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     self.gestures = gestures
     self.recipe = recipe
     self.ensembleWeights = ensembleWeights
+    self.scale = scale
+    self.recordings = recordings
   }
 
   enum CodingKeys: String, CodingKey {
-    case channels, filter, mean, deviation, gestures, recipe
+    case channels, filter, mean, deviation, gestures, recipe, scale, recordings
     case formatVersion = "format_version"
     case sampleRate = "sample_rate"
     case windowLength = "window_length"
@@ -102,7 +109,9 @@ public struct Preprocessing: Codable, Sendable, Equatable {
       guard weights.allSatisfy({ $0.isFinite && $0 >= 0 }), weights.contains(where: { $0 > 0 })
       else { return ("ensemble_weights \(Array(weights))", "none below 0, and not all 0") }
     }
-    return filter.contradiction(sampleRate: sampleRate)
+    if let scale, !(scale.isFinite && scale > 0) { return ("scale \(scale)", "a positive number") }
+    return recordings?.contradiction(channels: channels.count)
+      ?? filter.contradiction(sampleRate: sampleRate)
   }
 
   /// Samples beyond it are refused when they are read, so no mean and no deviation of any lies there.

@@ -13,6 +13,16 @@ public struct ChannelSelection: Hashable, Sendable, CustomStringConvertible {
 
   init(_ range: ClosedRange<Int>) { columns = Array(range) }
 
+  /// These columns in this order.
+  ///
+  /// - Returns: nil for none, and where one is below 1, above 4096, or there twice.
+  public init?(columns: [Int]) {
+    guard !columns.isEmpty, Set(columns).count == columns.count,
+      columns.allSatisfy((1...4096).contains)
+    else { return nil }
+    self.columns = columns
+  }
+
   /// Reads `1-8`, `1,3,5-7` and the like.
   ///
   /// - Returns: nil where `text` is not a list of columns and ranges of columns from 1 to 4096, or
@@ -32,12 +42,17 @@ public struct ChannelSelection: Hashable, Sendable, CustomStringConvertible {
     self.columns = columns
   }
 
-  /// `1-8` for a run of columns, else `1,3,5`.
+  /// `1-8` for a run of columns, `1,3` for others, `1-4,6-8` for several.
   public var description: String {
-    let isRun = zip(columns, columns.dropFirst()).allSatisfy { $1 == $0 + 1 }
-    guard isRun, columns.count > 1, let first = columns.first, let last = columns.last else {
-      return columns.map(String.init).joined(separator: ",")
+    var runs: [ClosedRange<Int>] = []
+    for column in columns {
+      if let last = runs.last, column == last.upperBound + 1 {
+        runs[runs.count - 1] = last.lowerBound...column
+      } else {
+        runs.append(column...column)
+      }
     }
-    return "\(first)-\(last)"
+    return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+      .joined(separator: ",")
   }
 }

@@ -8,9 +8,22 @@ public struct Recording: Sendable {
   public let columnCount: Int
   /// The names in the header line, one a column; nil where the file has none.
   public let columnNames: [String]?
+  /// The line of the first sample, from 1.
+  public let firstRowLine: Int
+  /// What a column of times says; nil where the header names none.
+  public let clock: Clock?
   /// The file's size.
   public let byteCount: Int
   public let fingerprint: Fingerprint
+
+  /// The first and the last value of a column that is named as a time, in whatever unit.
+  public struct Clock: Hashable, Sendable {
+    /// From 1.
+    public let column: Int
+    public let name: String
+    public let first: Double
+    public let last: Double
+  }
 }
 
 /// How recordings are read.

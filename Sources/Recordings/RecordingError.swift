@@ -44,17 +44,23 @@ public enum RecordingError: Error, Equatable, Sendable {
   case raggedRow(file: String, line: Int, found: Int, expected: Int)
   case cutMidLine(file: String, line: Int, found: String, expected: Int)
   case blankLine(file: String, line: Int)
-  case mixedFirstLine(file: String, column: Int, found: String)
+  case mixedFirstLine(file: String, line: Int, column: Int, found: String)
+  case decimalCommas(file: String, line: Int)
   case notANumber(file: String, line: Int, column: Int, found: String)
   case notFinite(file: String, line: Int, column: Int, found: String)
   case valueTooLarge(file: String, line: Int, column: Int, found: Double, limit: Double)
   case emptyCell(file: String, line: Int, column: Int)
   case tooShort(file: String, samples: Int, minimum: Int)
 
+  /// It is not what the others are, or what a model was trained on.
+  case mismatch(file: String, RecordingMismatch)
+
   // Its place in the layout.
   case noGesture(file: String)
   case noSession(file: String)
   case noSubject(file: String)
+  /// The path says two different things of one kind, or a number with a fraction.
+  case contradictoryPath(file: String, found: [String])
   /// A gesture that the network was not trained on.
   case unknownGesture(file: String, gesture: Int, known: [Int])
 
@@ -66,9 +72,13 @@ public enum RecordingError: Error, Equatable, Sendable {
   case emptyPart(part: Part)
   case gestureMissing(gesture: Int, part: Part)
   case sessionMissing(session: Int, part: Part, found: [Int])
+  /// A channel does not change in `recordings` of all; `channels` are the others.
+  case deadChannel(column: Int, recordings: Int, all: Int, channels: ChannelSelection?)
   /// `file` is the first of the session.
   case sessionInNoPart(session: Int, file: String)
   case sameSamples(file: String, part: Part, other: String, otherPart: Part)
+  /// A signal that stands for two gestures.
+  case sameSamplesOtherGesture(file: String, gesture: Int, other: String, otherGesture: Int)
 }
 
 extension RecordingError {
@@ -83,12 +93,19 @@ extension RecordingError {
     }
   }
 
+  /// Whether somebody who knows better may go on with the recordings as they are.
+  public var isMismatch: Bool {
+    switch self {
+    case .mismatch, .deadChannel: true
+    default: false
+    }
+  }
+
   /// Whether the fault lies in the set as a whole, so that leaving out a recording is no help.
   public var isOfTheSet: Bool {
     switch self {
     case .noRecordings, .noUsableRecording, .fewerThanTwoGestures, .emptyPart, .gestureMissing,
-      .sessionMissing,
-      .sessionInNoPart:
+      .sessionMissing, .sessionInNoPart, .deadChannel:
       true
     default: false
     }
@@ -106,14 +123,17 @@ extension RecordingError {
       .noRows(let file),
       .missingColumn(let file, _, _, _), .wrongDelimiter(let file, _, _),
       .raggedRow(let file, _, _, _), .cutMidLine(let file, _, _, _), .blankLine(let file, _),
-      .mixedFirstLine(let file, _, _), .notANumber(let file, _, _, _),
+      .mixedFirstLine(let file, _, _, _), .decimalCommas(let file, _),
+      .notANumber(let file, _, _, _),
       .notFinite(let file, _, _, _), .valueTooLarge(let file, _, _, _, _),
       .emptyCell(let file, _, _), .tooShort(let file, _, _),
       .noGesture(let file), .noSession(let file), .noSubject(let file),
-      .unknownGesture(let file, _, _), .sameSamples(let file, _, _, _):
+      .contradictoryPath(let file, _), .unknownGesture(let file, _, _),
+      .sameSamples(let file, _, _, _), .sameSamplesOtherGesture(let file, _, _, _),
+      .mismatch(let file, _):
       file
     case .nameNotUTF8, .noRecordings, .noUsableRecording, .fewerThanTwoGestures, .emptyPart,
-      .gestureMissing, .sessionMissing, .sessionInNoPart:
+      .gestureMissing, .sessionMissing, .sessionInNoPart, .deadChannel:
       nil
     }
   }
@@ -122,7 +142,9 @@ extension RecordingError {
 extension RecordingError: CustomStringConvertible {
   /// One sentence: where, what was found, what was expected, and what helps where that is known.
   public var description: String {
-    fileDescription ?? encodingDescription ?? rowDescription ?? layoutDescription ?? setDescription
+    if case .mismatch(let file, let mismatch) = self { return "\(file): \(mismatch)" }
+    return fileDescription ?? encodingDescription ?? rowDescription ?? layoutDescription
+      ?? setDescription
   }
 
   private var fileDescription: String? {
@@ -184,9 +206,12 @@ extension RecordingError: CustomStringConvertible {
         + "expected \(columns(expected)) of whole numbers"
     case .blankLine(let file, let line):
       "\(file):\(line): found a blank line between rows, expected a row of numbers"
-    case .mixedFirstLine(let file, let column, let found):
-      "\(file):1: found \(found) in column \(column) among cells of the other sort, "
+    case .mixedFirstLine(let file, let line, let column, let found):
+      "\(file):\(line): found \(found) in column \(column) among cells of the other sort, "
         + "expected a number in each column, or a name in each"
+    case .decimalCommas(let file, let line):
+      "\(file):\(line): found commas between the columns and in the numbers as well, "
+        + "expected numbers with a point, such as 0.25; export them so"
     case .notANumber(let file, let line, let column, let found):
       "\(file):\(line): found \(found) in column \(column), expected a number"
     case .notFinite(let file, let line, let column, let found):
@@ -213,6 +238,10 @@ extension RecordingError: CustomStringConvertible {
     case .noSubject(let file):
       "\(file): found no subject in the path, expected a name such as subject_3, "
         + "since --held-out-subjects is given"
+    case .contradictoryPath(let file, let found):
+      found.count == 1
+        ? "\(file): found \(found[0]) in the path, expected a whole number; rename it"
+        : "\(file): found \(found.joined(separator: " and ")) in the path, expected one; rename it"
     case .unknownGesture(let file, let gesture, let known):
       "\(file): found gesture \(gesture), expected one that the network was trained on: "
         + known.map(String.init).joined(separator: ", ")
@@ -245,6 +274,12 @@ extension RecordingError: CustomStringConvertible {
     case .sameSamples(let file, let part, let other, let otherPart):
       "\(file): found the same samples as in \(other), expected different recordings "
         + "in the \(part.rawValue) and \(otherPart.rawValue) parts"
+    case .sameSamplesOtherGesture(let file, let gesture, let other, let otherGesture):
+      "\(file): found the same samples, of gesture \(gesture), as of gesture \(otherGesture) in "
+        + "\(other), expected one gesture; remove the wrong one"
+    case .deadChannel(let column, let recordings, let all, let channels):
+      "column \(column) never changes in \(recordings) of \(all) recordings, expected a signal"
+        + (channels.map { "; to leave the channel out: --channels \($0)" } ?? "")
     default: "a fault without a description"
     }
   }

@@ -1,20 +1,19 @@
 extension RecordingScanner {
   /// Reads the first line: how many columns there are, and whether it names them.
   ///
+  /// Lines above it that begin with `%` or `#` are passed over, as instruments and NumPy write them;
+  /// the last of them is the header where it names as many columns as there are and nothing else does.
+  ///
   /// The line is a header if each column that is a channel has a name: text that is neither a
-  /// number nor meant as one. Column numbers (`0,1,2,…` or `1,2,3,…`, as some programs write for
-  /// columns without names) are a header too where a number in the next line has a point. Where some of these columns hold names and others
-  /// numbers, the line is neither header nor row, and that is an error.
+  /// number nor meant as one. The first column may have none, as where pandas writes its index.
+  /// Column numbers (`0,1,2,…` or `1,2,3,…`, as some programs write for columns without names) are a
+  /// header too where a number in the next line has a point. Where some of these columns hold names
+  /// and others numbers, the line is neither header nor row, and that is an error.
   func readFirstLine(at start: UnsafePointer<UInt8>) throws(RecordingError) -> Table {
-    let line = TextLine(at: start, end: end, number: 1)
-    if line.bytes.count > FileText.longestLine {
-      throw .lineWithoutEnd(file: file, line: 1, limit: FileText.longestLine)
-    }
+    let (line, comment) = try firstLineBelowComments(from: start)
     if line.isBlank {
-      let isAllBlank = UnsafeBufferPointer(start: start, count: end - start).allSatisfy {
-        $0 == 0x0A || $0 == 0x0D || $0 == 0x20
-      }
-      throw isAllBlank ? .noRows(file: file) : .blankLine(file: file, line: 1)
+      let isAllBlank = rest(from: line).allSatisfy { $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }
+      throw isAllBlank ? .noRows(file: file) : .blankLine(file: file, line: line.number)
     }
     try checkCharacters(of: line)
     if line.bytes.starts(with: "version https://git-lfs.github.com/spec".utf8) {
@@ -23,20 +22,58 @@ extension RecordingScanner {
     let cells = line.cells
     guard cells.count >= options.channels.highest else {
       if let delimiter = line.otherDelimiter {
-        throw .wrongDelimiter(file: file, line: 1, found: delimiter)
+        throw .wrongDelimiter(file: file, line: line.number, found: delimiter)
       }
       throw .missingColumn(
-        file: file, line: 1, found: cells.count, expected: options.channels.highest)
+        file: file, line: line.number, found: cells.count, expected: options.channels.highest)
     }
     let names = cells.map(\.text)
-    if isColumnNumbers(names, above: line.next)
-      || options.channels.columns.allSatisfy({ cells[$0 - 1].isName })
-    {
+    if isColumnNumbers(names, above: line.next) || isHeader(cells) {
       return Table(
-        columnCount: cells.count, names: names, firstRow: line.next, firstRowLine: 2)
+        columnCount: cells.count, names: names, firstRow: line.next, firstRowLine: line.number + 1)
     }
     try checkFirstRow(line, cells: cells)
-    return Table(columnCount: cells.count, names: nil, firstRow: start, firstRowLine: 1)
+    if hasDecimalCommas(from: line) { throw .decimalCommas(file: file, line: line.number) }
+    return Table(
+      columnCount: cells.count, names: commentedNames(comment, of: cells.count),
+      firstRow: line.start, firstRowLine: line.number)
+  }
+
+  /// The first line that is no comment, and the last comment above it.
+  private func firstLineBelowComments(
+    from start: UnsafePointer<UInt8>
+  ) throws(RecordingError) -> (TextLine, comment: TextLine?) {
+    var comment: TextLine?
+    var line = TextLine(at: start, end: end, number: 1)
+    while true {
+      if line.bytes.count > FileText.longestLine {
+        throw .lineWithoutEnd(file: file, line: line.number, limit: FileText.longestLine)
+      }
+      guard let first = line.bytes.first,
+        first == UInt8(ascii: "%") || first == UInt8(ascii: "#")
+      else { return (line, comment) }
+      guard line.isEnded else { throw .noRows(file: file) }
+      comment = line
+      line = TextLine(at: line.next, end: end, number: line.number + 1)
+    }
+  }
+
+  /// The names in a comment above the rows, where it has one for each column.
+  private func commentedNames(_ comment: TextLine?, of columnCount: Int) -> [String]? {
+    guard let comment else { return nil }
+    let marks = [UInt8(ascii: "%"), UInt8(ascii: "#"), UInt8(ascii: " ")]
+    let cells = comment.bytes.drop { marks.contains($0) }
+      .split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+      .map { Cell(bytes: Array($0)) }
+    guard cells.count == columnCount, isHeader(cells) else { return nil }
+    return cells.map(\.text)
+  }
+
+  /// Whether each channel's cell is a name; the first cell of all may be empty.
+  private func isHeader(_ cells: [Cell]) -> Bool {
+    let channels = options.channels.columns.map { ($0, cells[$0 - 1]) }
+    return channels.contains { $1.isName }
+      && channels.allSatisfy { $1.isName || $0 == 1 && $1.isEmpty }
   }
 
   /// Throws for a first line that is no header, where it mixes names and numbers.
@@ -44,12 +81,13 @@ extension RecordingScanner {
     let columns = options.channels.columns
     guard let name = columns.first(where: { cells[$0 - 1].isName }) else { return }
     if let delimiter = line.otherDelimiter {
-      throw .wrongDelimiter(file: file, line: 1, found: delimiter)
+      throw .wrongDelimiter(file: file, line: line.number, found: delimiter)
     }
     if let empty = columns.first(where: { cells[$0 - 1].isEmpty }) {
-      throw .emptyCell(file: file, line: 1, column: empty)
+      throw .emptyCell(file: file, line: line.number, column: empty)
     }
-    throw .mixedFirstLine(file: file, column: name, found: cells[name - 1].quoted)
+    throw .mixedFirstLine(
+      file: file, line: line.number, column: name, found: cells[name - 1].quoted)
   }
 
   /// Whether the cells are the columns' numbers, from 0 or 1, above a line that is of another sort.
@@ -58,6 +96,37 @@ extension RecordingScanner {
       [0, 1].contains(where: { first in names == names.indices.map { String($0 + first) } })
     else { return false }
     return TextLine(at: next, end: end, number: 2).bytes.contains(UInt8(ascii: "."))
+  }
+
+  /// Whether commas separate the columns and the decimals as well: whole parts and decimals take
+  /// turns. Told by a whole part of −0, by decimals that begin with 0, or by whole parts that are 0
+  /// in each of eight rows; numbers with points are no such thing.
+  private func hasDecimalCommas(from first: TextLine) -> Bool {
+    var line = first
+    var (rows, isSure, wholePartsAreZero, decimalsAreZero) = (0, false, true, true)
+    while rows < 64, !line.isBlank {
+      let cells = line.cells
+      guard cells.count.isMultiple(of: 2) else { break }
+      for pair in stride(from: 0, to: cells.count, by: 2) {
+        guard let whole = cells[pair].signedDigits, let decimals = cells[pair + 1].signedDigits,
+          !decimals.isSigned
+        else { return false }
+        let isZero = whole.digits.allSatisfy { $0 == UInt8(ascii: "0") }
+        if isZero && whole.isSigned || decimals.digits.count > 1 && decimals.digits.first == 0x30 {
+          isSure = true
+        }
+        wholePartsAreZero = wholePartsAreZero && isZero
+        decimalsAreZero = decimalsAreZero && decimals.digits.allSatisfy { $0 == 0x30 }
+      }
+      rows += 1
+      guard line.isEnded else { break }
+      line = TextLine(at: line.next, end: end, number: line.number + 1)
+    }
+    return rows > 0 && (isSure || rows >= 8 && wholePartsAreZero && !decimalsAreZero)
+  }
+
+  private func rest(from line: TextLine) -> UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(start: line.start, count: end - line.start)
   }
 
   private func checkCharacters(of line: TextLine) throws(RecordingError) {
@@ -96,6 +165,9 @@ extension RecordingScanner {
     }
     if cells.count < table.columnCount, let delimiter = line.otherDelimiter {
       return .wrongDelimiter(file: file, line: line.number, found: delimiter)
+    }
+    if cells.count == 2 * table.columnCount, hasDecimalCommas(from: line) {
+      return .decimalCommas(file: file, line: line.number)
     }
     return .raggedRow(
       file: file, line: line.number, found: cells.count, expected: table.columnCount)

@@ -55,8 +55,32 @@ struct RecordingScanner {
     }
     return Recording(
       samples: samples, sampleCount: sampleCount, channelCount: channelCount,
-      columnCount: table.columnCount, columnNames: table.names, byteCount: end - start,
-      fingerprint: fingerprint)
+      columnCount: table.columnCount, columnNames: table.names, firstRowLine: table.firstRowLine,
+      clock: clock(of: table), byteCount: end - start, fingerprint: fingerprint)
+  }
+
+  /// What the first column that is named as a time says at both ends; nil where none is.
+  private func clock(of table: Table) -> Recording.Clock? {
+    guard let names = table.names, let column = names.firstIndex(where: ColumnName.isTime),
+      let first = value(in: TextLine(at: table.firstRow, end: end, number: 1), column: column),
+      let last = value(in: lastRow(from: table.firstRow), column: column)
+    else { return nil }
+    return Recording.Clock(column: column + 1, name: names[column], first: first, last: last)
+  }
+
+  /// The last line that is not blank.
+  private func lastRow(from first: UnsafePointer<UInt8>) -> TextLine {
+    var stop = end
+    while stop > first, stop[-1] == 0x0A || stop[-1] == 0x0D || stop[-1] == 0x20 { stop -= 1 }
+    var start = stop
+    while start > first, start[-1] != 0x0A { start -= 1 }
+    return TextLine(at: start, end: stop, number: 1)
+  }
+
+  private func value(in line: TextLine, column: Int) -> Double? {
+    let cells = line.cells
+    guard column < cells.count, cells[column].isNumber else { return nil }
+    return Double(cells[column].text)
   }
 
   /// Refuses what is no text, and skips a byte-order mark.

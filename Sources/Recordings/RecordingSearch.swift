@@ -21,11 +21,17 @@ public struct RecordingSearch: Sendable {
   public private(set) var files: [RecordingFile] = []
   /// Directories that cannot be listed, and things with a recording's name that are none.
   public private(set) var problems: [RecordingError] = []
+  /// Links to directories that were not followed, as they were read by another path already.
+  public private(set) var linksNotFollowed: [String] = []
+  /// The directories that were listed, each once.
+  private var listed: Set<DirectoryIdentity> = []
+  /// Links to directories, to be followed when all that is no link was listed.
+  private var links: [(directory: String, relative: String)] = []
 
   /// Finds every `*.csv` (in any case) below `path`, or takes `path` itself where it is a file.
   ///
-  /// Names that begin with a dot are skipped. Symbolic links to files are followed, to directories
-  /// not, so that no recording is found twice and no loop is entered.
+  /// Names that begin with a dot are skipped. Symbolic links are followed; a directory that is met
+  /// again through one is not read again, so that no recording is found twice and no loop is entered.
   ///
   /// - Throws: `.missing` and `.unreadable` where `path` cannot be looked at, `.noRecordings` where
   ///   neither a recording nor a problem lies below it.
@@ -45,15 +51,33 @@ public struct RecordingSearch: Sendable {
     }
     let root = path.hasSuffix("/") ? path : path + "/"
     list(directory: root, relative: "")
+    var next = 0
+    while next < links.count {
+      let link = links[next]
+      next += 1
+      if !list(directory: link.directory + "/", relative: link.relative + "/") {
+        linksNotFollowed.append(link.directory)
+      }
+    }
     files.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     if files.isEmpty && problems.isEmpty { throw .noRecordings(directory: path) }
   }
 
   /// Appends what lies below `directory` (which ends with `/`).
-  private mutating func list(directory: String, relative: String) {
+  ///
+  /// - Returns: false where it was listed before.
+  @discardableResult
+  private mutating func list(directory: String, relative: String) -> Bool {
     guard let stream = opendir(directory) else {
       problems.append(.unreadable(file: directory, reason: reasonOfLastFailure()))
-      return
+      return true
+    }
+    var information = stat()
+    if fstat(dirfd(stream), &information) == 0,
+      !listed.insert(DirectoryIdentity(information)).inserted
+    {
+      closedir(stream)
+      return false
     }
     var names: [String] = []
     while let entry = readdir(stream) {
@@ -69,6 +93,7 @@ public struct RecordingSearch: Sendable {
     closedir(stream)
     names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     for name in names { visit(name, directory: directory, relative: relative) }
+    return true
   }
 
   private mutating func visit(_ name: String, directory: String, relative: String) {
@@ -81,7 +106,6 @@ public struct RecordingSearch: Sendable {
     }
     let isLink = information.st_mode & S_IFMT == S_IFLNK
     if isLink {
-      guard isNamedAsRecording else { return }
       guard stat(file, &information) == 0 else {
         let reason = reasonOfLastFailure()
         let target = try? FileManager.default.destinationOfSymbolicLink(atPath: file)
@@ -94,12 +118,26 @@ public struct RecordingSearch: Sendable {
     switch information.st_mode & S_IFMT {
     case S_IFDIR:
       if isNamedAsRecording { problems.append(.directoryNamedAsRecording(file: file)) }
-      if !isLink { list(directory: file + "/", relative: relative + name + "/") }
+      if isLink {
+        links.append((file, relative + name))
+      } else {
+        list(directory: file + "/", relative: relative + name + "/")
+      }
     case S_IFREG:
       if isNamedAsRecording { files.append(RecordingFile(path: relative + name, file: file)) }
     default:
       if isNamedAsRecording { problems.append(.notARegularFile(file: file)) }
     }
+  }
+}
+
+/// What makes a directory the same by whatever path it is met.
+private struct DirectoryIdentity: Hashable {
+  let device: UInt
+  let inode: UInt
+
+  init(_ information: stat) {
+    (device, inode) = (UInt(information.st_dev), UInt(information.st_ino))
   }
 }
 
@@ -109,6 +147,8 @@ public struct RecordingSet: Sendable {
   public let descriptors: [RecordingDescriptor]
   /// What was found and cannot be used, beginning with what the search met.
   public let problems: [RecordingError]
+  /// See ``RecordingSearch/linksNotFollowed``.
+  public let linksNotFollowed: [String]
 
   /// Finds the recordings below `directory`; see ``RecordingSearch``.
   public init(directory: String) throws(RecordingError) {
@@ -117,6 +157,10 @@ public struct RecordingSet: Sendable {
     var problems = search.problems
     for found in search.files {
       let layout = found.layout
+      guard layout.contradiction.isEmpty else {
+        problems.append(.contradictoryPath(file: found.file, found: layout.contradiction))
+        continue
+      }
       guard let gesture = layout.gesture else {
         problems.append(.noGesture(file: found.file))
         continue
@@ -128,6 +172,7 @@ public struct RecordingSet: Sendable {
     }
     self.descriptors = descriptors
     self.problems = problems
+    linksNotFollowed = search.linksNotFollowed
   }
 }
 

@@ -38,6 +38,33 @@ extension Split {
     return leaks.sorted { $0.index < $1.index }.map(\.error)
   }
 
+  /// Recordings whose samples are also those of another recording of the same part, each with the
+  /// first that has them; confirmed sample by sample.
+  public func repeats(
+    among recordings: [RecordingDescriptor], fingerprints: [Fingerprint?], options: ReadOptions
+  ) throws(RecordingError) -> [(index: Int, other: Int)] {
+    var groups: [Fingerprint: [Int]] = [:]
+    for index in recordings.indices {
+      guard parts[index] != nil, let fingerprint = fingerprints[index] else { continue }
+      groups[fingerprint, default: []].append(index)
+    }
+    let reader = RecordingReader(options: options)
+    var repeats: [(index: Int, other: Int)] = []
+    for group in groups.values where group.count > 1 {
+      var kept: [(index: Int, samples: [Double])] = []
+      for index in group {
+        let samples = try reader.read(recordings[index].file).samples
+        let same = kept.first { $0.samples == samples && parts[$0.index] == parts[index] }
+        if let same {
+          repeats.append((index, same.index))
+        } else {
+          kept.append((index, samples))
+        }
+      }
+    }
+    return repeats.sorted { $0.index < $1.index }
+  }
+
   /// For each recording of `group` that has the samples of one kept in another part: it and that.
   private func pairs(
     in group: [Int], _ recordings: [RecordingDescriptor], _ used: Set<Part>,

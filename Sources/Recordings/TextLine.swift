@@ -3,6 +3,8 @@ import Foundation
 /// One line of a file, taken apart at leisure: for the first line, and to say what is wrong with
 /// another. The fast path never makes one.
 struct TextLine {
+  /// Where the line begins.
+  let start: UnsafePointer<UInt8>
   /// The line without its end.
   let bytes: UnsafeBufferPointer<UInt8>
   /// From 1.
@@ -19,6 +21,7 @@ struct TextLine {
     next = isEnded ? stop + 1 : end
     if stop > start, stop[-1] == UInt8(ascii: "\r") { stop -= 1 }
     bytes = UnsafeBufferPointer(start: start, count: stop - start)
+    self.start = start
     self.number = number
   }
 
@@ -106,6 +109,16 @@ struct Cell {
             UInt8(ascii: "E"),
           ].contains(byte)
       }
+  }
+
+  /// The digits of a whole number, and whether a minus stands before them; nil for anything else.
+  var signedDigits: (isSigned: Bool, digits: ArraySlice<UInt8>)? {
+    let isSigned = bytes.first == UInt8(ascii: "-")
+    let digits = bytes.dropFirst(isSigned ? 1 : 0)
+    let isWhole =
+      !digits.isEmpty
+      && digits.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+    return isWhole ? (isSigned, digits) : nil
   }
 
   /// How many digits follow the point of a plain decimal number; nil for anything else.

@@ -11,6 +11,9 @@ struct DataSettings {
   let filters: FilterSettings
   let skipsBadRecordings: Bool
   let threads: Int
+  let scale: Double
+  let allowsMismatch: Bool
+  let choosesChannels: Bool
 
   /// - Throws: `CommandFailure` and `SignalProcessingError` for settings that contradict each other.
   init(_ options: DataOptions, threads: Int) throws {
@@ -19,6 +22,9 @@ struct DataSettings {
     sampleRate = options.signal.sampleRate ?? 512
     filters = options.signal.filters
     skipsBadRecordings = options.skipBad
+    scale = options.signal.scale ?? 1
+    allowsMismatch = options.signal.allowMismatch
+    choosesChannels = options.signal.channels != nil
     self.threads = threads
     _ = try RecordingFilter(filters, sampleRate: sampleRate)
     _ = try WindowGeometry(sampleRate: sampleRate)
@@ -38,6 +44,7 @@ struct DataSettings {
           + "it: semg-train inspect \(directory)")
     }
     let found = try RecordingSet(directory: directory)
+    console?.warn(linksNotFollowed: found.linksNotFollowed)
     // Where nothing is left, no leaving out helps.
     guard !found.descriptors.isEmpty else {
       throw RecordingProblems(found.problems + [.noUsableRecording(directory: directory)])
@@ -49,6 +56,22 @@ struct DataSettings {
     }
     return SelectedRecordings(
       descriptors: found.descriptors, problems: found.problems + problems, split: parts)
+  }
+}
+
+extension Console {
+  /// Says which links to directories were not followed.
+  func warn(linksNotFollowed links: [String]) {
+    guard let first = links.first else { return }
+    let others = links.count > 1 ? " (and \(links.count - 1) more)" : ""
+    warning("\(first)\(others): a link to a directory that is read by another path; not read again")
+  }
+
+  /// Says what is to be known of recordings that are used.
+  func say(_ data: PreparedRecordings) {
+    for problem in data.skipped { warning("skipped: \(problem)") }
+    for sentence in data.warnings { warning(sentence) }
+    for sentence in data.notes { note(sentence) }
   }
 }
 

@@ -55,7 +55,7 @@ struct EvaluateCommand: ParsableCommand {
       ? .undivided : SplitSettings(split, saved: part == .all ? nil : models.splitFile)
     let weights = try models.weights(asked: ensembleWeights, console: console)
     let prepared = try prepare(models, data: data, split: split, part: part, console: console)
-    for problem in prepared.skipped { console.warning("skipped: \(problem)") }
+    console.say(prepared)
     let windows = part.parts.sorted { $0.rawValue < $1.rawValue }
       .flatMap { prepared.windows(of: $0) }.sorted()
     guard !windows.isEmpty else {
@@ -146,7 +146,7 @@ struct EvaluateCommand: ParsableCommand {
       }
       preparation = try known.preparation(
         self.data.signal, file: models.preprocessingFile, threads: data.threads,
-        skipsBadRecordings: data.skipsBadRecordings)
+        skipsBadRecordings: data.skipsBadRecordings, console: console)
       statistics = .given(known.standardization)
       classes = known.gestures
       // Nothing is trained: what the other parts lack is no matter.
@@ -166,7 +166,7 @@ struct EvaluateCommand: ParsableCommand {
       classes: classes)
     return try preparation.prepare(
       selected.descriptors, split: selected.split, parts: parts, classes: classes,
-      statistics: statistics, problems: problems)
+      statistics: statistics, trained: models.preprocessing, problems: problems)
   }
 }
 

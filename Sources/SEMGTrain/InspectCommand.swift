@@ -5,11 +5,12 @@ import Foundation
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Say what a recording, a .keras file or a run directory holds.")
+    abstract: "Say what recordings, a .keras file or a run directory hold.")
 
   @Argument(
     help: .init(
-      "A recording, a .keras file, or a directory that training wrote.", valueName: "path"),
+      "A recording, a directory of them, a .keras file, or a directory that training wrote.",
+      valueName: "path"),
     completion: .file())
   var path: String
   @OptionGroup(title: "Recordings") var columns: ColumnOptions
@@ -19,13 +20,18 @@ struct InspectCommand: ParsableCommand {
     let console = output.console
     try InputPath.check(path)
     let isArchive = InputPath.isArchive(path)
-    let isRecording = !InputPath.isDirectory(path) && !isArchive
+    let isData = InputPath.isDirectory(path) && !RunInspection.isRun(path)
+    let isRecording = isData || !InputPath.isDirectory(path) && !isArchive
     if !isRecording, columns.channels != nil || columns.sampleRate != nil {
       throw CommandFailure(
-        .usage, "--channels and --sample-rate are for a recording, \(path) is none; drop them")
+        .usage, "--channels and --sample-rate are for recordings, \(path) is none; drop them")
     }
     if InputPath.isDirectory(path) {
-      try InputPath.checkKind(path, expected: "a directory that training wrote")
+      try InputPath.checkKind(path, expected: "a directory of recordings, or that training wrote")
+    }
+    if isData {
+      try console.inspect(DataInspection(path, options: columns), isJSON: output.json)
+    } else if InputPath.isDirectory(path) {
       try console.inspect(RunInspection(path), isJSON: output.json)
     } else if let directory = RunDirectory.directory(ofFile: path) {
       throw CommandFailure(

@@ -39,6 +39,16 @@ struct SignalOptions: ParsableArguments {
   @OptionGroup var columns: ColumnOptions
   @Option(
     help: .init(
+      "What the files' numbers are multiplied by, to change their unit: 1e-6 makes volts of "
+        + "microvolts. (default: as trained, else 1)", valueName: "factor"),
+    transform: OptionValue.positive)
+  var scale: Double?
+  @Flag(
+    name: [.long, .customLong("allow-scale")],
+    help: "Go on with recordings that are not what the others are, or what a model was trained on.")
+  var allowMismatch = false
+  @Option(
+    help: .init(
       "The mains frequency to take out, or off. (default: as trained, else 50)",
       valueName: "hertz|off"),
     transform: Notch.parse)

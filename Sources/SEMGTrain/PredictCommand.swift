@@ -42,7 +42,8 @@ struct PredictCommand: ParsableCommand {
           + "wrote; without it nothing says how recordings have to be scaled")
     }
     let preparation = try preprocessing.preparation(
-      signal, file: models.preprocessingFile, threads: device.threads, skipsBadRecordings: skipBad)
+      signal, file: models.preprocessingFile, threads: device.threads, skipsBadRecordings: skipBad,
+      console: console)
     try models.check(
       windowLength: preparation.windows.length, channels: preparation.channels.count,
       classes: preprocessing.gestures)
@@ -59,9 +60,10 @@ struct PredictCommand: ParsableCommand {
   ) throws {
     let searches = try paths.map { try RecordingSearch($0) }
     let prepared = try preparation.prepare(
-      searches.flatMap(\.files), statistics: preprocessing.standardization,
+      searches.flatMap(\.files), statistics: preprocessing.standardization, trained: preprocessing,
       problems: searches.flatMap(\.problems))
-    for problem in prepared.skipped { console.warning("skipped: \(problem)") }
+    console.warn(linksNotFollowed: searches.flatMap(\.linksNotFollowed))
+    console.say(prepared)
     guard !prepared.recordings.isEmpty else {
       throw CommandFailure(.badData, "no recording is left to predict: all of them were skipped")
     }
@@ -108,19 +110,27 @@ struct RecordingPrediction: Encodable {
   }
 
   let recording: String
-  let gesture: Int
-  let confidence: Float
+  /// Nil, as the confidence, where there is no confident answer; the windows are left out then.
+  let gesture: Int?
+  let confidence: Float?
+  /// What may be wrong with the recording.
+  let warnings: [String]
   let windows: [Window]
 
   init(
     _ recording: PreparedRecording, in data: PreparedRecordings, probabilities: [Float],
     classes: [Int]
   ) {
+    self.recording = recording.file
+    warnings = recording.concerns.filter { $0.weight != .note }.map(\.text)
+    guard !recording.isUnanswerable else {
+      (gesture, confidence, windows) = (nil, nil, [])
+      return
+    }
     let rows = recording.windows.map {
       Array(probabilities[$0 * classes.count..<($0 + 1) * classes.count])
     }
     let prediction = Prediction(windows: rows)
-    self.recording = recording.file
     gesture = classes[prediction.classIndex]
     confidence = prediction.confidence
     windows = zip(recording.windows, rows).map { index, row in
@@ -130,8 +140,26 @@ struct RecordingPrediction: Encodable {
     }
   }
 
+  enum CodingKeys: String, CodingKey {
+    case recording, gesture, confidence, warnings, windows
+  }
+
+  /// Null where there is no answer, so that each line has the same keys.
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(recording, forKey: .recording)
+    try container.encode(gesture, forKey: .gesture)
+    try container.encode(confidence, forKey: .confidence)
+    try container.encode(warnings, forKey: .warnings)
+    try container.encode(windows, forKey: .windows)
+  }
+
   /// The recording, then its windows.
   func text(sampleRate: Double) -> String {
+    guard let gesture, let confidence else {
+      return "\(recording): no confident answer: \(warnings.joined(separator: "; ")); "
+        + "--allow-mismatch answers nevertheless"
+    }
     let agreeing = windows.count { $0.gesture == gesture }
     var table = TextTable(header: ["  from second", "gesture", "confidence"])
     for window in windows {

@@ -16,7 +16,8 @@ extension Preprocessing {
         notchHertz: data.filters.notchHertz, notchQuality: data.filters.notchQuality),
       windowLength: preparation.windows.length, windowStride: preparation.windows.stride,
       mean: prepared.standardization.mean, deviation: prepared.standardization.deviation,
-      gestures: prepared.classes, recipe: recipe.rawValue)
+      gestures: prepared.classes, recipe: recipe.rawValue,
+      scale: data.scale == 1 ? nil : data.scale, recordings: prepared.profile)
   }
 
   /// How recordings are prepared as they were for training.
@@ -25,7 +26,8 @@ extension Preprocessing {
   /// - Throws: `CommandFailure` (78) where the options ask for something else, (65) where the file
   ///   was edited so that nothing can be prepared by it.
   func preparation(
-    _ options: SignalOptions, file: String, threads: Int, skipsBadRecordings: Bool
+    _ options: SignalOptions, file: String, threads: Int, skipsBadRecordings: Bool,
+    console: Console
   ) throws -> Preparation {
     try check(options)
     var filters = FilterSettings()
@@ -33,7 +35,12 @@ extension Preprocessing {
     filters.highHertz = filter.highHertz
     filters.notchHertz = filter.notchHertz
     filters.notchQuality = filter.notchQuality ?? filters.notchQuality
-    guard let selection else {
+    if let given = options.channels, given.columns != channels {
+      console.note(
+        "the channels are the columns \(given) of these recordings; in the training they were the "
+          + "columns \(selection?.description ?? "\(channels)")")
+    }
+    guard let selection = options.channels ?? selection else {
       throw Self.refusal(
         file, found: "channels \(channels)", expected: "columns from 1 to 4096, none twice")
     }
@@ -49,7 +56,8 @@ extension Preprocessing {
     }
     return try Preparation(
       sampleRate: sampleRate, channels: selection, filters: filters, threads: threads,
-      skipsBadRecordings: skipsBadRecordings)
+      skipsBadRecordings: skipsBadRecordings, scale: options.scale ?? scale ?? 1,
+      allowsMismatch: options.allowMismatch, choosesChannels: options.channels != nil)
   }
 
   /// Finds what a network beside it contradicts.
@@ -88,9 +96,12 @@ extension Preprocessing {
     if let rate = options.sampleRate, rate != sampleRate {
       throw refuse("--sample-rate", Figure.plain(rate), Figure.plain(sampleRate))
     }
-    if let given = options.channels, given.columns != channels {
-      let trained = selection?.description ?? "\(channels)"
-      throw refuse("--channels", given.description, trained)
+    if let given = options.channels, given.count != channels.count {
+      throw CommandFailure(
+        .contradiction,
+        "--channels \(given) names \(Figure.count(given.count, "column")), but the models were "
+          + "trained on \(Figure.count(channels.count, "channel")), the columns "
+          + "\(selection?.description ?? "\(channels)") of their recordings; name as many")
     }
     if options.notch != nil, options.filters.notchHertz != filter.notchHertz {
       throw refuse(

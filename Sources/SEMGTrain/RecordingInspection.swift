@@ -1,6 +1,7 @@
 import Foundation
 import Recordings
 import SignalProcessing
+import Training
 
 /// What one recording holds, and what its path says.
 struct RecordingInspection: Inspection {
@@ -25,9 +26,12 @@ struct RecordingInspection: Inspection {
   let gesture: Int?
   let subject: Int?
   let channels: [Channel]
+  /// What a training would refuse it for, or warn of.
+  let warnings: [String]
 
   enum CodingKeys: String, CodingKey {
     case kind, path, bytes, samples, seconds, columns, windows, session, gesture, subject, channels
+    case warnings
     case sampleRate = "sample_rate"
   }
 
@@ -60,6 +64,24 @@ struct RecordingInspection: Inspection {
         minimum: values.min() ?? 0,
         maximum: values.max() ?? 0)
     }
+    warnings = try Self.warnings(path, selection: selection, options: options, samples: samples)
+  }
+
+  /// What the recording is found to be like by itself; nothing where it is too short to be filtered.
+  private static func warnings(
+    _ path: String, selection: ChannelSelection, options: ColumnOptions, samples: Int
+  ) throws -> [String] {
+    let preparation = try Preparation(
+      sampleRate: options.sampleRate ?? 512, channels: selection, threads: 1,
+      choosesChannels: options.channels != nil)
+    guard samples >= preparation.minimumSamples else { return [] }
+    let recording = RecordingDescriptor(
+      path: path, file: path, session: nil, gesture: 0, subject: nil)
+    let survey = try preparation.survey([recording], split: Split(parts: [nil]))
+    let prefix = path + ": "
+    return (survey.problems.map(\.description) + survey.warnings).map {
+      $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0
+    }
   }
 
   var text: String {
@@ -81,6 +103,6 @@ struct RecordingInspection: Inspection {
       \(Figure.count(columns, "column")), \(Figure.bytes(bytes))
 
       \(table.text)
-      """
+      """ + warnings.map { "\nwarning: \($0)" }.joined()
   }
 }

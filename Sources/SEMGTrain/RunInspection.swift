@@ -26,6 +26,12 @@ struct RunInspection: Inspection {
   let metrics: RunReport?
   let models: [ArchiveInspection]
 
+  /// Whether a training writes or wrote there; also where nothing is there that could be recordings.
+  static func isRun(_ path: String) -> Bool {
+    RunDirectory.isInUse(path) || RunDirectory.holdsArtifacts(path)
+      || (try? RecordingSearch(path))?.files.isEmpty ?? true
+  }
+
   /// - Throws: where the directory holds nothing of a run, or damaged files.
   init(_ path: String) throws {
     self.path = path

@@ -58,10 +58,17 @@ func runCommand(_ arguments: [String]) -> Int32 {
 /// The error's own sentence, and for a path that leads nowhere the nearest that leads somewhere.
 private func sentence(for failure: any ExitStatusProviding) -> String {
   if let problems = (failure as? RecordingProblems)?.problems,
-    problems.allSatisfy({ !$0.isOfTheSet })
+    problems.allSatisfy({ !$0.isOfTheSet || $0.isMismatch })
   {
+    var remedies: [String] = []
+    if problems.allSatisfy({ !$0.isOfTheSet }) {
+      remedies.append("--skip-bad goes on without the recordings at fault")
+    }
+    if problems.contains(where: \.isMismatch) {
+      remedies.append("--allow-mismatch goes on with those that are not what they should be")
+    }
     return "\(failure)\n\(Figure.count(problems.count, "problem")); "
-      + "--skip-bad goes on without the recordings at fault"
+      + remedies.joined(separator: ", ")
   }
   if let split = failure as? SplitFileProblems, case .missingFile(let file)? = split.problems.first
   {

@@ -81,7 +81,7 @@ struct TrainCommand: ParsableCommand {
   private func prepare(
     _ settings: TrainSettings, console: Console
   ) throws -> (PreparedRecordings, split: String) {
-    let selected = try settings.data.select(by: settings.split)
+    let selected = try settings.data.select(by: settings.split, console: console)
     // Where the list of gestures is what it will be, before all files are read.
     if selected.problems.isEmpty || settings.data.skipsBadRecordings {
       try settings.check(classes: selected.split.gestures(of: selected.descriptors))
@@ -92,7 +92,7 @@ struct TrainCommand: ParsableCommand {
     let prepared = try settings.preparation.prepare(
       selected.descriptors, split: selected.split, statistics: settings.run.recipe.statistics,
       problems: selected.problems)
-    for problem in prepared.skipped { console.warning("skipped: \(problem)") }
+    console.say(prepared)
     // Skipping may have taken a gesture away.
     try settings.check(classes: prepared.classes)
     return (
@@ -204,7 +204,8 @@ extension DataSettings {
     get throws {
       try Preparation(
         sampleRate: sampleRate, channels: channels, filters: filters, threads: threads,
-        skipsBadRecordings: skipsBadRecordings)
+        skipsBadRecordings: skipsBadRecordings, scale: scale, allowsMismatch: allowsMismatch,
+        choosesChannels: choosesChannels)
     }
   }
 }

@@ -56,6 +56,11 @@ public struct SignalBlocks: Sendable {
     }
   }
 
+  /// Multiplies every sample, to bring it to another unit.
+  public mutating func multiply(by factor: Double) {
+    for index in blocks.indices { blocks[index] *= factor }
+  }
+
   /// The samples interleaved again, `[T, C]`.
   public var interleaved: [Double] {
     var values = [Double](repeating: 0, count: samples * channels)

@@ -51,6 +51,14 @@ public struct ChannelStatistics: Hashable, Sendable {
     count += other.count
   }
 
+  /// The same with the channels in another order: channel c of the result is `order[c]` of this.
+  public func reordered(_ order: [Int]) -> ChannelStatistics {
+    var result = self
+    result.mean = order.map { mean[$0] }
+    result.squaredDeviations = order.map { squaredDeviations[$0] }
+    return result
+  }
+
   /// The population's standard deviation of each channel; zero where no sample was seen.
   public var deviation: [Double] {
     squaredDeviations.map { count > 0 ? ($0 / Double(count)).squareRoot() : 0 }

@@ -1,3 +1,4 @@
+import Artifacts
 import CVectorLoops
 import Dispatch
 import Foundation
@@ -28,9 +29,11 @@ struct PreparationItem: Sendable {
 /// One recording after the filters.
 struct FilteredRecording: Sendable {
   /// `[T, C]`. Single precision: 2,625 recordings in double would be half a gigabyte.
-  let samples: [Float]
+  var samples: [Float]
   /// What standardization is to be fitted to; nil where it is not.
-  let statistics: ChannelStatistics?
+  var statistics: ChannelStatistics?
+  var traits: RecordingTraits
+  var concerns: [RecordingConcern] = []
 }
 
 /// All recordings after the filters, nil for those that have a problem.
@@ -38,6 +41,8 @@ struct FilteredRecordings: Sendable {
   var values: [FilteredRecording?]
   var fingerprints: [Fingerprint?]
   var problems: [RecordingError]
+  /// What has to be said of all together.
+  var concerns: [RecordingConcern] = []
 }
 
 extension Preparation {
@@ -54,6 +59,7 @@ extension Preparation {
       var signal = spare.withLock { $0.popLast() } ?? SignalBlocks(channels: channels.count)
       defer { spare.withLock { $0.append(signal) } }
       recording.samples.withUnsafeBufferPointer { signal.load($0) }
+      if scale != 1 { signal.multiply(by: scale) }
       if signal.exceeds(Self.largestSample) {
         throw tooLargeValue(in: recording, file: items[index].file)
       }
@@ -66,7 +72,9 @@ extension Preparation {
         count = recording.samples.count
         signal.write(to: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
       }
-      return FilteredRecording(samples: samples, statistics: statistics)
+      return FilteredRecording(
+        samples: samples, statistics: statistics,
+        traits: RecordingTraits(recording, channels: channels, filtered: signal))
     }
     return FilteredRecordings(
       values: report.values, fingerprints: report.fingerprints, problems: report.problems)
@@ -77,10 +85,10 @@ extension Preparation {
   static let largestSample = 1e15
 
   private func tooLargeValue(in recording: Recording, file: String) -> RecordingError {
-    let place = recording.samples.firstIndex { abs($0) > Self.largestSample } ?? 0
+    let place = recording.samples.firstIndex { abs($0 * scale) > Self.largestSample } ?? 0
     let (row, channel) = place.quotientAndRemainder(dividingBy: channels.count)
     return .valueTooLarge(
-      file: file, line: row + (recording.columnNames == nil ? 1 : 2),
+      file: file, line: row + recording.firstRowLine,
       column: channels.columns[channel], found: recording.samples[place],
       limit: Self.largestSample)
   }
@@ -90,14 +98,15 @@ extension Preparation {
     _ items: [PreparationItem], _ filtered: FilteredRecordings, classes: [Int],
     source: StatisticsSource, skipped: [RecordingError]
   ) throws -> PreparedRecordings {
+    let trained = zip(items, filtered.values).compactMap { $0.part == .train ? $1?.traits : nil }
     let standardization = try standardization(of: filtered, source: source)
     var table = WindowTable(classes: classes)
     var sources: [[Float]] = []
     for (index, item) in items.enumerated() {
       guard let value = filtered.values[index] else { continue }
       try table.append(
-        item, samples: value.samples.count / channels.count, geometry: windows,
-        fingerprint: filtered.fingerprints[index])
+        item, samples: value.samples.count / channels.count, concerns: value.concerns,
+        geometry: windows, fingerprint: filtered.fingerprints[index])
       sources.append(value.samples)
     }
     return PreparedRecordings(
@@ -105,7 +114,8 @@ extension Preparation {
       samples: standardized(sources, rows: table.recordings.map(\.rows), by: standardization),
       channels: channels.count, windowLength: windows.length,
       windowStarts: table.starts, labels: table.labels, windowRecordings: table.owners,
-      classes: classes, standardization: standardization, skipped: skipped)
+      classes: classes, standardization: standardization, skipped: skipped,
+      profile: RecordingProfile(trained), concerns: filtered.concerns)
   }
 
   private func standardization(
@@ -163,7 +173,8 @@ private struct WindowTable {
   init(classes: [Int]) { self.classes = classes }
 
   mutating func append(
-    _ item: PreparationItem, samples: Int, geometry: WindowGeometry, fingerprint: Fingerprint?
+    _ item: PreparationItem, samples: Int, concerns: [RecordingConcern], geometry: WindowGeometry,
+    fingerprint: Fingerprint?
   ) throws(PreparationError) {
     let label = item.gesture.flatMap(classes.firstIndex)
     guard rows + samples < Int(Int32.max) else { throw .tooManySamples(rows + samples) }
@@ -177,7 +188,8 @@ private struct WindowTable {
       PreparedRecording(
         path: item.path, file: item.file, part: item.part, subject: item.subject,
         session: item.session, label: label,
-        rows: rows..<rows + samples, windows: first..<starts.count, fingerprint: fingerprint))
+        rows: rows..<rows + samples, windows: first..<starts.count, fingerprint: fingerprint,
+        concerns: concerns))
     rows += samples
   }
 }

@@ -1,3 +1,4 @@
+import Artifacts
 import Recordings
 import SignalProcessing
 
@@ -21,18 +22,29 @@ public struct Preparation: Sendable {
   public let threads: Int
   /// Whether bad recordings are left out and reported instead of stopping everything.
   public let skipsBadRecordings: Bool
+  /// What the files' numbers are multiplied by.
+  public let scale: Double
+  /// Whether recordings that are not what the others are, or what a model was trained on, are used
+  /// nevertheless.
+  public let allowsMismatch: Bool
+  /// Whether somebody said which columns are the channels.
+  public let choosesChannels: Bool
 
   /// - Throws: ``SignalProcessingError`` where the rate, the band and the notch contradict each
   ///   other.
   public init(
     sampleRate: Double = 512, channels: ChannelSelection = .firstEight,
-    filters: FilterSettings = FilterSettings(), threads: Int, skipsBadRecordings: Bool = false
+    filters: FilterSettings = FilterSettings(), threads: Int, skipsBadRecordings: Bool = false,
+    scale: Double = 1, allowsMismatch: Bool = false, choosesChannels: Bool = false
   ) throws(SignalProcessingError) {
     self.channels = channels
     filter = try RecordingFilter(filters, sampleRate: sampleRate)
     windows = try WindowGeometry(sampleRate: sampleRate)
     self.threads = threads
     self.skipsBadRecordings = skipsBadRecordings
+    self.scale = scale
+    self.allowsMismatch = allowsMismatch
+    self.choosesChannels = choosesChannels
   }
 
   /// The fewest samples that can be filtered and hold a window.
@@ -53,18 +65,24 @@ public struct Preparation: Sendable {
   ///   - parts: the parts to read. Statistics can only be fitted where the training part is one.
   ///   - classes: the gestures that a network knows, ascending; by default those of the training
   ///     part, and then each part has to have each of them.
+  ///   - trained: what a model was trained on, for the recordings to be compared with; without it
+  ///     they are compared with each other.
   ///   - problems: what is known to be wrong already, to be reported with what is found.
   /// - Throws: `RecordingProblems` with all that is wrong, unless bad recordings are skipped, and
   ///   where a part then lacks a gesture. ``PreparationError`` for what no skipping helps against.
   public func prepare(
     _ recordings: [RecordingDescriptor], split: Split, parts: Set<Part> = Set(Part.allCases),
-    classes: [Int]? = nil, statistics: StatisticsSource, problems: [RecordingError] = []
+    classes: [Int]? = nil, statistics: StatisticsSource, trained: Preprocessing? = nil,
+    problems: [RecordingError] = []
   ) throws -> PreparedRecordings {
     let chosen = recordings.indices.filter { split.parts[$0].map(parts.contains) ?? false }
     let items = chosen.map { PreparationItem(recordings[$0], part: split.parts[$0]) }
     var filtered = try read(items, source: statistics)
+    compare(items, &filtered, trained: trained)
     filtered.problems += try leaks(
       among: recordings, chosen, split: split, parts: parts, filtered.fingerprints)
+    try findRepeats(
+      among: chosen.map { recordings[$0] }, parts: chosen.map { split.parts[$0] }, &filtered)
     if let classes { filtered.problems += unknownGestures(items, filtered, classes: classes) }
     let unusable = Set(filtered.problems.compactMap(\.file))
     let left = split.leavingOut(chosen.filter { unusable.contains(recordings[$0].file) })
@@ -85,12 +103,18 @@ public struct Preparation: Sendable {
   ///
   /// - Throws: as ``prepare(_:split:parts:classes:statistics:problems:)``.
   public func prepare(
-    _ files: [RecordingFile], statistics: Standardization, problems: [RecordingError] = []
+    _ files: [RecordingFile], statistics: Standardization, trained: Preprocessing? = nil,
+    problems: [RecordingError] = []
   ) throws -> PreparedRecordings {
     let items = files.map(PreparationItem.init)
-    let filtered = try read(items, source: .given(statistics))
+    var filtered = try read(items, source: .given(statistics))
+    compare(items, &filtered, trained: trained)
     let found = problems + filtered.problems
     try RecordingProblems.check(found, skipping: skipsBadRecordings)
+    let unusable = Set(found.compactMap(\.file))
+    for index in items.indices where unusable.contains(items[index].file) {
+      filtered.values[index] = nil
+    }
     return try assemble(
       items, filtered, classes: [], source: .given(statistics),
       skipped: RecordingProblems(found).problems)

@@ -1,3 +1,4 @@
+import Artifacts
 import Compute
 import Recordings
 import SignalProcessing
@@ -20,6 +21,11 @@ public struct PreparedRecording: Hashable, Sendable {
   public let windows: Range<Int>
   /// Of its samples as they were read; nil where that is not known.
   public var fingerprint: Fingerprint?
+  /// What has to be said about it.
+  public internal(set) var concerns: [RecordingConcern] = []
+
+  /// Whether something about it leaves no confident answer.
+  public var isUnanswerable: Bool { concerns.contains { $0.weight == .forbidsAnswer } }
 }
 
 /// Recordings that were read, filtered and standardized, in the order of their paths.
@@ -43,6 +49,10 @@ public struct PreparedRecordings: Sendable {
   public let standardization: Standardization
   /// What was wrong with the recordings that were left out.
   public let skipped: [RecordingError]
+  /// What the recordings of the training part are like; nil where none was read.
+  public internal(set) var profile: RecordingProfile?
+  /// What has to be said about all recordings together.
+  public internal(set) var concerns: [RecordingConcern] = []
 
   /// The windows of `part`, as positions in the table of all windows, ascending.
   public func windows(of part: Part) -> [Int32] {

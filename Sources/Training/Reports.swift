@@ -8,6 +8,9 @@ public struct PartReport: Sendable, Codable, Equatable {
   public var windows: Int
   /// What was wrong with recordings that were left out, a sentence each.
   public var skipped: [String]
+  /// What may be wrong with the recordings that were used, a sentence each; nil in reports of
+  /// versions that did not say.
+  public var warnings: [String]?
   public var models: [String: Metrics]
   /// Of the weighted mean of the models' probabilities; equal to the one model's where there is one.
   public var ensemble: Metrics
@@ -35,6 +38,7 @@ public struct PartReport: Sendable, Codable, Equatable {
     recordings = Set(windows.map { data.windowRecordings[Int($0)] }).count
     self.windows = windows.count
     skipped = data.skipped.map(\.description)
+    warnings = data.warnings
     var models: [String: Metrics] = [:]
     for member in members {
       models[member.name] = data.metrics(of: windows, probabilities: member.probabilities)

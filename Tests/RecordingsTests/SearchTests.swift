@@ -53,24 +53,53 @@ import Testing
     #expect(try RecordingSearch(scratch.path).files.map(\.path) == ["gesture5.csv"])
   }
 
-  @Test func linksToFilesAreFollowedAndToDirectoriesNot() throws {
+  @Test func linksAreFollowedAndNoDirectoryIsReadTwice() throws {
     let outside = try ScratchDirectory()
     let target = try outside.write("1\n", to: "gesture1.csv")
     try scratch.write("1\n", to: "real/gesture0.csv")
-    let manager = FileManager.default
-    try manager.createSymbolicLink(
-      atPath: scratch.path + "/gesture7.csv", withDestinationPath: target)
-    try manager.createSymbolicLink(
-      atPath: scratch.path + "/linked", withDestinationPath: outside.path)
-    try manager.createSymbolicLink(
-      atPath: scratch.path + "/real/loop", withDestinationPath: scratch.path)
-    try manager.createSymbolicLink(
-      atPath: scratch.path + "/gesture8.csv", withDestinationPath: "/nowhere/at/all.csv")
+    for (name, destination) in [
+      ("gesture7.csv", target), ("a_link", outside.path), ("b_link", outside.path),
+      ("real/loop", scratch.path), ("c_link", "real"), ("gesture8.csv", "/nowhere/at/all.csv"),
+      ("Session9", "/nowhere/at/all"),
+    ] {
+      try FileManager.default.createSymbolicLink(
+        atPath: scratch.path + "/" + name, withDestinationPath: destination)
+    }
     let search = try RecordingSearch(scratch.path)
-    #expect(search.files.map(\.path) == ["gesture7.csv", "real/gesture0.csv"])
-    #expect(search.problems.count == 1)
-    #expect(search.problems.first?.kind == .unreadable)
-    #expect(search.problems.first?.file == scratch.path + "/gesture8.csv")
+    #expect(
+      search.files.map(\.path) == ["a_link/gesture1.csv", "gesture7.csv", "real/gesture0.csv"])
+    #expect(
+      search.linksNotFollowed == ["b_link", "c_link", "real/loop"].map { scratch.path + "/" + $0 })
+    #expect(search.problems.map(\.kind) == [.unreadable, .unreadable])
+    #expect(
+      search.problems.map(\.file) == ["Session9", "gesture8.csv"].map { scratch.path + "/" + $0 })
+    #expect(try RecordingSet(directory: scratch.path).linksNotFollowed.count == 3)
+  }
+
+  @Test(
+    arguments: [
+      ("Session1/gesture00_gesture01.csv", ["gesture 0", "gesture 1"]),
+      ("Session1/session3_gesture1.csv", ["session 3", "session 1"]),
+      ("Session1/session2_subject_3/gesture1.csv", ["session 2", "session 1"]),
+      ("Session1/gesture02/gesture1.csv", ["gesture 1", "gesture 2"]),
+      ("Session1/subject_4/subject_5_gesture1.csv", ["subject 5", "subject 4"]),
+      ("Session1/gesture1.5.csv", ["gesture 1.5"]),
+      ("Session1/gesture1,25_x.csv", ["gesture 1.25"]),
+      ("Session1/session1_subject_3/gesture00_trial01.csv", []),
+      ("SESSION-01/session_1_subject_007/GESTURE-12_gesture012.CSV", []),
+      ("gesture1_trial2.5.csv", []), ("Session1/gesture1.csv", []),
+    ] as [(String, [String])])
+  func pathsThatContradictThemselvesAreProblems(path: String, found: [String]) throws {
+    let file = try scratch.write("1\n", to: path)
+    let set = try RecordingSet(directory: scratch.path)
+    #expect(RecordingLayout(path: path).contradiction == found)
+    #expect(
+      set.problems == (found.isEmpty ? [] : [.contradictoryPath(file: file, found: found)]))
+    #expect(set.descriptors.count == (found.isEmpty ? 1 : 0))
+    for problem in set.problems {
+      #expect(found.allSatisfy(problem.description.contains))
+      #expect(problem.file == file)
+    }
   }
 
   @Test func directoryNamedAsARecordingIsAProblemAndStillSearched() throws {

@@ -1,0 +1,109 @@
+/// What one channel of a recording is like before any filter: whether it is alive, within its
+/// instrument's range, and a signal at all.
+public struct ChannelHealth: Hashable, Sendable {
+  /// A sample that stands far out.
+  public struct Peak: Hashable, Sendable {
+    /// Its position, from 0.
+    public let sample: Int
+    public let value: Double
+    /// Its distance from the median over the usual distance: 1.4826 times the median one, which is
+    /// the deviation of a normal signal and not moved by the peak itself; where that is 0, the mean one.
+    public let distance: Double
+  }
+
+  public let mean: Double
+  /// The population's standard deviation.
+  public let deviation: Double
+  public let lowest: Double
+  public let highest: Double
+  /// The share of steps from one sample to the next that change nothing; 1 for a constant.
+  public let unchangedShare: Double
+  /// Of the steps that change something, the share that go up, or down, whichever is more; a half
+  /// for a signal, 1 for a time or a counter. Nil where fewer than 16 steps change anything.
+  public let risingShare: Double?
+  /// The share of samples that stand at the lowest or highest value beside another that does.
+  public let clippedShare: Double
+  /// The sample that is farthest from the mean, where it is far out.
+  public let peak: Peak?
+
+  /// Of `values`, which has every channel's samples interleaved `[T, C]`; at least one sample.
+  public init(_ values: UnsafeBufferPointer<Double>, channel: Int, channels: Int) {
+    let count = values.count / channels
+    let at = { (sample: Int) in values[sample * channels + channel] }
+    var (sum, low, high, rising, falling) = (0.0, at(0), at(0), 0, 0)
+    var last = at(0)
+    for sample in 0..<count {
+      let value = at(sample)
+      sum += value
+      low = value < low ? value : low
+      high = value > high ? value : high
+      rising += value > last ? 1 : 0
+      falling += value < last ? 1 : 0
+      last = value
+    }
+    let mean = sum / Double(count)
+    var (squares, distances) = (0.0, 0.0)
+    for sample in 0..<count {
+      let distance = at(sample) - mean
+      squares += distance * distance
+      distances += abs(distance)
+    }
+    let steps = max(1, count - 1)
+    (self.mean, lowest, highest) = (mean, low, high)
+    deviation = low == high ? 0 : (squares / Double(count)).squareRoot()
+    unchangedShare = count > 1 ? 1 - Double(rising + falling) / Double(steps) : 1
+    risingShare =
+      rising + falling < 16 ? nil : Double(max(rising, falling)) / Double(rising + falling)
+    // The rest is only worked out where it can be of interest: most channels pass here.
+    let equalSteps = count - 1 - rising - falling
+    clippedShare =
+      equalSteps * 100 < count ? 0 : Self.clippedShare(count: count, low: low, high: high, at)
+    let farthest = max(high - mean, mean - low)
+    peak =
+      farthest * Double(count) > 20 * distances
+      ? Self.peak(
+        count: count, mean: mean, meanDistance: distances / Double(count), at) : nil
+  }
+
+  /// The channels of a recording, `[T, C]` interleaved.
+  public static func all(
+    of values: UnsafeBufferPointer<Double>, channels: Int
+  ) -> [ChannelHealth] {
+    (0..<channels).map { ChannelHealth(values, channel: $0, channels: channels) }
+  }
+
+  private static func clippedShare(
+    count: Int, low: Double, high: Double, _ at: (Int) -> Double
+  ) -> Double {
+    guard low < high else { return 0 }
+    var (clipped, run, smallestStep) = (0, 1, Double.infinity)
+    for sample in 1...count {
+      let previous = at(sample - 1)
+      if sample < count, at(sample) == previous {
+        run += 1
+        continue
+      }
+      if sample < count { smallestStep = min(smallestStep, abs(at(sample) - previous)) }
+      if run > 1, previous == low || previous == high { clipped += run }
+      run = 1
+    }
+    let share = Double(clipped) / Double(count)
+    // A quiet channel of a coarse instrument has few values, and its extremes are among them.
+    let isCoarse = (high - low) / smallestStep < 16
+    return isCoarse && share < 0.9 ? 0 : share
+  }
+
+  private static func peak(
+    count: Int, mean: Double, meanDistance: Double, _ at: (Int) -> Double
+  ) -> Peak? {
+    let values = (0..<count).map(at)
+    let middle = values.sorted()[count / 2]
+    let median = 1.4826 * values.map { abs($0 - middle) }.sorted()[count / 2]
+    // Where most samples are equal, as at rest on a coarse instrument, the median says nothing.
+    let usual = median > 0 ? median : meanDistance
+    guard let sample = values.indices.max(by: { abs(values[$0] - mean) < abs(values[$1] - mean) })
+    else { return nil }
+    return Peak(
+      sample: sample, value: values[sample], distance: abs(values[sample] - middle) / usual)
+  }
+}

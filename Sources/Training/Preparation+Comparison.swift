@@ -1,0 +1,111 @@
+import Artifacts
+import Recordings
+import SignalProcessing
+
+extension Preparation {
+  /// Compares the recordings with those of a training, or with each other, and brings their channels
+  /// to one order. What is refused becomes a problem, or a concern where a mismatch is allowed.
+  ///
+  /// - Returns: how they were compared; nil where there is none.
+  @discardableResult
+  func compare(
+    _ items: [PreparationItem], _ filtered: inout FilteredRecordings, trained: Preprocessing?
+  ) -> RecordingComparison? {
+    let traits = filtered.values.compactMap { $0?.traits }
+    guard
+      let reference = trained.map(ComparisonReference.init(training:))
+        ?? ComparisonReference(most: traits)
+    else { return nil }
+    let comparison = RecordingComparison(
+      reference: reference, sampleRate: filter.sampleRate, scale: scale,
+      choosesChannels: choosesChannels)
+    let dead = reference.kind == .dataSet ? deadEverywhere(traits, &filtered) : []
+    for index in items.indices {
+      guard var value = filtered.values[index] else { continue }
+      reorder(&value, by: reference)
+      if let mismatch = comparison.mismatch(value.traits, deadEverywhere: dead) {
+        if allowsMismatch {
+          value.concerns.append(
+            RecordingConcern(
+              "used by --allow-mismatch: \(mismatch)", kind: "mismatch: \(mismatch.kind)"))
+        } else {
+          filtered.problems.append(.mismatch(file: items[index].file, mismatch))
+        }
+      }
+      value.concerns += comparison.concerns(value.traits).map { concern in
+        allowsMismatch && concern.weight == .forbidsAnswer
+          ? RecordingConcern(concern.text) : concern
+      }
+      filtered.values[index] = value
+    }
+    return comparison
+  }
+
+  private func reorder(_ value: inout FilteredRecording, by reference: ComparisonReference) {
+    guard let order = value.traits.order(by: reference.names), order != Array(order.indices) else {
+      return
+    }
+    let found = value.traits.channelNames ?? []
+    value.traits = value.traits.reordered(order)
+    value.statistics = value.statistics?.reordered(order)
+    let channels = order.count
+    let samples = value.samples
+    value.samples = samples.indices.map { index in
+      samples[index - index % channels + order[index % channels]]
+    }
+    value.concerns.append(
+      RecordingConcern(
+        "its channels stand in another order, \(found.joined(separator: ",")); they were reordered "
+          + "to \((value.traits.channelNames ?? []).joined(separator: ","))"))
+  }
+
+  /// The channels that are dead in half of the recordings or more, each told once.
+  private func deadEverywhere(
+    _ traits: [RecordingTraits], _ filtered: inout FilteredRecordings
+  ) -> Set<Int> {
+    let counts = channels.columns.indices.map { channel in traits.count { $0.isDead(channel) } }
+    let dead = Set(counts.indices.filter { counts[$0] > 0 && 2 * counts[$0] >= traits.count })
+    let live = channels.columns.enumerated().filter { !dead.contains($0.offset) }.map(\.element)
+    for channel in dead.sorted() {
+      let problem = RecordingError.deadChannel(
+        column: channels.columns[channel], recordings: counts[channel], all: traits.count,
+        channels: ChannelSelection(columns: live))
+      if allowsMismatch {
+        filtered.concerns.append(RecordingConcern("used by --allow-mismatch: \(problem)"))
+      } else {
+        filtered.problems.append(problem)
+      }
+    }
+    return dead
+  }
+
+  /// Finds recordings of one part with the same samples: under two gestures they are a problem, under
+  /// one they are mentioned.
+  func findRepeats(
+    among recordings: [RecordingDescriptor], parts: [Part?], _ filtered: inout FilteredRecordings
+  ) throws {
+    let repeats = try Split(parts: parts).repeats(
+      among: recordings, fingerprints: filtered.fingerprints, options: readOptions)
+    var copies: [(copy: String, original: String)] = []
+    for (index, other) in repeats {
+      let (copy, original) = (recordings[index], recordings[other])
+      if copy.gesture == original.gesture {
+        copies.append((copy.file, original.file))
+        continue
+      }
+      // Which of the two is right, nobody can tell: both are at fault.
+      for (wrong, twin) in [(copy, original), (original, copy)] {
+        filtered.problems.append(
+          .sameSamplesOtherGesture(
+            file: wrong.file, gesture: wrong.gesture, other: twin.file, otherGesture: twin.gesture))
+      }
+    }
+    if let first = copies.first {
+      let others = copies.count > 1 ? " (and \(copies.count - 1) more)" : ""
+      filtered.concerns.append(
+        RecordingConcern(
+          "\(first.copy)\(others): the same samples as \(first.original), in one part: they count "
+            + "twice"))
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import Artifacts
+import Foundation
+import Recordings
+import SignalProcessing
+
+/// What a recording is like, for it to be compared with others.
+struct RecordingTraits: Sendable {
+  /// The channels' names in the channels' order, and those of all columns; nil without a header, and
+  /// where it holds the columns' numbers.
+  var channelNames: [String]?
+  let columnNames: [String]?
+  let columns: Int
+  let clock: Recording.Clock?
+  let firstRowLine: Int
+  let samples: Int
+  /// Before the filters, as the file has it; one a channel.
+  var health: [ChannelHealth]
+  /// After the filters.
+  var shape: SignalShape
+  /// The columns that are the channels.
+  var channels: [Int]
+
+  init(_ recording: Recording, channels: ChannelSelection, filtered signal: SignalBlocks) {
+    let names = recording.columnNames.flatMap { ColumnName.areNumbers($0) ? nil : $0 }
+    columnNames = names?.map { $0.replacing("\"", with: "") }
+    channelNames = columnNames.map { names in channels.columns.map { names[$0 - 1] } }
+    columns = recording.columnCount
+    clock = recording.clock
+    firstRowLine = recording.firstRowLine
+    samples = recording.sampleCount
+    health = recording.samples.withUnsafeBufferPointer {
+      ChannelHealth.all(of: $0, channels: recording.channelCount)
+    }
+    shape = SignalShape(signal)
+    self.channels = channels.columns
+  }
+
+  /// With the channels in another order: channel c of the result is `order[c]` of this.
+  func reordered(_ order: [Int]) -> RecordingTraits {
+    var result = self
+    result.channelNames = channelNames.map { names in order.map { names[$0] } }
+    result.health = order.map { health[$0] }
+    result.shape = shape.reordered(order)
+    result.channels = order.map { channels[$0] }
+    return result
+  }
+
+  func isDead(_ channel: Int) -> Bool {
+    health[channel].unchangedShare >= RecordingLimits.unchanged
+  }
+
+  func hasOutlier(_ channel: Int) -> Bool {
+    !isDead(channel) && (health[channel].peak?.distance ?? 0) >= RecordingLimits.outlier
+  }
+
+  /// The channels' names as they are compared.
+  var comparedNames: [String]? { channelNames?.map(ColumnName.compared) }
+
+  /// The columns that are no channels and whose names, where they have any, are of none.
+  var otherColumns: [Int] { (1...max(1, columns)).filter { !channels.contains($0) } }
+
+  /// The geometric mean over the channels of the deviation in units of the usual one; nil where no
+  /// channel has both.
+  func level(usual: [Double]) -> Double? {
+    let ratios = zip(shape.deviation, usual).filter { $0 > 0 && $1 > 0 }.map { $0 / $1 }
+    guard !ratios.isEmpty else { return nil }
+    return exp(ratios.reduce(0) { $0 + log($1) } / Double(ratios.count))
+  }
+}
+
+extension RecordingProfile {
+  /// What recordings are like together; nil for none.
+  init?(_ recordings: [RecordingTraits]) {
+    guard let first = recordings.first else { return nil }
+    let usual = first.shape.deviation.indices.map { channel in
+      median(recordings.map { $0.shape.deviation[channel] })
+    }
+    let levels = recordings.compactMap { $0.level(usual: usual) }
+    let roughness = recordings.map(\.shape.roughness).filter { $0 > 0 }
+    let named = recordings.first { $0.channelNames != nil }
+    self.init(
+      channelNames: named?.channelNames,
+      columns: recordings.map(\.columns).sorted()[recordings.count / 2], deviation: usual,
+      level: Self.range(levels), roughness: Self.range(roughness))
+    let correlations = recordings.map(\.shape.correlation)
+    guard recordings.count >= RecordingLimits.correlatedRecordings, !correlations[0].isEmpty else {
+      return
+    }
+    let mean = correlations[0].indices.map { pair in
+      correlations.reduce(0) { $0 + $1[pair] } / Double(correlations.count)
+    }
+    let likeness = correlations.map { SignalShape.likeness($0, mean) }
+    if median(likeness) >= RecordingLimits.usualLikeness {
+      (correlation, self.likeness) = (mean, likeness.min())
+    }
+  }
+
+  private static func range(_ values: [Double]) -> [Double] {
+    [values.min() ?? 0, values.max() ?? 0]
+  }
+}
+
+/// The middle one of `values`, which are not empty; of two in the middle the higher.
+func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
