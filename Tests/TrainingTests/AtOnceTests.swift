@@ -70,19 +70,22 @@ struct AtOnceTests {
     #expect(Set(started.withLock { $0 }) == Set(ModelKind.allCases))
   }
 
+  /// As soon as each has an epoch behind it.
   @Test func bothAreStoppedAndWhatIsThereIsWhole() throws {
-    let asked = Mutex(0)
+    let trained = Mutex<[EpochRecord]>([])
     let stopped = try Self.run(
       on: CPUDevice(threads: 1), atOnce: true, epochs: 1_000,
+      report: { event in
+        if case .epoch(let record) = event { trained.withLock { $0.append(record) } }
+      },
       shouldStop: {
-        asked.withLock {
-          $0 += 1
-          return $0 > 40
-        }
+        trained.withLock { Set($0.map(\.model)).count == 2 }
       })
     #expect(stopped.report == nil)
     #expect(stopped.left.weights.count == 2)
-    #expect(asked.withLock { $0 } < 60)
+    let records = trained.withLock { $0 }
+    #expect(stopped.left.history.count == 1 + records.count)
+    #expect(records.count < 1_000)
   }
 
   /// Each has all of the time, not a share of it.
