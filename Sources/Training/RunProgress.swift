@@ -1,4 +1,5 @@
 import Artifacts
+import Compute
 import Foundation
 import Synchronization
 
@@ -66,34 +67,58 @@ final class RunProgress: @unchecked Sendable {
   /// - Throws: why the first that could not be written was not.
   func finish() throws { try files.finish() }
 
-  /// Trains each on a thread of its own. The first that fails stops the others.
+  /// Loads and trains each on a thread of its own: oneDNN's primitives must run on the thread that
+  /// made them. One after another is loaded, then all train. The first that fails stops the others.
   ///
-  /// - Returns: all models in the same order, or fewer where they were stopped.
+  /// - Returns: all models in the same order, or fewer where they were stopped; nil where the device
+  ///   has no room for all of them.
   /// - Throws: what the first that failed threw.
-  func trainAtOnce(_ trainers: [Trainer]) throws -> [TrainedModel] {
-    let outcomes = Mutex((models: [Int: TrainedModel](), failure: (any Error)?.none))
-    let group = DispatchGroup()
-    for (index, trainer) in trainers.enumerated() {
-      // One thread's from here on.
-      nonisolated(unsafe) let trainer = trainer
-      group.enter()
+  func trainAtOnce(
+    _ kinds: [ModelKind], load: @escaping (ModelKind) throws -> Trainer
+  ) throws -> [TrainedModel]? {
+    let outcomes = Mutex((models: [ModelKind: TrainedModel](), failure: (any Error)?.none))
+    let (loading, all) = (DispatchGroup(), DispatchGroup())
+    let loadFailure = Mutex<(any Error)?>(nil)
+    let lock = NSLock()
+    // Called under the lock.
+    nonisolated(unsafe) let load = load
+    for _ in kinds {
+      loading.enter()
+      all.enter()
+    }
+    // Nil where another could not be loaded.
+    @Sendable func loaded(_ kind: ModelKind) -> Trainer? {
+      var trainer: Trainer?
+      do {
+        trainer = try lock.withLock { loadFailure.withLock { $0 == nil } ? try load(kind) : nil }
+      } catch {
+        loadFailure.withLock { $0 = error }
+      }
+      loading.leave()
+      loading.wait()
+      return loadFailure.withLock { $0 == nil } ? trainer : nil
+    }
+    for kind in kinds {
       let thread = Thread { [self] in
-        defer { group.leave() }
+        defer { all.leave() }
         do {
+          guard let trainer = loaded(kind) else { return }
           let model = try trainer.train { save($0) }
-          outcomes.withLock { $0.models[index] = model }
+          outcomes.withLock { $0.models[kind] = model }
         } catch {
-          outcomes.withLock { $0.failure = $0.failure ?? error }
           isStopping.withLock { $0 = true }
+          outcomes.withLock { $0.failure = $0.failure ?? error }
         }
       }
       // Drivers compile on the caller's stack.
       thread.stackSize = 8 << 20
       thread.start()
     }
-    group.wait()
+    all.wait()
+    let unloaded = loadFailure.withLock { $0 }
+    if case DeviceError.outOfMemory? = unloaded { return nil }
     let (models, failure) = outcomes.withLock { $0 }
-    if let failure { throw failure }
-    return trainers.indices.compactMap { models[$0] }.filter { $0.outcome != .interrupted }
+    if let failure = unloaded ?? failure { throw failure }
+    return kinds.compactMap { models[$0] }.filter { $0.outcome != .interrupted }
   }
 }

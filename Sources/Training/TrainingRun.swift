@@ -73,9 +73,11 @@ public struct TrainingRun {
     _ progress: RunProgress, from start: ContinuousClock.Instant
   ) throws -> [TrainedModel] {
     if TrainingMemory(of: data, settings: settings, on: device).trainsAtOnce,
-      let trainers = try loadAll(progress, from: start)
+      let models = try progress.trainAtOnce(
+        settings.models,
+        load: { try trainer(of: $0, progress, deadline: deadline(1, from: start)) })
     {
-      return try progress.trainAtOnce(trainers)
+      return models
     }
     var models: [TrainedModel] = []
     for (index, kind) in settings.models.enumerated() {
@@ -86,19 +88,6 @@ public struct TrainingRun {
       models.append(model)
     }
     return models
-  }
-
-  /// All models on the device side by side; nil where it has no room for them after all.
-  private func loadAll(
-    _ progress: RunProgress, from start: ContinuousClock.Instant
-  ) throws -> [Trainer]? {
-    do {
-      return try settings.models.map {
-        try trainer(of: $0, progress, deadline: deadline(1, from: start))
-      }
-    } catch DeviceError.outOfMemory {
-      return nil
-    }
   }
 
   /// When a share of the time is over.
