@@ -148,7 +148,7 @@ __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void attention_sho
       }
     }
   }
-  const float sum = column_sum(sums, shared);
+  const float sum = score_column_sum(sums, shared);
   const int item = row * SIDE + column, s = first_s + item;
   if (item < SPAN && s < TIME) AT(mean)[(ulong)index * TIME + s] = sum * scale / TIME;
 }

@@ -113,7 +113,7 @@ INLINE bool keeps(
 
 // The sum of a column over the items of the group that have a part of it, in order: item i has that
 // of column i, the second half of the items once more.
-INLINE float column_sum(const float parts[PART], __local float* shared) {
+INLINE float score_column_sum(const float parts[PART], __local float* shared) {
   const int column = get_local_id(0), row = get_local_id(1), item = row * SIDE + column;
   barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll

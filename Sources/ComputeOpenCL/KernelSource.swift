@@ -29,7 +29,9 @@ enum KernelSource {
       guard let text = expanded(file, &included) else { return nil }
       result.append(text)
       guard files.count > 1, let own = read(file) else { continue }
-      result += macros(of: own).subtracting(options).sorted().map { "#undef \($0)" }
+      // A file that is included by several says once how large groups are.
+      let kept = options.union(["GROUP_ITEMS"])
+      result += macros(of: own).subtracting(kept).sorted().map { "#undef \($0)" }
     }
     return result.joined(separator: "\n")
   }
