@@ -67,7 +67,7 @@ struct MismatchTests {
       ("numbers with a point", { $0.dropFirst().map { $0.replacing(".", with: ",") } }),
     ]
     for (said, change) in changes {
-      let outcome = try trained.predict(change)
+      let outcome = try trained.predict([], change)
       #expect(outcome.status == 65)
       #expect(outcome.error.contains(said), "\(said): \(outcome.error)")
       #expect(outcome.output.isEmpty)
