@@ -6,9 +6,9 @@
 // groups below a number that does not depend on the batch do one, the others the other, and all meet
 // the same barriers.
 //
-// build: -DINPUTS=512 -DOUTPUTS=512 -DWIDTH=32
-// build: -DINPUTS=512 -DOUTPUTS=5 -DWIDTH=8
-// build: -DINPUTS=512 -DOUTPUTS=5 -DWIDTH=8 -DLOSS_SCALING
+// build: -DWIDTH=32
+// build: -DWIDTH=8
+// build: -DWIDTH=8 -DLOSS_SCALING
 
 #include "common.cl"
 #include "random.cl"
@@ -16,10 +16,6 @@
 #include "softmax.cl"
 #include "table.cl"
 
-#ifndef INPUTS
-#define INPUTS inputs
-#define OUTPUTS outputs
-#endif
 #define ROWS 4
 
 // y; `activates`: through ReLU and dropout. The first `square_groups` groups leave sums of squares of
@@ -31,18 +27,18 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_blo
     const uint stream, const uint key0, const uint key1, const int inputs, const int outputs,
     const int width, const int step, const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int across = (OUTPUTS + WIDTH - 1) / WIDTH;
+  const int across = (outputs + WIDTH - 1) / WIDTH;
   const int is_product = (int)get_group_id(0) >= square_groups;
   const int group = is_product ? (int)get_group_id(0) - square_groups : 0;
   const int o = group % across * WIDTH + COLUMN;
   const int first = group / across * ROWS;
-  const int end = is_product && o < OUTPUTS && first < rows ? INPUTS : 0;
+  const int end = is_product && o < outputs && first < rows ? inputs : 0;
   float totals[ROWS] = {0.0f, 0.0f, 0.0f, 0.0f};
   for (int i = LANE; i < end; i += LANES) {
-    const float weight = AT(w)[i * OUTPUTS + o];
+    const float weight = AT(w)[i * outputs + o];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      totals[r] = mad(AT(x)[within(first + r, rows) * INPUTS + i], weight, totals[r]);
+      totals[r] = mad(AT(x)[within(first + r, rows) * inputs + i], weight, totals[r]);
     }
   }
   const int last = is_product || rows == 0 ? 0 : decayed_count;
@@ -61,7 +57,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_blo
   const int row = first + LANE;
   if (WRITES_COLUMN && last > 0) AT(squares)[get_group_id(0) * WIDTH + COLUMN] = mine;
   if (end == 0 || LANE >= ROWS || row >= rows) return;
-  const int i = row * OUTPUTS + o;
+  const int i = row * outputs + o;
   float value = mine + AT(bias)[o];
   if (activates) value = relu(value) * keep_scale;
   if (threshold) {
@@ -86,40 +82,40 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_los
     const int width, const int step, const int rows) {
   __local float sums[GROUP_ITEMS];
   __local float2 of_rows[GROUP_ITEMS];
-  const int kernels = ((INPUTS + 1) * OUTPUTS + WIDTH - 1) / WIDTH;
+  const int kernels = ((inputs + 1) * outputs + WIDTH - 1) / WIDTH;
   const int group = (int)get_group_id(0) - 1, item = get_local_id(0);
   const int element = max(group, 0) * WIDTH + COLUMN;
-  const int i = element / OUTPUTS, o = element % OUTPUTS;
-  const bool is_loss = group < 0, is_kernel = !is_loss && group < kernels && i <= INPUTS;
+  const int i = element / outputs, o = element % outputs;
+  const bool is_loss = group < 0, is_kernel = !is_loss && group < kernels && i <= inputs;
   const int place = (group - kernels) * GROUP_ITEMS + item;
-  const int own_row = group < kernels ? rows : place / INPUTS;
-  __global const float* own_weights = AT(w) + max(place, 0) % INPUTS * OUTPUTS;
+  const int own_row = group < kernels ? rows : place / inputs;
+  __global const float* own_weights = AT(w) + max(place, 0) % inputs * outputs;
   const float share = 1.0f / rows;
 
   float sum = 0.0f, through = 0.0f, loss = 0.0f, hits = 0.0f;
   for (int first = 0; first < rows; first += GROUP_ITEMS) {
     const int b = first + item, last = min(rows, first + GROUP_ITEMS);
-    const float2 of_row = softmax_sums(AT(logits) + within(b, rows) * OUTPUTS, OUTPUTS);
+    const float2 of_row = softmax_sums(AT(logits) + within(b, rows) * outputs, outputs);
     barrier(CLK_LOCAL_MEM_FENCE);
     of_rows[item] = of_row;
     barrier(CLK_LOCAL_MEM_FENCE);
     if (is_loss && b < rows) {
-      __global const float* y = AT(targets) + b * OUTPUTS;
-      __global float* p = AT(probabilities) + b * OUTPUTS;
-      loss += row_loss(AT(logits) + b * OUTPUTS, y, p, of_row, AT(weights)[b], OUTPUTS, smoothing);
-      hits += first_maximum(p, OUTPUTS) == first_maximum(y, OUTPUTS) ? 1.0f : 0.0f;
+      __global const float* y = AT(targets) + b * outputs;
+      __global float* p = AT(probabilities) + b * outputs;
+      loss += row_loss(AT(logits) + b * outputs, y, p, of_row, AT(weights)[b], outputs, smoothing);
+      hits += first_maximum(p, outputs) == first_maximum(y, outputs) ? 1.0f : 0.0f;
     }
     const int end = is_kernel ? last : first;
     for (int r = first + LANE; r < end; r += LANES) {
-      const float g = loss_gradient(AT(logits)[r * OUTPUTS + o], AT(targets)[r * OUTPUTS + o],
-                                    of_rows[r - first], AT(weights)[r] * share, OUTPUTS, smoothing);
-      sum = mad(i < INPUTS ? AT(h)[r * INPUTS + i] : 1.0f, g * NEXT_LOSS_SCALE, sum);
+      const float g = loss_gradient(AT(logits)[r * outputs + o], AT(targets)[r * outputs + o],
+                                    of_rows[r - first], AT(weights)[r] * share, outputs, smoothing);
+      sum = mad(i < inputs ? AT(h)[r * inputs + i] : 1.0f, g * NEXT_LOSS_SCALE, sum);
     }
-    const int outputs_end = own_row >= first && own_row < last ? OUTPUTS : 0;
+    const int outputs_end = own_row >= first && own_row < last ? outputs : 0;
     for (int k = 0; k < outputs_end; ++k) {
-      const int at = own_row * OUTPUTS + k;
+      const int at = own_row * outputs + k;
       const float g = loss_gradient(AT(logits)[at], AT(targets)[at], of_rows[own_row - first],
-                                    AT(weights)[own_row] * share, OUTPUTS, smoothing);
+                                    AT(weights)[own_row] * share, outputs, smoothing);
       through = mad(g * NEXT_LOSS_SCALE, own_weights[k], through);
     }
   }
@@ -137,7 +133,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_los
     results[step].hits = (int)hits;
   }
   if (WRITES_COLUMN && is_kernel && rows > 0) {
-    if (i < INPUTS) AT(dw)[element] = sum;
+    if (i < inputs) AT(dw)[element] = sum;
     else AT(db)[o] = sum;
   }
   if (own_row < rows) AT(dx)[place] = AT(h)[place] > 0.0f ? through * keep_scale : 0.0f;
@@ -150,38 +146,38 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_bac
     IN(float, x), IN(float, w), IN(float, g), OUT(float, dw), OUT(float, db), OUT(float, dx),
     const int inputs, const int outputs, const int width, const int rows) {
   __local float sums[GROUP_ITEMS];
-  const int across = (OUTPUTS + WIDTH - 1) / WIDTH;
-  const int kernels = (INPUTS + ROWS * LANES) / (ROWS * LANES) * across;
+  const int across = (outputs + WIDTH - 1) / WIDTH;
+  const int kernels = (inputs + ROWS * LANES) / (ROWS * LANES) * across;
   const int group = get_group_id(0), is_kernel = group < kernels;
   const int o = group % across * WIDTH + COLUMN;
   const int top = (group / across * LANES + LANE) * ROWS;
   float totals[ROWS] = {0.0f, 0.0f, 0.0f, 0.0f};
-  const int end = is_kernel && o < OUTPUTS && top <= INPUTS ? rows : 0;
+  const int end = is_kernel && o < outputs && top <= inputs ? rows : 0;
   for (int b = 0; b < end; ++b) {
-    const float gradient = AT(g)[b * OUTPUTS + o];
+    const float gradient = AT(g)[b * outputs + o];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      const float factor = top + r < INPUTS ? AT(x)[b * INPUTS + top + r] : 1.0f;
+      const float factor = top + r < inputs ? AT(x)[b * inputs + top + r] : 1.0f;
       totals[r] = mad(factor, gradient, totals[r]);
     }
   }
 #pragma unroll
   for (int r = 0; r < ROWS; ++r) {
-    if (end > 0 && top + r < INPUTS) AT(dw)[(top + r) * OUTPUTS + o] = totals[r];
-    if (end > 0 && top + r == INPUTS) AT(db)[o] = totals[r];
+    if (end > 0 && top + r < inputs) AT(dw)[(top + r) * outputs + o] = totals[r];
+    if (end > 0 && top + r == inputs) AT(db)[o] = totals[r];
   }
 
-  const int tall = (INPUTS + LANES - 1) / LANES;
+  const int tall = (inputs + LANES - 1) / LANES;
   const int rest = is_kernel ? 0 : group - kernels;
   const int i = rest % tall * LANES + LANE;
   const int first = rest / tall * ROWS;
-  const int last = is_kernel ? 0 : OUTPUTS;
+  const int last = is_kernel ? 0 : outputs;
   float shares[ROWS] = {0.0f, 0.0f, 0.0f, 0.0f};
   for (int k = COLUMN; k < last; k += WIDTH) {
-    const float weight = AT(w)[within(i, INPUTS) * OUTPUTS + k];
+    const float weight = AT(w)[within(i, inputs) * outputs + k];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-      shares[r] = mad(AT(g)[within(first + r, rows) * OUTPUTS + k], weight, shares[r]);
+      shares[r] = mad(AT(g)[within(first + r, rows) * outputs + k], weight, shares[r]);
     }
   }
   float mine = 0.0f;
@@ -191,5 +187,5 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void dense_bac
     if (COLUMN == r) mine = total;
   }
   const int row = first + COLUMN;
-  if (!is_kernel && i < INPUTS && COLUMN < ROWS && row < rows) AT(dx)[row * INPUTS + i] = mine;
+  if (!is_kernel && i < inputs && COLUMN < ROWS && row < rows) AT(dx)[row * inputs + i] = mine;
 }

@@ -61,7 +61,7 @@ extension Lowering {
     arguments += dropoutArguments(dropout) + keyArguments
     arguments += sizes(shape, groups) + [.step, .live]
     return try kernel(
-      "dense_block", "dense_block_forward", defines: defines(shape, groups), arguments,
+      "dense_block", "dense_block_forward", defines: ["WIDTH": groups.width], arguments,
       local: [groups.items],
       groups: { [first + groups.columns * (($0 + Self.rows - 1) / Self.rows)] },
       products: { 2 * $0 * shape.inputs * shape.outputs })
@@ -84,7 +84,7 @@ extension Lowering {
       .float(keepScale(gradient.dropout)),
     ]
     return try kernel(
-      "dense_block", "dense_loss_backward", defines: defines(shape, groups),
+      "dense_block", "dense_loss_backward", defines: ["WIDTH": groups.width],
       arguments + sizes(shape, groups) + [.step, .live], local: [groups.items],
       storage: scaler == nil ? [:] : LossScaler.storage,
       groups: {
@@ -99,7 +99,7 @@ extension Lowering {
     let kernels = (shape.inputs + rows) / rows * groups.columns
     let tall = (shape.inputs + groups.lanes - 1) / groups.lanes
     return try kernel(
-      "dense_block", "dense_backward", defines: defines(shape, groups),
+      "dense_block", "dense_backward", defines: ["WIDTH": groups.width],
       [
         try tensor(gradient.input), try tensor(gradient.kernel),
         try tensor(gradient.outputGradient), try tensor(gradient.kernelGradient),
@@ -121,9 +121,5 @@ extension Lowering {
 
   private func sizes(_ shape: DenseShape, _ groups: ColumnGroups) -> [KernelArgument] {
     [.int(shape.inputs), .int(shape.outputs), .int(groups.width)]
-  }
-
-  private func defines(_ shape: DenseShape, _ groups: ColumnGroups) -> [String: Int] {
-    ["INPUTS": shape.inputs, "OUTPUTS": shape.outputs, "WIDTH": groups.width]
   }
 }

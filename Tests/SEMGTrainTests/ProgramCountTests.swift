@@ -37,7 +37,10 @@ struct ProgramCountTests {
     #expect(outcome.status == 0, "\(outcome.error)")
     let value = try #require(try document(outcome.output) as? [String: Any])
     let builds = try #require(value["builds"] as? [String: Any])
-    let count = try #require(builds["count"] as? Int)
+    let programs = try #require(builds["programs"] as? [[String: Any]])
+    #expect(programs.count == builds["count"] as? Int)
+    // What a profile measures the device's peaks with is no part of a training.
+    let count = programs.count { $0["files"] as? [String] != ["peaks"] }
     #expect((1...40).contains(count), "\(builds)")
   }
 }
