@@ -114,7 +114,8 @@ public struct ForeignFile: Sendable, Equatable {
 
   private static func zip(_ content: Data) -> ForeignFile? {
     guard content.starts(with: Array("PK".utf8)),
-      let zip = try? ZipReader(content, path: ""), !zip.contains("config.json")
+      let zip = try? ZipReader(content, path: ""),
+      !zip.contains("config.json"), !zip.contains("model.weights.h5")
     else { return nil }
     if zip.contains("[Content_Types].xml") { return ForeignFile("an Office file", asCSV) }
     if zip.names.contains(where: { $0.hasSuffix("data.pkl") }) {

@@ -55,7 +55,9 @@ public struct RecordingFilter: Sendable {
       }
       let series = SecondOrderSections.notch(
         frequency: notch / nyquist, quality: settings.notchQuality)
-      guard notch >= Self.lowestNotch, series.isSound else {
+      // A notch as wide as all frequencies together is none.
+      let isNarrow = notch / settings.notchQuality < nyquist
+      guard notch >= Self.lowestNotch, isNarrow, series.isSound else {
         throw .unsoundNotch(notchHertz: notch, quality: settings.notchQuality)
       }
       stages.append(ZeroPhaseFilter(series, padding: 9))

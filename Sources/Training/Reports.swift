@@ -20,7 +20,7 @@ public struct PartReport: Sendable, Codable, Equatable {
   public var seen: SeenCounts?
 
   enum CodingKeys: String, CodingKey {
-    case part, recordings, windows, skipped, models, ensemble, seen
+    case part, recordings, windows, skipped, warnings, models, ensemble, seen
     case ensembleWeights = "ensemble_weights"
   }
 

@@ -25,7 +25,10 @@ struct CaseTests {
     #expect(windows.shape == [30, 204, 8] && theirs.shape == [30, 5])
     let ours = try referencePredictions(
       archive.network, archive.weights, batch: 30, windows: windows.values.map(Float.init))
-    for (a, b) in zip(ours.joined(), theirs.values) { #expect(abs(a - b) < 1e-5) }
+    // Keras computes a mixed_float16 model in halves, of eleven bits; we run its weights in full.
+    let bound = name == "mixed-float16" ? 1e-3 : 1e-5
+    let largest = zip(ours.joined(), theirs.values).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(largest < bound)
     #expect(ours.joined().count == theirs.values.count)
   }
 

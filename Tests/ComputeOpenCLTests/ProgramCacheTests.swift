@@ -83,8 +83,7 @@ import Testing
     try withCache { cache in
       let context = try OpenCLContext(try #require(TestDevice.all.first), cache: nil)
       let source = try #require(KernelSource.text(of: "pooling"))
-      var options = "-cl-std=CL1.2"
-      if let extra = KernelSource.extraOptions { options += " \(extra)" }
+      let options = context.buildOptions([:])
       let key = context.cacheKey(source: source, options: options)
       cache.store(Array("no program at all".utf8), for: key)
       #expect(try arguments(of: "max_pool_forward", cache: cache) == 11)

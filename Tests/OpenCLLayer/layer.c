@@ -113,7 +113,10 @@ static cl_int enter(int function) {
     if (status == CL_SUCCESS) status = other;
   }
   if (status == ABORT) abort();
-  if (status == SEGMENTATION_FAULT) raise(SIGSEGV);
+  if (status == SEGMENTATION_FAULT) {
+    signal(SIGSEGV, SIG_DFL);  // PoCL has a handler that goes on
+    raise(SIGSEGV);
+  }
   while (status == HANG) pause();
   return status;
 }

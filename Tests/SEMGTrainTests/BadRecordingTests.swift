@@ -52,7 +52,7 @@ struct BadRecordingTests {
     let outcome = try semgTrain.run(SemgTrain.brief + ["--output", "run"])
     #expect(outcome.status == 65)
     #expect(!outcome.error.contains("\u{1B}"))
-    let shown = #"recordings/Session1/gesture00_\u{1B}[2J\u{9B}31m\u{7F}.csv"#
+    let shown = #"recordings/Session1/gesture00_\u{1B}[2J\u{009B}31m\u{7F}.csv"#
     #expect(outcome.error.contains(shown), "\(outcome.error)")
     // What programs read has the name as it is.
     let split = try semgTrain("split", "--data", "recordings")

@@ -71,7 +71,7 @@ struct UsageTests {
     Mistake("--sample-rate 90", 78, "--notch off"),
     Mistake("--data d --output d/out", 78, "lies in the data directory"),
     Mistake("", 66, "data: found nothing there"),
-    Mistake("inspect . --channels 1-4", 64, "are for a recording, . is none"),
+    Mistake("inspect . --channels 1-4", 64, "are for recordings, . is none"),
     Mistake("inspect x.csv --notch 50", 64, "not of inspect"),
     Mistake("inspect nothing.csv", 66, "no such file"),
     Mistake("evaluate nowhere", 66, "no such file"),

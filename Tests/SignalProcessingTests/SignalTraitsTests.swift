@@ -55,12 +55,13 @@ import Testing
     // Uniform noise between ±1: a fifth lies beyond ±0.8, nearly a half of it beside another.
     let share = health(noise.map { min(max($0, -0.8), 0.8) }).clippedShare
     #expect((0.01...0.1).contains(share))
-    #expect(health(noise.map { min(max(50 * $0, -1), 1) }).clippedShare > 0.9)
+    // Nearly all samples are at a limit, three quarters of them beside another at the same one.
+    #expect((0.65...0.8).contains(health(noise.map { min(max(50 * $0, -1), 1) }).clippedShare))
     #expect(health(noise.map { (3 * $0).rounded() }).clippedShare == 0)
   }
 
   @Test func anOutlierIsFoundWhereItIs() throws {
-    for (value, least) in [(1e6, 1e5), (-40.0, 30)] {
+    for (value, least) in [(1e6, 5e5), (-40.0, 30)] {
       var noise = Self.noise(300)
       noise[123] = value
       let peak = try #require(health(noise).peak)
