@@ -20,7 +20,7 @@ demo: ## Build, make recordings, train both models briefly, show what they reach
 build: packages ## The release build: .build/release/semg-train
 	@swift build -c release --product semg-train
 
-test: ## Every test, release-built, with its own set-up; at most 35 minutes on two cores
+test: ## Every test, release-built, with its own set-up; some 40 minutes on two cores
 	@Scripts/install-packages.sh run test
 	@$(PYTHON) Scripts/run_tests.py
 
