@@ -98,7 +98,12 @@ extension RecordingMismatch: CustomStringConvertible {
   /// Four digits, without an exponent where none is needed.
   public static func figure(_ value: Double) -> String {
     guard value != 0, value.isFinite else { return value == 0 ? "0" : "\(value)" }
-    let text = "\(Double(String(format: "%.3e", value)) ?? value)"
+    // By a power of ten that is whole, so that the result is the double next to the decimal.
+    let exponent = 3 - Int(log10(abs(value)).rounded(.down))
+    let power = pow(10, Double(abs(exponent)))
+    let rounded =
+      exponent >= 0 ? (value * power).rounded() / power : (value / power).rounded() * power
+    let text = "\(rounded.isFinite ? rounded : value)"
     return (text.hasSuffix(".0") ? String(text.dropLast(2)) : text)
       .replacing("e-0", with: "e-")
   }
