@@ -90,7 +90,7 @@ struct NoNonsenseTests {
     let mean = try #require(channels[0]["mean"] as? Double)
     let deviation = try #require(channels[0]["deviation"] as? Double)
     #expect(abs(mean / (value / 300) - 1) < 1e-12)
-    #expect(abs(deviation / (value * 299.0.squareRoot() / 300) - 1) < 1e-12)
+    #expect(abs(deviation / (value * (299.0.squareRoot() / 300)) - 1) < 1e-12)
     #expect(channels[0]["maximum"] as? Double == value)
     #expect(try semgTrain("inspect", "x.csv").status == 0)
   }
