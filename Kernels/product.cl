@@ -240,7 +240,8 @@ static inline void rows_product(
   const int item = get_local_id(0);
   const int first_row = get_group_id(0) * TILE_ROWS;
   const int first_column = get_group_id(1) * TILE_COLUMNS;
-  const int total = taps * depth;
+  // Without rows, as where a kernel is only being compiled, nobody may have written the matrices.
+  const int total = rows > 0 ? taps * depth : 0;
 
   __global const void* left_rows[LEFT_QUADS];
   int left_times[LEFT_QUADS];
@@ -256,7 +257,7 @@ static inline void rows_product(
   for (int i = 0; i < RIGHT_QUADS; ++i) {
     const int column = first_column + (item + i * ITEMS) / (TILE_DEPTH / 4);
     right_rows[i] = b + (size_t)column * b_stride;
-    right_times[i] = column < columns ? 0 : NO_TIME;
+    right_times[i] = rows > 0 && column < columns ? 0 : NO_TIME;
   }
 
   float4 sums[ITEM_ROWS];
