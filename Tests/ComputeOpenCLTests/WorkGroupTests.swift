@@ -50,10 +50,11 @@ import Testing
     }
   }
 
-  /// The networks' whole steps, in both precisions, with kernels for their shapes.
+  /// The networks' whole steps, in both precisions, with kernels for their shapes; each at one limit,
+  /// since a minute goes by until these kernels are compiled.
   @Test(
     .enabled(if: runsSlowTests, "long without optimization"),
-    arguments: OpenCLDevice.Precision.allCases, limits)
+    arguments: zip(OpenCLDevice.Precision.allCases, limits))
   func wholeStepsAgreeWithTheReference(
     _ precision: OpenCLDevice.Precision, _ limit: Limit
   ) throws {
