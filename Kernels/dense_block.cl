@@ -9,6 +9,7 @@
 // build: -DWIDTH=32
 // build: -DWIDTH=8
 // build: -DWIDTH=8 -DLOSS_SCALING
+// build: -DWIDTH=32 -DLOSS_SCALING
 
 #include "common.cl"
 #include "random.cl"

@@ -22,7 +22,7 @@ __kernel void softmax(IN(float, logits), OUT(float, probabilities), const int cl
 }
 
 // The whole loss in one work-group: probabilities `[B, classes]`, the step's result, and, where
-// asked for, the logits' gradient weight/live·(p − target). With the loss a step begins. The penalty is
+// asked for, the logits' gradient weight/live·(p − target), with which a step begins. The penalty is
 // coefficient·Σ squares `[partials]`.
 __kernel void softmax_cross_entropy(SCALING __global struct step_result* results, IN(float, logits),
                                     IN(float, targets), IN(float, weights),
@@ -68,7 +68,7 @@ __kernel void softmax_cross_entropy(SCALING __global struct step_result* results
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   if (WRITES_GROUP) {
-    BEGIN_SCALED_STEP;
+    if (writes_gradient) BEGIN_SCALED_STEP;
     results[step].loss = losses[0] * scale;
     results[step].penalty = coefficient * penalties[0];
     results[step].hits = hits[0];

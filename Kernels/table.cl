@@ -37,7 +37,7 @@ struct loss_scaling {
 #else
 #define SCALING
 #define NEXT_LOSS_SCALE 1.0f
-#define BEGIN_SCALED_STEP
+#define BEGIN_SCALED_STEP (void)0
 #endif
 
 // Whether a gradient is infinite or no number, which is where all bits of its exponent are set.

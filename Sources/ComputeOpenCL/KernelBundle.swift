@@ -16,6 +16,10 @@ enum KernelBundle {
     small + updates + ["squeeze_excitation", "normalization", "norm_block", "squeeze_block"]
     + ["dense_block", "attention_short", "attention_short_backward"]
 
+  /// Whether a file's kernels are built with the loss scaling where there is one, those too that do
+  /// not know it: one program for both.
+  static func isScaled(_ file: String) -> Bool { updates.contains(file) || file == "dense_block" }
+
   /// What all kernels are built with, or none.
   private static let common: Set = ["HALF_STORAGE", "GROUP_ITEMS"]
 

@@ -64,14 +64,14 @@ extension Lowering {
     var commands = [
       try kernel(
         "adam", "begin_scaled_step", [scaler.argument], local: [1],
-        storage: LossScaler.storage, groups: { _ in [1] })
+        groups: { _ in [1] })
     ]
     for run in gradients {
       let groups = min((run.count + 4 * local - 1) / (4 * local), 512)
       commands.append(
         try kernel(
           "adam", "find_overflow", [scaler.argument, run.place, .int(run.count)],
-          local: [local], storage: LossScaler.storage, groups: { _ in [groups] }))
+          local: [local], groups: { _ in [groups] }))
     }
     return commands
   }

@@ -86,7 +86,6 @@ extension Lowering {
     return try kernel(
       "dense_block", "dense_loss_backward", defines: ["WIDTH": groups.width],
       arguments + sizes(shape, groups) + [.step, .live], local: [groups.items],
-      storage: scaler == nil ? [:] : LossScaler.storage,
       groups: {
         [1 + kernels + ($0 * shape.inputs + groups.items - 1) / groups.items]
       }, products: { 4 * $0 * shape.inputs * shape.outputs })

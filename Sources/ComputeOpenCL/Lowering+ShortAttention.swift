@@ -70,7 +70,7 @@ extension Lowering {
     let (shape, input) = (attention.shape, try tensor(attention.input))
     let parts = ShortAttentionScratch(
       shape, capacity: program.capacity, onTensorCores: onTensorCores, isKept: isKept, &regions)
-    var commands = [try shortWeights(shape, attention.parameters, parts)]
+    var commands = [try shortWeights(shape, input, attention.parameters, parts)]
     if onTensorCores {
       commands += [
         try tensorCoreRows(shape, input, parts, gradients: nil),
@@ -90,8 +90,11 @@ extension Lowering {
   // MARK: Forward
 
   /// M and m.
+  ///
+  /// - Parameter input: not read: where it is stored as halves, the other kernels of the file are
+  ///   built for that, and this one is in their program.
   private func shortWeights(
-    _ shape: AttentionShape, _ parameters: AttentionParameters, _ parts: ShortAttentionScratch
+    _ shape: AttentionShape, _ input: KernelArgument, _ parameters: AttentionParameters, _ parts: ShortAttentionScratch
   ) throws(DeviceError) -> Command {
     let count = (shape.channels + 1) * shape.heads * shape.channels
     return try kernel(
@@ -101,7 +104,7 @@ extension Lowering {
         try tensor(parameters.keyKernel), parts.weights.memory,
         parts.halves ?? parts.weights.memory, .int(parts.halves == nil ? 0 : 1),
         .float(shape.scale), .int(shape.channels), .int(shape.heads), .int(shape.keySize),
-      ], local: [64], groups: { _ in [(count + 63) / 64] })
+      ], local: [64], storage: storage(with: input), groups: { _ in [(count + 63) / 64] })
   }
 
   /// Q = X·M + m.
@@ -246,10 +249,16 @@ extension Lowering {
         try tensor(d.valueBias), try tensor(d.outputKernel), try tensor(d.outputBias),
         .float(shape.scale / gradients.gain), .int(shape.channels), .int(shape.heads),
         .int(shape.keySize), .int(shape.outputChannels), .live,
-      ], local: [64], groups: { _ in [(count + 63) / 64] })
+      ], local: [64], storage: storage(with: try tensor(attention.input)),
+      groups: { _ in [(count + 63) / 64] })
   }
 
   // MARK: Arguments
+
+  /// What a kernel is built with that has a program with those of an input.
+  private func storage(with input: KernelArgument) -> [String: Int] {
+    input.isHalf ? ["HALF_STORAGE": 1] : [:]
+  }
 
   /// A kernel that computes tiles of scores: groups of 8 × 8 items; its last argument counts the
   /// live samples or their heads.

@@ -26,23 +26,20 @@ extension Lowering {
   /// are the last gradients of a step whose loss is scaled, all gradients are searched for overflows.
   func partSums(_ sums: PartSums) throws(DeviceError) -> [Command] {
     var sums = sums
-    var scaling: [KernelArgument] = []
     if let scaler, isLast, beginsScaledSteps, options.programs.contains(.update) {
       for id in plan.tensors(role: .gradient) {
         sums.search(try place(of: id), count: plan[id].elementCount)
       }
       scaler.isSearchedBySteps = true
-      scaling = [scaler.argument]
     }
     return try sums.targets.map { (target) throws(DeviceError) in
       let groups = target.groupCount
       return try kernel(
         "column_sums", "column_sums_of_table",
-        scaling + [
+        scaling(scaler) + [
           .region(scratch.slot, offset: 0), .tensor(target.buffer, offset: 0),
           try constants(target.entries), .int(target.entries.count / PartSums.fields), .live,
-        ], local: sumGroup,
-        storage: scaling.isEmpty ? [:] : LossScaler.storage, groups: { _ in [groups, 1] })
+        ], local: sumGroup, groups: { _ in [groups, 1] })
     }
   }
 

@@ -55,7 +55,6 @@ extension Lowering {
     penalty: (squares: KernelArgument, count: Int, coefficient: Float)? = nil
   ) throws(DeviceError) -> Command {
     let x = try tensor(logits)
-    let scaler = logitsGradient == nil ? nil : self.scaler
     return try kernel(
       "loss", "softmax_cross_entropy",
       scaling(scaler) + [
@@ -64,7 +63,7 @@ extension Lowering {
         try tensor(logitsGradient ?? probabilities), penalty?.squares ?? x,
         .int(penalty?.count ?? 0), .float(penalty?.coefficient ?? 0), .int(shape.classes),
         .float(shape.smoothing), .int(logitsGradient == nil ? 0 : 1), .step, .live,
-      ], local: [Self.lossGroup], storage: scaler == nil ? [:] : LossScaler.storage,
+      ], local: [Self.lossGroup],
       groups: { _ in [1] })
   }
 

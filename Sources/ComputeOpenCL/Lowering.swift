@@ -106,6 +106,9 @@ final class Lowering {
   ) throws(DeviceError) -> Command {
     let bytes = bytes ?? self.bytes(of: arguments)
     var halves = storage ?? (arguments.contains(where: \.isHalf) ? ["HALF_STORAGE": 1] : [:])
+    if scaler != nil, storage == nil, KernelBundle.isScaled(file) {
+      halves.merge(LossScaler.storage) { $1 }
+    }
     if device.options.halfPath == .native, !halves.isEmpty, ["conv1d", "dense"].contains(file) {
       halves["NATIVE_HALF"] = 1
     }

@@ -29,9 +29,8 @@ struct ProgramCountTests {
     }
   }
 
-  /// Forty are asked for: in half precision three more are built, see RESULTS.md.
-  @Test(arguments: [("fp32", 40), ("fp16", 43)])
-  func bothNetworksBuildFewPrograms(_ precision: String, most: Int) throws {
+  @Test(arguments: ["fp32", "fp16"])
+  func bothNetworksBuildFortyProgramsAtMost(_ precision: String) throws {
     let outcome = try SemgTrain()(
       "benchmark", "--device", "gpu", "--precision", precision, "--steps", "1", "--batch-size",
       "4", "--profile", "--json", environment: PretendedGPUTests.gpu)
@@ -42,6 +41,6 @@ struct ProgramCountTests {
     #expect(programs.count == builds["count"] as? Int)
     // What a profile measures the device's peaks with is no part of a training.
     let count = programs.count { $0["files"] as? [String] != ["peaks"] }
-    #expect((1...most).contains(count), "\(builds)")
+    #expect((1...40).contains(count), "\(builds)")
   }
 }
