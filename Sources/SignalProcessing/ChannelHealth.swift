@@ -72,6 +72,17 @@ public struct ChannelHealth: Hashable, Sendable {
     (0..<channels).map { ChannelHealth(values, channel: $0, channels: channels) }
   }
 
+  /// The channels of a recording that lies in blocks, as it was loaded: before any filter.
+  public static func all(of signal: SignalBlocks) -> [ChannelHealth] {
+    (0..<signal.channels).map { channel in
+      signal.blocks[channel / 8].withUnsafeBufferPointer { blocks in
+        blocks.withMemoryRebound(to: Double.self) {
+          ChannelHealth($0, channel: channel % 8, channels: 8)
+        }
+      }
+    }
+  }
+
   private static func clippedShare(
     count: Int, low: Double, high: Double, _ at: (Int) -> Double
   ) -> Double {
@@ -96,14 +107,44 @@ public struct ChannelHealth: Hashable, Sendable {
   private static func peak(
     count: Int, mean: Double, meanDistance: Double, _ at: (Int) -> Double
   ) -> Peak? {
-    let values = (0..<count).map(at)
-    let middle = values.sorted()[count / 2]
-    let median = 1.4826 * values.map { abs($0 - middle) }.sorted()[count / 2]
+    let middle = middle(of: count, at)
+    let median = 1.4826 * self.middle(of: count) { abs(at($0) - middle) }
     // Where most samples are equal, as at rest on a coarse instrument, the median says nothing.
     let usual = median > 0 ? median : meanDistance
-    guard let sample = values.indices.max(by: { abs(values[$0] - mean) < abs(values[$1] - mean) })
-    else { return nil }
-    return Peak(
-      sample: sample, value: values[sample], distance: abs(values[sample] - middle) / usual)
+    let sample = (0..<count).max { abs(at($0) - mean) < abs(at($1) - mean) }
+    guard let sample else { return nil }
+    return Peak(sample: sample, value: at(sample), distance: abs(at(sample) - middle) / usual)
+  }
+
+  /// The value that would stand in the middle if all were sorted; of two the higher. It is found byte
+  /// by byte, from the highest: sorting would need a copy, which a recording of hours has no room for.
+  private static func middle(of count: Int, _ at: (Int) -> Double) -> Double {
+    var (known, rank) = (UInt64(0), count / 2)
+    for shift in stride(from: 56, through: 0, by: -8) {
+      var counts = [Int](repeating: 0, count: 256)
+      // The bits above those that are looked at now; none at first.
+      let mask = shift == 56 ? 0 : UInt64.max << UInt64(shift + 8)
+      for sample in 0..<count {
+        let key = key(at(sample))
+        if key & mask == known { counts[Int(truncatingIfNeeded: key >> UInt64(shift)) & 0xFF] += 1 }
+      }
+      var byte = 0
+      while byte < 255, rank >= counts[byte] {
+        rank -= counts[byte]
+        byte += 1
+      }
+      known |= UInt64(byte) << UInt64(shift)
+    }
+    return value(known)
+  }
+
+  /// A number that is ordered as the value is.
+  private static func key(_ value: Double) -> UInt64 {
+    let bits = value.bitPattern
+    return bits >> 63 == 1 ? ~bits : bits | 1 << 63
+  }
+
+  private static func value(_ key: UInt64) -> Double {
+    Double(bitPattern: key >> 63 == 1 ? key & ~(1 << 63) : ~key)
   }
 }

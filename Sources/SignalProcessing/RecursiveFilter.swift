@@ -54,48 +54,50 @@ public struct ZeroPhaseFilter: Sendable {
     guard signal.samples > padding else {
       throw .recordingTooShort(samples: signal.samples, required: padding + 1)
     }
-    let (length, groups) = (signal.samples, signal.groups)
-    let total = length + 2 * padding
-    if signal.scratch.count < total {
-      signal.scratch = Array(repeating: .zero, count: total)
+    for group in signal.blocks.indices {
+      signal.blocks[group].withUnsafeMutableBufferPointer { apply(to: $0) }
     }
-    signal.scratch.withUnsafeMutableBufferPointer { scratch in
-      let extended = UnsafeMutableBufferPointer(rebasing: scratch[..<total])
-      signal.blocks.withUnsafeMutableBufferPointer { blocks in
-        for group in 0..<groups {
-          apply(
-            to: UnsafeMutableBufferPointer(rebasing: blocks[group * length..<(group + 1) * length]),
-            extended: extended)
-        }
+  }
+
+  /// The extensions are kept apart from the recording, so that no copy of it is needed: a recording
+  /// of hours has just room for itself.
+  private func apply(to blocks: UnsafeMutableBufferPointer<SignalBlocks.Block>) {
+    guard let source = blocks.baseAddress else { return }
+    let length = blocks.count
+    let (first, last) = (source[0], source[length - 1])
+    var before = (0..<padding).map { 2 * first - source[padding - $0] }
+    var after = (0..<padding).map { 2 * last - source[length - 2 - $0] }
+    before.withUnsafeMutableBufferPointer { before in
+      after.withUnsafeMutableBufferPointer { after in
+        pass(over: [before, blocks, after], stride: 1)
+        // What comes before the recording comes last here, and is of no use any more.
+        pass(over: [after, blocks], stride: -1)
       }
     }
   }
 
-  private func apply(
-    to blocks: UnsafeMutableBufferPointer<SignalBlocks.Block>,
-    extended: UnsafeMutableBufferPointer<SignalBlocks.Block>
-  ) {
-    guard let source = blocks.baseAddress, let base = extended.baseAddress else { return }
-    let length = blocks.count
-    let total = extended.count
-    let (first, last) = (source[0], source[length - 1])
-    for index in 0..<padding {
-      base[index] = 2 * first - source[padding - index]
-      base[padding + length + index] = 2 * last - source[length - 2 - index]
-    }
-    (base + padding).update(from: source, count: length)
-    pass(base, count: total, stride: 1)
-    pass(base + (total - 1), count: total, stride: -1)
-    source.update(from: base + padding, count: length)
-  }
+  /// How many samples pass through one section after another while the cache holds them.
+  private static let piece = 256
 
+  /// One pass over parts that follow each other, in the direction of `stride`.
   private func pass(
-    _ start: UnsafeMutablePointer<SignalBlocks.Block>, count: Int, stride: Int
+    over parts: [UnsafeMutableBufferPointer<SignalBlocks.Block>], stride step: Int
   ) {
-    let level = start.pointee
-    for (section, settled) in zip(series.sections, steadyState) {
-      var state = SectionState(first: settled.first * level, second: settled.second * level)
-      section.run(start, count: count, stride: stride, state: &state)
+    guard let first = parts.first(where: { !$0.isEmpty }) else { return }
+    let level = step > 0 ? first[0] : first[first.count - 1]
+    var states = steadyState.map {
+      SectionState(first: $0.first * level, second: $0.second * level)
+    }
+    for part in parts {
+      guard let base = part.baseAddress else { continue }
+      for start in Swift.stride(from: 0, to: part.count, by: Self.piece) {
+        let place = base + (step > 0 ? start : part.count - 1 - start)
+        for (index, section) in series.sections.enumerated() {
+          section.run(
+            place, count: min(Self.piece, part.count - start), stride: step,
+            state: &states[index])
+        }
+      }
     }
   }
 }
@@ -131,7 +133,7 @@ public struct StreamingFilter: Sendable {
     let level = SignalBlocks(sample, channels: channels)
     let settled = series.steadyState
     for index in states.indices {
-      let block = level.blocks[index / settled.count]
+      let block = level.blocks[index / settled.count][0]
       let state = settled[index % settled.count]
       states[index] = SectionState(first: state.first * block, second: state.second * block)
     }
@@ -147,14 +149,13 @@ public struct StreamingFilter: Sendable {
   /// Filters the next samples in place.
   public mutating func process(_ signal: inout SignalBlocks) {
     precondition(signal.channels == channels, "\(signal.channels) channels for \(channels)")
-    let (length, groups, sections) = (signal.samples, signal.groups, series.sections)
-    signal.blocks.withUnsafeMutableBufferPointer { blocks in
-      guard let base = blocks.baseAddress else { return }
-      for group in 0..<groups {
+    let (length, sections) = (signal.samples, series.sections)
+    for group in signal.blocks.indices {
+      signal.blocks[group].withUnsafeMutableBufferPointer { blocks in
+        guard let base = blocks.baseAddress else { return }
         for (index, section) in sections.enumerated() {
           section.run(
-            base + group * length, count: length, stride: 1,
-            state: &states[group * sections.count + index])
+            base, count: length, stride: 1, state: &states[group * sections.count + index])
         }
       }
     }

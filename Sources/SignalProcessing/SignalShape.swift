@@ -68,7 +68,7 @@ public struct SignalShape: Hashable, Sendable {
   private static func roughness(_ signal: SignalBlocks, deviation: [Double]) -> Double {
     var ratios: [Double] = []
     for group in 0..<signal.groups {
-      let part = signal.blocks[group * signal.samples..<(group + 1) * signal.samples]
+      let part = signal.blocks[group]
       var squares = SignalBlocks.Block.zero
       for (last, next) in zip(part, part.dropFirst()) { squares += (next - last) * (next - last) }
       for channel in 8 * group..<min(8 * group + 8, signal.channels) where deviation[channel] > 0 {
@@ -85,16 +85,12 @@ public struct SignalShape: Hashable, Sendable {
     let count = signal.samples
     var products = [[Double]](
       repeating: [Double](repeating: 0, count: 8 * signal.groups), count: signal.channels)
-    signal.blocks.withUnsafeBufferPointer { blocks in
-      for channel in 0..<signal.channels {
-        let own = blocks[channel / 8 * count..<(channel / 8 + 1) * count]
-        for group in channel / 8..<signal.groups {
-          var sum = SignalBlocks.Block.zero
-          for (a, b) in zip(own, blocks[group * count..<(group + 1) * count]) {
-            sum += b * a[channel % 8]
-          }
-          for lane in 0..<8 { products[channel][8 * group + lane] = sum[lane] }
-        }
+    for channel in 0..<signal.channels {
+      let own = signal.blocks[channel / 8]
+      for group in channel / 8..<signal.groups {
+        var sum = SignalBlocks.Block.zero
+        for (a, b) in zip(own, signal.blocks[group]) { sum += b * a[channel % 8] }
+        for lane in 0..<8 { products[channel][8 * group + lane] = sum[lane] }
       }
     }
     return pairs(of: signal.channels).map { first, second in

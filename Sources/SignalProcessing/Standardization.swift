@@ -20,9 +20,8 @@ public struct ChannelStatistics: Hashable, Sendable {
     self.init(channels: signal.channels)
     count = signal.samples
     guard count > 0 else { return }
-    signal.blocks.withUnsafeBufferPointer { blocks in
-      for group in 0..<signal.groups {
-        let part = blocks[group * count..<(group + 1) * count]
+    for group in 0..<signal.groups {
+      signal.blocks[group].withUnsafeBufferPointer { part in
         var sum = SignalBlocks.Block.zero
         for block in part { sum += block }
         let centre = sum / Double(count)

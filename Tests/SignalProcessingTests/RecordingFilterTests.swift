@@ -30,6 +30,33 @@ import Testing
     #expect(at2000.lowerBound == 20 && at2000.upperBound == 450)
   }
 
+  /// Whatever is filtered piece by piece is what the whole, extended at both ends, would be.
+  @Test(arguments: [28, 255, 256, 257, 700])
+  func theEndsAreMirroredToTheBit(samples: Int) throws {
+    let filter = try RecordingFilter(sampleRate: 512)
+    let signal = (0..<samples).map { (sample: Int) -> Double in
+      Double((sample * 7919 + 13) % 1000) / 500 - 1
+    }
+    var expected = signal
+    for stage in filter.stages {
+      let (first, last) = (expected[0], expected[samples - 1])
+      var extended: [Double] = []
+      for index in 0..<stage.padding {
+        extended.append(2 * first - expected[stage.padding - index])
+      }
+      extended += expected
+      for index in 0..<stage.padding { extended.append(2 * last - expected[samples - 2 - index]) }
+      for _ in 0..<2 {
+        var pass = StreamingFilter(stage.series, channels: 1)
+        pass.settle(on: [extended[0]])
+        pass.process(&extended)
+        extended.reverse()
+      }
+      expected = Array(extended.dropFirst(stage.padding).prefix(samples))
+    }
+    #expect(try filter.filtered(signal, channels: 1) == expected)
+  }
+
   @Test func refusesANotchAtOrAboveHalfTheRate() {
     for rate in [100.0, 80] {
       #expect(

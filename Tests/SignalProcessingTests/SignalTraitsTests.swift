@@ -77,6 +77,29 @@ import Testing
     #expect((health(sparse).peak?.distance ?? 0) < 300)
   }
 
+  /// By sorting, which the search for the middle does without.
+  @Test func theMiddleIsWhatSortingFinds() throws {
+    for count in [300, 301, 302] {
+      for scale in [1e-12, 1, 1e9] {
+        var values = Self.noise(count, seed: UInt64(count)).map { scale * ($0 - 0.3) }
+        values[7] = 1e3 * scale
+        values[8] = -0.0
+        let found = try #require(health(values).peak)
+        let middle = values.sorted()[count / 2]
+        let usual = 1.4826 * values.map { abs($0 - middle) }.sorted()[count / 2]
+        #expect(found.distance == abs(values[7] - middle) / usual)
+      }
+    }
+  }
+
+  @Test func channelsInBlocksAreLookedAtAsThoseInRows() {
+    for channels in [1, 7, 8, 9, 17] {
+      let rows = Self.noise(64 * channels, seed: UInt64(channels))
+      let expected = rows.withUnsafeBufferPointer { ChannelHealth.all(of: $0, channels: channels) }
+      #expect(ChannelHealth.all(of: SignalBlocks(rows, channels: channels)) == expected)
+    }
+  }
+
   private func signal(_ channels: [[Double]]) -> SignalBlocks {
     let values = channels[0].indices.flatMap { sample in channels.map { $0[sample] } }
     return SignalBlocks(values, channels: channels.count)
