@@ -100,6 +100,8 @@ public protocol LoadedPlan: AnyObject {
   func readDoubles(_ tensor: TensorID) throws(DeviceError) -> [Double]
 
   func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID
+  /// Gives the memory of a dataset back, as soon as no table is of it; no other may be made of it.
+  func discard(_ dataset: DatasetID)
   /// The table of the steps that come next. `forwardBackward` and `update` share one table.
   func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError)
 

@@ -14,7 +14,8 @@ public final class CPULoadedPlan: ProfiledPlan {
   private let arenas: Arenas
   private var launches: [ProgramID: [CPULaunch]] = [:]
   private var tables: [ProgramID: ProgramTable] = [:]
-  private var datasets: [StoredDataset] = []
+  /// Nil where they were discarded.
+  private var datasets: [StoredDataset?] = []
   private var snapshots: [Int: [UnsafeMutableRawPointer]] = [:]
   private var nextSnapshot = 0
   public var profile: LaunchProfile?
@@ -153,6 +154,10 @@ public final class CPULoadedPlan: ProfiledPlan {
   public func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID {
     datasets.append(StoredDataset(dataset))
     return DatasetID(index: datasets.count - 1)
+  }
+
+  public func discard(_ dataset: DatasetID) {
+    if datasets.indices.contains(dataset.index) { datasets[dataset.index] = nil }
   }
 
   public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {

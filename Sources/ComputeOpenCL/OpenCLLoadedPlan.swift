@@ -17,7 +17,8 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   private var search: [Command] = []
   private var tables: [ProgramID: ProgramTable] = [:]
   private var needs: [ProgramID: TableNeeds] = [:]
-  private var datasets: [StoredDataset] = []
+  /// Nil where they were discarded.
+  private var datasets: [StoredDataset?] = []
   private var snapshots: [Int: [Buffer]] = [:]
   private var nextSnapshot = 0
   /// While set, steps run on a profiling queue and each is waited for.
@@ -220,9 +221,14 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   public func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID {
     let stored = try StoredDataset(dataset, memory: memory)
-    try device.checkAfterUpload(stored, of: dataset, memory: memory)
+    // Once for a plan: what comes later takes the place of what was there.
+    if datasets.isEmpty { try device.checkAfterUpload(stored, of: dataset, memory: memory) }
     datasets.append(stored)
     return DatasetID(index: datasets.count - 1)
+  }
+
+  public func discard(_ dataset: DatasetID) {
+    if datasets.indices.contains(dataset.index) { datasets[dataset.index] = nil }
   }
 
   public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {

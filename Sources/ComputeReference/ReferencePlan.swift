@@ -14,7 +14,8 @@ public final class ReferencePlan: LoadedPlan {
   let key: SIMD2<UInt32>
   /// By tensor index; nil where no loaded program uses the tensor.
   private let storage: [TensorStorage?]
-  private var datasets: [Dataset] = []
+  /// Nil where they were discarded.
+  private var datasets: [Dataset?] = []
   private var tables: [ProgramID: EpochTable] = [:]
   var results: [ProgramID: [Int: PreciseResult]] = [:]
   private var snapshots: [Int: [Int: [Double]]] = [:]
@@ -94,12 +95,12 @@ public final class ReferencePlan: LoadedPlan {
     return DatasetID(index: datasets.count - 1)
   }
 
+  public func discard(_ dataset: DatasetID) { datasets[dataset.index] = nil }
+
   public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
-    precondition(datasets.indices.contains(table.dataset.index), "upload the dataset first")
+    let dataset = dataset(table.dataset)
     for case .gatherWindows(let shape, _, _, _) in plan.programs[program]?.operations ?? [] {
-      if let fault = table.firstFault(
-        shape: shape, dataset: DatasetOutline(datasets[table.dataset.index]))
-      {
+      if let fault = table.firstFault(shape: shape, dataset: DatasetOutline(dataset)) {
         throw .unsupported(device: "reference", what: "this table: \(fault)")
       }
     }
@@ -109,7 +110,12 @@ public final class ReferencePlan: LoadedPlan {
     }
   }
 
-  func dataset(_ id: DatasetID) -> Dataset { datasets[id.index] }
+  func dataset(_ id: DatasetID) -> Dataset {
+    guard datasets.indices.contains(id.index), let dataset = datasets[id.index] else {
+      preconditionFailure("dataset \(id.index) is not there: upload it first")
+    }
+    return dataset
+  }
 
   // MARK: Running
 

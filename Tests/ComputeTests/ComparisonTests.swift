@@ -116,6 +116,7 @@ final class FaultyPlan: LoadedPlan {
     try base.readDoubles(tensor)
   }
   func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID { try base.upload(dataset) }
+  func discard(_ dataset: DatasetID) { base.discard(dataset) }
   func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
     try base.upload(table, for: program)
   }
