@@ -134,7 +134,7 @@ struct BenchmarkCommand: ParsableCommand {
         "the limit, as measured: \(Figure.fixed($0.gigabytesPerSecond, 1)) GB/s, "
           + "\(Figure.fixed($0.gigaflops, 0)) GFLOP/s in fp32\n\n"
       } ?? ""
-    return "\(speed)\n\(limit.isEmpty ? "\n" : limit)\(table.text)\n"
+    return "\(speed)\n\(limit.isEmpty ? "\n" : limit)\(table.text(within: Console.outputColumns))\n"
   }
 
   /// A speed, unless there is nothing to it.

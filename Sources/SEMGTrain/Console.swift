@@ -38,9 +38,14 @@ final class Console: Sendable {
 
   /// The same value as JSON, one line.
   func result(json value: some Encodable) throws {
+    try result(verbatim: Self.json(value) + "\n")
+  }
+
+  /// JSON without a line feed, its keys sorted.
+  static func json(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    try result(verbatim: String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
   /// What people may like to know; silent under `--quiet`.
@@ -106,10 +111,20 @@ final class Console: Sendable {
     isColored ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
   }
 
-  private static var terminalColumns: Int {
+  private static var terminalColumns: Int { columns(of: STDERR_FILENO) ?? 80 }
+
+  /// How wide standard output is; nil where it is no terminal, and nothing has to fit.
+  static var outputColumns: Int? { columns(of: STDOUT_FILENO) }
+
+  /// How wide standard error is, likewise.
+  static var errorColumns: Int? { columns(of: STDERR_FILENO) }
+
+  private static func columns(of stream: Int32) -> Int? {
+    guard isatty(stream) == 1 else { return nil }
     var size = winsize()
-    let found = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1
-    return found ? Int(size.ws_col) : 80
+    if ioctl(stream, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 1 { return Int(size.ws_col) }
+    let told = ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) }
+    return told.flatMap { $0 > 1 ? $0 : nil } ?? 80
   }
 
   private static func write(_ bytes: [UInt8], to stream: Int32) throws {

@@ -136,7 +136,7 @@ struct DataInspection: Inspection {
             "\(contents.recordings)", "\(contents.subjects.count)", Figure.time(contents.seconds),
           ])
     }
-    return table.text
+    return table.text(within: Console.outputColumns)
   }
 
   private var channelTable: String {
@@ -150,7 +150,8 @@ struct DataInspection: Inspection {
           + [channel.deviation, channel.lowest, channel.highest].map(RecordingMismatch.figure)
           + [channel.flat, channel.clipped, channel.outliers, channel.otherUnits].map { "\($0)" })
     }
-    return table.text + "\n(deviations after the filters; then recordings in which a channel never "
+    return table.text(within: Console.outputColumns)
+      + "\n(deviations after the filters; then recordings in which a channel never "
       + "changes, is clipped, has an outlier, or is in another unit)"
   }
 }

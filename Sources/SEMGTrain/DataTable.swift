@@ -43,7 +43,7 @@ extension TrainSettings {
       run.takesPublishedWeights(gestures: gestures)
       ? ", the published ones; equal ones: --class-weights "
         + gestures.map { _ in "1" }.joined(separator: ",") : ""
-    console.note("class weights: " + list.joined(separator: ", ") + why)
+    console.note("class weights: " + Figure.list(list) + why)
   }
 
   /// Bytes of the program and its libraries, and of the recordings.
@@ -63,7 +63,7 @@ extension TrainSettings {
       let subjects = Set(recordings.compactMap(\.subject)).count
       table.append([part.rawValue] + cells + [Self.cell(recordings), "\(subjects)"])
     }
-    return table.text
+    return table.text(within: Console.errorColumns)
   }
 
   private static func cell(_ recordings: [PreparedRecording]) -> String {

@@ -131,7 +131,7 @@ struct DeviceLine: Encodable {
         word(line.subGroups), word(line.tensorCores), line.chosenBy.joined(separator: ", "),
       ])
     }
-    return table.text
+    return table.text(within: Console.outputColumns)
   }
 }
 

@@ -102,7 +102,7 @@ struct RecordingInspection: Inspection {
       \(Figure.fixed(sampleRate, 0)) Hz, \(Figure.count(windows, "window")), \
       \(Figure.count(columns, "column")), \(Figure.bytes(bytes))
 
-      \(table.text)
+      \(table.text(within: Console.outputColumns))
       """ + warnings.map { "\nwarning: \($0)" }.joined()
   }
 }

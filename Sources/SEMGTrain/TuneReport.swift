@@ -89,7 +89,7 @@ struct TuneReport: Encodable {
       }
       let sums = products.reduce((0, 0)) { ($0.0 + $1.milliseconds, $0.1 + $1.usualMilliseconds) }
       blocks += [
-        table.text,
+        table.text(within: Console.outputColumns),
         "all products: \(Figure.fixed(sums.0, 3)) ms a step, "
           + "\(Figure.fixed(sums.1, 3)) with the usual tiles",
       ]
@@ -98,7 +98,7 @@ struct TuneReport: Encodable {
     for time in precisions {
       table.append([time.precision, Figure.fixed(time.milliseconds, 3)])
     }
-    blocks.append(table.text)
+    blocks.append(table.text(within: Console.outputColumns))
     if !rejected.isEmpty { blocks.append(rejected.map(\.text).joined(separator: "\n")) }
     if let auto { blocks.append("--precision auto takes \(auto) on this device") }
     let files = [file, precisionFile].compactMap { $0 }
