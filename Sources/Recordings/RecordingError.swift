@@ -72,6 +72,8 @@ public enum RecordingError: Error, Equatable, Sendable {
   case emptyPart(part: Part)
   case gestureMissing(gesture: Int, part: Part)
   case sessionMissing(session: Int, part: Part, found: [Int])
+  /// One recording each of these gestures, where each is to be halved into two parts.
+  case tooFewToHalve(gestures: [Int], sessions: [Int])
   /// A channel does not change in `recordings` of all; `channels` are the others.
   case deadChannel(column: Int, recordings: Int, all: Int, channels: ChannelSelection?)
   /// `file` is the first of the session.
@@ -105,7 +107,7 @@ extension RecordingError {
   public var isOfTheSet: Bool {
     switch self {
     case .noRecordings, .noUsableRecording, .fewerThanTwoGestures, .emptyPart, .gestureMissing,
-      .sessionMissing, .sessionInNoPart, .deadChannel:
+      .sessionMissing, .tooFewToHalve, .sessionInNoPart, .deadChannel:
       true
     default: false
     }
@@ -133,7 +135,7 @@ extension RecordingError {
       .mismatch(let file, _):
       file
     case .nameNotUTF8, .noRecordings, .noUsableRecording, .fewerThanTwoGestures, .emptyPart,
-      .gestureMissing, .sessionMissing, .sessionInNoPart, .deadChannel:
+      .gestureMissing, .sessionMissing, .tooFewToHalve, .sessionInNoPart, .deadChannel:
       nil
     }
   }
@@ -244,7 +246,7 @@ extension RecordingError: CustomStringConvertible {
         : "\(file): found \(found.joined(separator: " and ")) in the path, expected one; rename it"
     case .unknownGesture(let file, let gesture, let known):
       "\(file): found gesture \(gesture), expected one that the network was trained on: "
-        + known.map(String.init).joined(separator: ", ")
+        + numberList(known)
     default: nil
     }
   }
@@ -268,6 +270,11 @@ extension RecordingError: CustomStringConvertible {
       "found no recording of session \(session) (sessions found: \(numberList(found))), expected "
         + "some for the \(part == .train ? "train part" : "test and validation parts"); "
         + "choose others with --train-sessions and --test-sessions, or give --split FILE.csv"
+    case .tooFewToHalve(let gestures, let sessions):
+      "found only 1 recording of gesture \(numberList(gestures)) in session "
+        + "\(numberList(sessions)), expected 2 or more: the recordings of each gesture there are "
+        + "halved, one half for the test part, the other for the validation part; record more, name "
+        + "more sessions with --test-sessions, or say the parts with --split FILE.csv"
     case .sessionInNoPart(let session, let file):
       "\(file): found session \(session), which is in no part; "
         + "say which sessions to use with --train-sessions and --test-sessions"
@@ -324,7 +331,10 @@ public struct RecordingProblems: Error, Equatable, Sendable, CustomStringConvert
   public var description: String { problems.map(\.description).joined(separator: "\n") }
 }
 
-/// "1, 2", or "none".
-func numberList(_ numbers: [Int]) -> String {
-  numbers.isEmpty ? "none" : numbers.map(String.init).joined(separator: ", ")
+/// "1, 2", or "none"; of many the first twelve, and how many more there are.
+public func numberList(_ numbers: [Int]) -> String {
+  guard !numbers.isEmpty else { return "none" }
+  let most = 12
+  let shown = numbers.prefix(most).map(String.init).joined(separator: ", ")
+  return numbers.count > most ? "\(shown), … and \(numbers.count - most) more" : shown
 }

@@ -112,9 +112,18 @@ public struct Split: Equatable, Sendable {
     let lacking = Set<Part>(
       missing.flatMap { $0.part == .train ? [.train] : [.test, .validation] })
     problems += missing.map { .sessionMissing(session: $0.session, part: $0.part, found: $0.found) }
-    problems += split.problems(with: recordings).filter {
-      // Said already by the session that would have filled it.
-      if case .emptyPart(let part) = $0 { !lacking.contains(part) } else { true }
+    let lone = rule.heldOutSubjects.isEmpty ? groups.lone(in: recordings) : []
+    if !lone.isEmpty {
+      problems.append(.tooFewToHalve(gestures: lone, sessions: rule.testSessions.sorted()))
+    }
+    problems += split.problems(with: recordings).filter { problem in
+      // Said already by the session that would have filled it, or by what could not be halved.
+      switch problem {
+      case .emptyPart(let part):
+        !lacking.contains(part) && !(part == .validation && lone.count == groups.members.count)
+      case .gestureMissing(let gesture, .validation): !lone.contains(gesture)
+      default: true
+      }
     }
     return (split, problems)
   }
@@ -131,6 +140,41 @@ public struct Split: Equatable, Sendable {
         positions[gesture] = members.count
         members.append([index])
       }
+    }
+
+    /// The gestures that have one recording, ascending.
+    func lone(in recordings: [RecordingDescriptor]) -> [Int] {
+      members.filter { $0.count == 1 }.map { recordings[$0[0]].gesture }.sorted()
+    }
+  }
+
+  /// A subject whose recordings lie in both halves of the test sessions, but not those of each
+  /// gesture.
+  public struct Gap: Equatable, Sendable {
+    public let subject: Int
+    public let part: Part
+    /// What the subject has in the other half alone.
+    public let gestures: [Int]
+  }
+
+  /// Which subject lacks which gesture in one of the test and validation parts, where these are
+  /// halves of recordings of the same people.
+  public func gaps(among recordings: [RecordingDescriptor]) -> [Gap] {
+    var gestures: [Part: [Int: Set<Int>]] = [:]
+    for part in [Part.validation, .test] {
+      for index in indices(of: part) {
+        guard let subject = recordings[index].subject else { continue }
+        gestures[part, default: [:]][subject, default: []].insert(recordings[index].gesture)
+      }
+    }
+    let (validation, test) = (gestures[.validation] ?? [:], gestures[.test] ?? [:])
+    guard !Set(validation.keys).isDisjoint(with: test.keys) else { return [] }
+    return Set(validation.keys).union(test.keys).sorted().flatMap { subject in
+      let (first, second) = (validation[subject] ?? [], test[subject] ?? [])
+      return [
+        Gap(subject: subject, part: .validation, gestures: second.subtracting(first).sorted()),
+        Gap(subject: subject, part: .test, gestures: first.subtracting(second).sorted()),
+      ].filter { !$0.gestures.isEmpty }
     }
   }
 

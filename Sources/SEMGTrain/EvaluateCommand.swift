@@ -113,10 +113,10 @@ struct EvaluateCommand: ParsableCommand {
   ) throws {
     let shown = Set(windows.map { data.labels[Int($0)] })
     let missing = data.classes.indices.filter { !shown.contains(Int32($0)) }
-      .map { String(data.classes[$0]) }
+      .map { data.classes[$0] }
     guard !missing.isEmpty else { return }
     let sentence =
-      "the \(part.rawValue) part has no recording of gesture \(missing.joined(separator: ", ")), "
+      "the \(part.rawValue) part has no recording of gesture \(numberList(missing)), "
       + "which the models know"
     guard self.data.skipBad else {
       throw CommandFailure(

@@ -68,9 +68,9 @@ extension Preprocessing {
   /// - Throws: `CommandFailure` (65): both come from one training.
   func check(_ file: String, against model: String, time: Int, channels: Int, classes: Int) throws {
     for (found, value, expected) in [
-      ("\(self.channels.count) channels", self.channels.count, channels),
+      (Figure.count(self.channels.count, "channel"), self.channels.count, channels),
       ("window_length \(windowLength)", windowLength, time),
-      ("\(gestures.count) gestures", gestures.count, classes),
+      (Figure.count(gestures.count, "gesture"), gestures.count, classes),
     ] where value != expected {
       throw Self.refusal(file, found: found, expected: "\(expected), as \(model) has")
     }

@@ -92,15 +92,16 @@ struct TrainedModels {
       guard input.time == windowLength, input.channels == channels else {
         throw CommandFailure(
           .contradiction,
-          "\(member.file) takes windows of \(input.time) samples of \(input.channels) channels, "
+          "\(member.file) takes windows of \(Figure.count(input.time, "sample")) of "
+            + "\(Figure.count(input.channels, "channel")), "
             + "the recordings give \(windowLength) of \(channels); see --sample-rate and --channels"
         )
       }
       guard member.network.classes == classes.count else {
         throw CommandFailure(
           .contradiction,
-          "\(member.file) tells \(member.network.classes) gestures apart, the training part of the "
-            + "recordings has \(classes.count): \(classes.map(String.init).joined(separator: ", "))"
+          "\(member.file) tells \(Figure.count(member.network.classes, "gesture")) apart, the training part of the "
+            + "recordings has \(classes.count): \(numberList(classes))"
         )
       }
     }
@@ -111,7 +112,8 @@ struct TrainedModels {
     guard let weights = ensembleWeights, weights.count != members.count else { return }
     throw CommandFailure(
       .contradiction,
-      "--ensemble-weights has \(weights.count) weights, expected \(members.count): one for each of "
+      "--ensemble-weights has \(Figure.count(weights.count, "weight")), expected \(members.count): "
+        + "one for each of "
         + members.map(\.file).joined(separator: ", "))
   }
 
@@ -149,7 +151,7 @@ struct TrainedModels {
     for member in members.dropFirst() where member.network.classes != first.network.classes {
       throw CommandFailure(
         .contradiction,
-        "\(first.file) tells \(first.network.classes) gestures apart, \(member.file) "
+        "\(first.file) tells \(Figure.count(first.network.classes, "gesture")) apart, \(member.file) "
           + "\(member.network.classes); expected models of the same gestures")
     }
   }

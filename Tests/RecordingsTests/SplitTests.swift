@@ -131,9 +131,51 @@ import Testing
         || $0.hasSuffix("1_subject_1/gesture02_trial01.csv")
         || $0.hasSuffix("3_subject_1/gesture02_trial01.csv")
     }
-    #expect(throws: SplitError.recordings(.gestureMissing(gesture: 2, part: .validation))) {
-      try Split(descriptors(of: single), seed: 42)
+    let lone = RecordingError.tooFewToHalve(gestures: [2], sessions: [3])
+    #expect(throws: SplitError.recordings(lone)) { try Split(descriptors(of: single), seed: 42) }
+    #expect(lone.description.contains("only 1 recording of gesture 2 in session 3"))
+    #expect(lone.description.contains("halved") && lone.description.contains("--test-sessions"))
+  }
+
+  @Test func oneRecordingOfEachGestureIsTooFewToHalveAndThatIsAllThatIsSaid() throws {
+    let paths = layout(sessions: [1, 2, 3]).filter {
+      !$0.hasPrefix("Session3") || $0.contains("3_subject_1/") && $0.hasSuffix("trial01.csv")
     }
+    let recordings = descriptors(of: paths)
+    let gestures = Set(recordings.map(\.gesture)).sorted()
+    let (_, problems) = try Split.proposal(for: recordings, seed: 42)
+    #expect(problems == [.tooFewToHalve(gestures: gestures, sessions: [3])])
+    #expect(problems[0].isOfTheSet && problems[0].kind == .badContent)
+  }
+
+  @Test func subjectsThatOnlyOneHalfShowsAGestureOfAreNamed() throws {
+    let recordings = descriptors(of: layout(sessions: [1, 2, 3]))
+    let (split, _) = try Split.proposal(for: recordings, seed: 42)
+    for subject in Set(recordings.compactMap(\.subject)) {
+      for part in [Part.validation, .test] {
+        let shown = { (part: Part) in
+          Set(
+            split.indices(of: part).filter { recordings[$0].subject == subject }
+              .map { recordings[$0].gesture })
+        }
+        let lacking = shown(part == .test ? .validation : .test).subtracting(shown(part)).sorted()
+        let found = split.gaps(among: recordings).first {
+          $0.subject == subject && $0.part == part
+        }
+        #expect(found?.gestures ?? [] == lacking)
+      }
+    }
+    // Whoever is held out is in no half by intention.
+    var rule = Split.Rule()
+    rule.heldOutSubjects = [1]
+    let heldOut = try Split.proposal(for: recordings, by: rule, seed: 42).split
+    #expect(heldOut.gaps(among: recordings).isEmpty)
+  }
+
+  @Test func manyNumbersAreCutWithACount() {
+    #expect(numberList([]) == "none" && numberList([3, 5]) == "3, 5")
+    let many = numberList(Array(0..<300))
+    #expect(many == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, … and 288 more")
   }
 
   @Test func oneGestureIsTooFew() throws {
