@@ -50,6 +50,15 @@ struct DataSettings {
       throw RecordingProblems(found.problems + [.noUsableRecording(directory: directory)])
     }
     let root = directory.hasSuffix("/") ? directory : directory + "/"
+    // What is missing from a session that cannot be read is not what has to be mended.
+    let closed =
+      found.problems.compactMap { problem in
+        guard case .unreadable(let file, _) = problem, file.hasSuffix("/") else { return nil }
+        return RecordingLayout(path: String(file.dropFirst(root.count)) + "x.csv").session
+      } as [Int]
+    if !Set(closed).isSubset(of: found.descriptors.compactMap(\.session)) {
+      throw RecordingProblems(found.problems)
+    }
     let bad = found.problems.compactMap(\.file).map { String($0.dropFirst(root.count)) }
     let (parts, problems) = try split.split(found.descriptors, console: console) { path in
       bad.contains { $0 == path || $0.hasSuffix("/") && path.hasPrefix($0) }
@@ -69,9 +78,13 @@ extension Console {
 
   /// Says what is to be known of recordings that are used.
   func say(_ data: PreparedRecordings) {
-    for problem in data.skipped { warning("skipped: \(problem)") }
-    for sentence in data.warnings { warning(sentence) }
-    for sentence in data.notes { note(sentence) }
+    say(skipped: data.skipped, warnings: data.warnings, notes: data.notes)
+  }
+
+  func say(skipped: [RecordingError], warnings: [String], notes: [String]) {
+    for problem in skipped { warning("skipped: \(problem)") }
+    for sentence in warnings { warning(sentence) }
+    for sentence in notes { note(sentence) }
   }
 }
 
@@ -109,12 +122,15 @@ struct SplitSettings {
   /// The sessions that the user asked for.
   private let namedSessions: Set<Int>
   let seed: UInt64
+  /// `default`, or the options that say the parts.
+  let origin: String
 
   /// Every recording is tested on.
   static let undivided = SplitSettings(source: .undivided, namedSessions: [], seed: 42)
 
   private init(source: Source, namedSessions: Set<Int>, seed: UInt64) {
     (self.source, self.namedSessions, self.seed) = (source, namedSessions, seed)
+    origin = "default"
   }
 
   /// - Parameter saved: the split of the training whose models are evaluated, taken where the
@@ -122,6 +138,7 @@ struct SplitSettings {
   /// - Throws: `CommandFailure` where a split file and a rule are both given.
   init(_ options: SplitOptions, saved: String? = nil) throws {
     seed = options.seed ?? 42
+    origin = options.asTyped
     namedSessions = (options.trainSessions ?? []).union(options.testSessions ?? [])
     let choosesSessions = options.trainSessions != nil || options.testSessions != nil
     if let file = options.split {
@@ -208,6 +225,19 @@ extension SplitSettings {
 }
 
 extension SplitOptions {
+  /// The options that say which recording is in which part; `default` for none.
+  fileprivate var asTyped: String {
+    func numbers(_ name: String, _ values: Set<Int>?) -> String? {
+      values.map { "\(name) " + $0.sorted().map(String.init).joined(separator: ",") }
+    }
+    let options = [
+      split.map { "--split \($0)" }, numbers("--train-sessions", trainSessions),
+      numbers("--test-sessions", testSessions), numbers("--held-out-subjects", heldOutSubjects),
+      seed.map { "--seed \($0)" },
+    ].compactMap { $0 }
+    return options.isEmpty ? "default" : options.joined(separator: " ")
+  }
+
   /// Whether no option says which recording is in which part.
   var saysNothing: Bool {
     split == nil && trainSessions == nil && testSessions == nil && heldOutSubjects == nil

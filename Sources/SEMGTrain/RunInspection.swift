@@ -104,7 +104,7 @@ struct RunInspection: Inspection {
 
   var text: String {
     let what = state == .models ? "trained models" : "a training run"
-    var lines = ["\(path): \(what): " + files.joined(separator: ", ")]
+    var lines = ["\(path): \(what): " + Figure.list(files)]
     lines += preprocessing.map(Self.lines) ?? []
     if let split {
       let parts = Part.allCases.map { "\($0.rawValue) \(split[$0.rawValue] ?? 0)" }
@@ -112,7 +112,7 @@ struct RunInspection: Inspection {
     }
     for model in models {
       lines.append(
-        "\(model.model): \(model.parameters) parameters, \(model.classes) gestures"
+        "\(model.model): \(model.parameters) parameters, \(Figure.count(model.classes, "gesture"))"
           + (model.padding.map { ", padding \($0)" } ?? ""))
     }
     for (model, count) in (epochs ?? [:]).sorted(by: { $0.key < $1.key }) {
@@ -121,21 +121,50 @@ struct RunInspection: Inspection {
     }
     if let metrics {
       lines.append(
-        "recipe \(metrics.recipe.rawValue), seed \(metrics.seed), \(metrics.epochs) epochs asked "
-          + "for, \(Figure.time(metrics.seconds)) on \(metrics.device)")
+        "recipe \(metrics.recipe.rawValue), seed \(metrics.seed), "
+          + "\(Figure.count(metrics.epochs, "epoch")) asked for, \(Figure.time(metrics.seconds)) on "
+          + "\(metrics.device)" + (metrics.precision.map { " in \($0)" } ?? "")
+          + (metrics.batchSize.map { ", \(Figure.count($0, "sample")) per batch" } ?? ""))
+      lines += Self.lines(metrics.origin)
     }
     lines += stateLines
     guard let metrics else { return lines.joined(separator: "\n") }
     return (lines + ["", ReportText(metrics.test).text]).joined(separator: "\n")
   }
 
+  /// How the run came about, as far as the file says.
+  private static func lines(_ origin: RunOrigin) -> [String] {
+    let by = [
+      origin.version.map { "by semg-train \($0)" }, origin.date.map { "on \($0)" },
+      origin.commandLine.map { "as: " + $0.map(quoted).joined(separator: " ") },
+    ].compactMap { $0 }
+    let data = [
+      origin.dataDirectory.map { "data \($0)" }, origin.dataFingerprint.map { "fingerprint \($0)" },
+      origin.splitSource.map { "split: \($0)" },
+    ].compactMap { $0 }
+    return [
+      by.isEmpty ? nil : "trained " + by.joined(separator: " "),
+      data.isEmpty ? nil : data.joined(separator: ", "),
+    ].compactMap { $0 }
+  }
+
+  /// As a shell takes it.
+  private static func quoted(_ argument: String) -> String {
+    let isPlain = argument.utf8.allSatisfy { byte in
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+        || "0123456789-_=+./,:@%".utf8.contains(byte)
+    }
+    guard !isPlain || argument.isEmpty else { return argument }
+    return "'" + argument.replacing("'", with: "'\\''") + "'"
+  }
+
   /// What was done to the recordings.
   private static func lines(_ preprocessing: Preprocessing) -> [String] {
     let filter = preprocessing.filter
     let notch = filter.notchHertz.map { "notch \(Figure.plain($0)) Hz" } ?? "no notch"
-    let gestures = preprocessing.gestures.map(String.init).joined(separator: ", ")
+    let gestures = numberList(preprocessing.gestures)
     return [
-      "\(Figure.plain(preprocessing.sampleRate)) Hz, \(preprocessing.channels.count) channels, band "
+      "\(Figure.plain(preprocessing.sampleRate)) Hz, \(Figure.count(preprocessing.channels.count, "channel")), band "
         + "\(Figure.fixed(filter.lowHertz, 1))–\(Figure.fixed(filter.highHertz, 1)) Hz, \(notch); "
         + "windows of \(preprocessing.windowLength) samples every \(preprocessing.windowStride)",
       "gestures \(gestures); recipe \(preprocessing.recipe)",

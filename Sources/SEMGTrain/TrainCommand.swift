@@ -19,6 +19,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     let console = output.console
+    let start = Date()
     let settings = try TrainSettings(self)
     try OutputPath.check(settings.output)
     var directory: RunDirectory?
@@ -32,7 +33,8 @@ struct TrainCommand: ParsableCommand {
       // The directory is locked as long as the object lives.
       let report = try withExtendedLifetime(made) {
         try made.write(split: parts)
-        return try train(settings, prepared, on: device, in: made, console: console)
+        return try train(
+          settings, prepared, on: device, in: made, since: start, console: console)
       }
       return (report, prepared)
     }
@@ -56,7 +58,7 @@ struct TrainCommand: ParsableCommand {
   ///   run as any other.
   private func train(
     _ settings: TrainSettings, _ prepared: PreparedRecordings, on device: any Device,
-    in directory: RunDirectory, console: Console
+    in directory: RunDirectory, since start: Date, console: Console
   ) throws -> RunReport? {
     var preprocessing = Preprocessing(
       settings.data, preparation: settings.preparation, prepared: prepared,
@@ -64,8 +66,12 @@ struct TrainCommand: ParsableCommand {
     preprocessing.ensembleWeights = settings.run.ensembleWeightsByModel
     try directory.write(preprocessing)
     let run = TrainingRun(
-      data: prepared, device: device, settings: settings.run,
-      directory: directory)
+      data: prepared, device: device, settings: settings.run, directory: directory,
+      origin: RunOrigin(
+        version: Version.program, commandLine: ["semg-train"] + CommandLine.arguments.dropFirst(),
+        date: UniversalTime.text(start), dataDirectory: settings.data.directory,
+        dataFingerprint: Fingerprint(of: prepared.contents).hexadecimal,
+        splitSource: settings.split.origin))
     let progress = TrainingProgress(console: console)
     defer { console.clearProgress() }
     do {
@@ -86,6 +92,9 @@ struct TrainCommand: ParsableCommand {
     if selected.problems.isEmpty || settings.data.skipsBadRecordings {
       try settings.check(classes: selected.split.gestures(of: selected.descriptors))
     }
+    if let sentence = Self.sentence(selected.split.gaps(among: selected.descriptors)) {
+      console.note(sentence)
+    }
     console.note(
       "reading \(Figure.count(selected.split.parts.count { $0 != nil }, "recording")) "
         + "below \(settings.data.directory)")
@@ -100,6 +109,17 @@ struct TrainCommand: ParsableCommand {
     )
   }
 
+  /// Whose gestures only one of the halves shows; nil where each shows all.
+  private static func sentence(_ gaps: [Split.Gap]) -> String? {
+    guard !gaps.isEmpty else { return nil }
+    let shown = gaps.prefix(4).map {
+      "the \($0.part.rawValue) part has none of subject \($0.subject)'s gesture "
+        + numberList($0.gestures)
+    }
+    let more = gaps.count > 4 ? ["and \(gaps.count - 4) more such"] : []
+    return "the halves of the test sessions differ: " + (shown + more).joined(separator: "; ")
+  }
+
   private func print(
     _ report: RunReport, prepared: PreparedRecordings, on console: Console
   ) throws {
@@ -108,7 +128,9 @@ struct TrainCommand: ParsableCommand {
     } else {
       try console.result(ReportText(report.test).text)
       try console.result("")
-      try console.result("Artifacts: " + report.artifacts.joined(separator: ", "))
+      let folder = artifacts.output.hasSuffix("/") ? artifacts.output : artifacts.output + "/"
+      try console.result(
+        "Artifacts: " + report.artifacts.map { folder + $0 }.joined(separator: ", "))
     }
   }
 }
@@ -158,8 +180,8 @@ struct TrainSettings {
     guard let weights = run.classWeights, weights.count != classes.count else { return }
     throw CommandFailure(
       .contradiction,
-      "--class-weights has \(weights.count) weights, expected \(classes.count): one for each of "
-        + "the gestures " + classes.map(String.init).joined(separator: ", "))
+      "--class-weights has \(Figure.count(weights.count, "weight")), expected \(classes.count): one "
+        + "for each of the gestures " + numberList(classes))
   }
 
   private static func resolved(_ path: String) -> String {
@@ -174,7 +196,8 @@ extension TrainingOptions {
     if let weights = ensembleWeights, weights.count != models.count {
       throw CommandFailure(
         .contradiction,
-        "--ensemble-weights has \(weights.count) weights, expected \(models.count): one a model, "
+        "--ensemble-weights has \(Figure.count(weights.count, "weight")), expected \(models.count): "
+          + "one a model, "
           + "in the order of --models \(models.map(\.rawValue).joined(separator: ","))")
     }
     if let padding, !models.contains(.inceptionSE) {

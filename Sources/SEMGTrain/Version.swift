@@ -1,10 +1,11 @@
+import Artifacts
 import CHDF5
 import COneDNN
 import CZip
 
 /// What `--version` prints.
 enum Version {
-  static let program = "0.1.0"
+  static let program = ProgramVersion.number
 
   /// The program and the libraries that it runs with, a line each.
   static var text: String {

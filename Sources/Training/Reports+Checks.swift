@@ -12,6 +12,7 @@ extension RunReport {
     for (model, steps) in skippedSteps ?? [:] where steps < 0 {
       return ("skipped_steps \(steps) of \(model)", "0 or more")
     }
+    if let batchSize, batchSize < 1 { return ("batch_size \(batchSize)", "1 or more") }
     for (gesture, weight) in classWeights ?? [:] where !(weight.isFinite && weight > 0) {
       return ("a class weight of \(weight) for gesture \(gesture)", "positive numbers")
     }

@@ -11,10 +11,13 @@ public struct TrainingRun {
   public let device: any Device
   public let settings: RunSettings
   public let directory: RunDirectory
+  public let origin: RunOrigin
 
   public init(
-    data: PreparedRecordings, device: any Device, settings: RunSettings, directory: RunDirectory
+    data: PreparedRecordings, device: any Device, settings: RunSettings, directory: RunDirectory,
+    origin: RunOrigin = RunOrigin()
   ) {
+    self.origin = origin
     self.data = data
     self.device = device
     self.settings = settings
@@ -60,8 +63,9 @@ public struct TrainingRun {
     }
     let result = RunReport(
       test: try partReport(.test), validation: try partReport(.validation),
-      artifacts: settings.models.map(path), models: models,
-      seconds: start.duration(to: clock.now).seconds, device: device, settings: settings)
+      artifacts: settings.models.map { RunDirectory.artifactName(of: $0.rawValue) }, models: models,
+      seconds: start.duration(to: clock.now).seconds, device: device, settings: settings,
+      origin: origin)
     try directory.write(metrics: result)
     return result
   }

@@ -170,6 +170,62 @@ struct BadRecordingTests {
     #expect(missing.error.contains("no recording of session 3"))
   }
 
+  @Test func aSingleRecordingOfEachGestureGetsTheReason() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory
+    for path in try SmallRecordings(in: place).paths
+    where path.contains("Session3") && path.contains("trial02") {
+      try FileManager.default.removeItem(atPath: place.file("recordings/\(path)"))
+    }
+    for command in [SemgTrain.brief, ["split", "--data", "recordings"]] {
+      let outcome = try semgTrain.run(command)
+      #expect(outcome.status == 65)
+      #expect(
+        outcome.error.contains("found only 1 recording of gesture 0, 1 in session 3, expected 2"))
+      #expect(outcome.error.contains("--test-sessions"))
+      #expect(!outcome.error.contains("validation part, expected"), "\(outcome.error)")
+    }
+  }
+
+  @Test func gesturesThatOneHalfLacksOfASubjectAreNamed() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory
+    // Of gesture 0 in session 3, each subject has one recording: each half has one subject's.
+    for path in try SmallRecordings(in: place, subjects: 2).paths
+    where path.contains("Session3") && path.contains("gesture00_trial02") {
+      try FileManager.default.removeItem(atPath: place.file("recordings/\(path)"))
+    }
+    let outcome = try semgTrain.run(SemgTrain.brief)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.error.contains("the halves of the test sessions differ: the "))
+    #expect(outcome.error.contains(" part has none of subject 1's gesture 0"))
+    #expect(outcome.error.contains(" part has none of subject 2's gesture 0"))
+    let quiet = try semgTrain.run(SemgTrain.brief + ["--quiet"])
+    #expect(!quiet.error.contains("halves"))
+  }
+
+  /// Root may read everything: the command then runs without that right.
+  @Test func aSessionThatMayNotBeReadIsSaidToBeOne() throws {
+    let semgTrain = try SemgTrain()
+    let place = semgTrain.directory
+    _ = try SmallRecordings(in: place)
+    let folder = place.file("recordings/Session3")
+    try FileManager.default.setAttributes([.posixPermissions: 0o000], ofItemAtPath: folder)
+    defer {
+      try? FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder)
+    }
+    let rights = "-dac_override,-dac_read_search"
+    let shell =
+      getuid() == 0 ? "setpriv --bounding-set=\(rights) --inh-caps=\(rights)" : "exec"
+    let options = ["split", "--data", "recordings"]
+    for command in [options, options + ["--skip-bad"], options + ["--test-sessions", "3"]] {
+      let outcome = try semgTrain.run(command, shell: shell)
+      #expect(outcome.status == 66, "\(outcome.error)")
+      #expect(outcome.error.contains("recordings/Session3/: cannot be read: Permission denied"))
+      #expect(!outcome.error.contains("no recording of session 3"))
+    }
+  }
+
   @Test func classWeightsAreJudgedBeforeTheRecordingsAreRead() throws {
     let semgTrain = try SemgTrain()
     let place = semgTrain.directory
