@@ -12,8 +12,11 @@ public struct ArchiveContents: Sendable, Equatable {
 
 /// What else an archive says about its model.
 public struct ArchiveInfo: Sendable, Equatable {
-  /// The Keras version that wrote it, as `metadata.json` says; nil where it does not.
+  /// The Keras version that wrote it, or whose layout it has, as `metadata.json` says; nil where it
+  /// does not.
   public var kerasVersion: String?
+  /// The program that saved it where that was not Keras: `semg-train 0.1.0`.
+  public var savedBy: String?
   /// As `metadata.json` says it, `2026-11-22@18:31:55`.
   public var dateSaved: String?
   /// `float32`, or the policy of layers that compute otherwise, e.g. `mixed_float16`. Weights are

@@ -34,7 +34,8 @@ extension KerasArchive {
     let model = try reader.model()
     let image = try zip.read("model.weights.h5", limit: largestWeights(of: model))
     var info = ArchiveInfo(
-      kerasVersion: metadata["keras_version"]?.string, dateSaved: metadata["date_saved"]?.string,
+      kerasVersion: metadata["keras_version"]?.string, savedBy: metadata["saved_by"]?.string,
+      dateSaved: metadata["date_saved"]?.string,
       dtypePolicy: model.dtypePolicy, training: nil, notes: [])
     let compiled = CompileConfigReader(root["compile_config"])
     info.training = compiled.training

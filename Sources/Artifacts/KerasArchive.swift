@@ -4,6 +4,10 @@ import Networks
 /// Keras 3 archives: a zip of `metadata.json`, `config.json` and `model.weights.h5`.
 public enum KerasArchive {
   /// Version that our archives name: the oldest whose keys we write.
+  ///
+  /// `keras.models.load_model` does not look at it. `keras.saving.KerasFileEditor` ends in a KeyError
+  /// without it, and other programs tell Keras 2 from Keras 3 by it. So it is there, and what it
+  /// stands for is said beside it.
   static let writtenVersion = "3.5.0"
 
   /// Writes a network that `keras.models.load_model` (3.5 and later) opens, and trains on where
@@ -49,6 +53,8 @@ public enum KerasArchive {
     let config = KerasConfigWriter(network: network, order: order, training: training).config()
     let metadata: JSONValue = [
       "keras_version": .string(writtenVersion), "date_saved": .string(dateText(savedAt)),
+      "saved_by": .string(ProgramVersion.text),
+      "keras_version_means": "the oldest Keras that opens this file; Keras did not save it",
     ]
     let items = weightItems(
       network, order: order, weights: weights, optimizer: optimizer, training: training)

@@ -16,7 +16,10 @@ struct ArchiveInspection: Inspection {
   let kind = "keras"
   let path: String
   let model: String
+  /// Of the Keras that saved it, or whose layout it has.
   let kerasVersion: String?
+  /// The program that saved it; null for Keras itself.
+  let savedBy: String?
   let saved: String?
   let dtypePolicy: String
   /// `[T, C]`.
@@ -33,6 +36,7 @@ struct ArchiveInspection: Inspection {
   enum CodingKeys: String, CodingKey {
     case kind, path, model, saved, input, classes, padding, parameters, notes, layers
     case kerasVersion = "keras_version"
+    case savedBy = "saved_by"
     case dtypePolicy = "dtype_policy"
     case trainableParameters = "trainable_parameters"
     case optimizerSteps = "optimizer_steps"
@@ -45,6 +49,7 @@ struct ArchiveInspection: Inspection {
     self.path = path
     model = network.name
     kerasVersion = contents.info.kerasVersion
+    savedBy = contents.info.savedBy
     saved = contents.info.dateSaved
     dtypePolicy = contents.info.dtypePolicy
     input = [network.input.time, network.input.channels]
@@ -70,16 +75,20 @@ struct ArchiveInspection: Inspection {
         layer.name, layer.shape.map(String.init).joined(separator: " × "), "\(layer.parameters)",
       ])
     }
+    let version = kerasVersion ?? "of an unknown version"
     let trained =
       optimizerSteps.map { "; trained for \(Figure.count($0, "step")), Adam's state is there" }
       ?? ""
     return
       ([
-        "\(path): \(model), saved by Keras \(kerasVersion ?? "of an unknown version")"
-          + (saved.map { " on \($0)" } ?? ""),
-        "windows of \(input[0]) samples, \(input[1]) channels; \(classes) gestures",
+        "\(path): \(model), saved by " + (savedBy ?? "Keras \(version)")
+          + (saved.map { " on \($0)" } ?? "")
+          + (savedBy == nil ? "" : ", in the layout of Keras \(version)"),
+        "windows of \(Figure.count(input[0], "sample")), \(Figure.count(input[1], "channel")); "
+          + Figure.count(classes, "gesture"),
         padding.map { "dilated convolutions: padding \($0)" },
         "\(parameters) parameters, \(trainableParameters) of them trainable; \(dtypePolicy)\(trained)",
-      ].compactMap { $0 } + notes + ["", table.text]).joined(separator: "\n")
+      ].compactMap { $0 } + notes + ["", table.text(within: Console.outputColumns)]).joined(
+        separator: "\n")
   }
 }
