@@ -2,6 +2,20 @@
 public struct Recording: Sendable {
   /// `[sampleCount, channelCount]`, row-major: one row a sample, in the file's units.
   public let samples: [Double]
+  public let outline: RecordingOutline
+  public let fingerprint: Fingerprint
+
+  public var sampleCount: Int { outline.sampleCount }
+  public var channelCount: Int { outline.channelCount }
+  public var columnCount: Int { outline.columnCount }
+  public var columnNames: [String]? { outline.columnNames }
+  public var firstRowLine: Int { outline.firstRowLine }
+  public var clock: RecordingOutline.Clock? { outline.clock }
+  public var byteCount: Int { outline.byteCount }
+}
+
+/// What one file holds besides its samples.
+public struct RecordingOutline: Sendable {
   public let sampleCount: Int
   public let channelCount: Int
   /// How many columns the file has, channels or not.
@@ -14,7 +28,6 @@ public struct Recording: Sendable {
   public let clock: Clock?
   /// The file's size.
   public let byteCount: Int
-  public let fingerprint: Fingerprint
 
   /// The first and the last value of a column that is named as a time, in whatever unit.
   public struct Clock: Hashable, Sendable {

@@ -3,8 +3,8 @@ import Synchronization
 
 /// Reads recordings one after another in memory of its own. One reader a thread.
 public final class RecordingReader {
-  private let text = FileText()
-  private let decimals = DecimalScanner()
+  let text = FileText()
+  let decimals = DecimalScanner()
   public let options: ReadOptions
 
   public init(options: ReadOptions) { self.options = options }

@@ -197,6 +197,9 @@ extension RecordingScanner {
     return .notANumber(file: file, line: line.number, column: column, found: cell.quoted)
   }
 
+  /// Rows whose decimals are usual where all have as many.
+  static let fewestToTellACut = 64
+
   /// Finds a last number that was cut: its line has no end, it has fewer decimals than all of the
   /// (at least 64) numbers above it, and those have equally many.
   ///
@@ -205,9 +208,8 @@ extension RecordingScanner {
   func checkLastRow(at start: UnsafePointer<UInt8>, row: Int, table: Table)
     throws(RecordingError)
   {
-    let fewest = 64
     let last = TextLine(at: start, end: end, number: table.firstRowLine + row - 1)
-    guard !last.isEnded, row > fewest, end[-1] != 0x0D, end[-1] != 0x20,
+    guard !last.isEnded, row > Self.fewestToTellACut, end[-1] != 0x0D, end[-1] != 0x20,
       let cell = last.cells.last, let found = cell.decimals
     else { return }
     var line = TextLine(at: table.firstRow, end: start, number: table.firstRowLine)

@@ -8,16 +8,20 @@ struct RecordingScanner {
   let file: String
   let options: ReadOptions
   let decimals: DecimalScanner
-  /// The text, and where it ends; zeros lie behind.
+  /// The text, and where it ends: zeros lie behind, or the next line.
   let start: UnsafePointer<UInt8>
   let end: UnsafePointer<UInt8>
 
-  init(_ text: FileText, file: String, options: ReadOptions, decimals: DecimalScanner) {
+  /// - Parameter end: of the part that is scanned; nil for all of the text.
+  init(
+    _ text: FileText, file: String, options: ReadOptions, decimals: DecimalScanner,
+    end: UnsafePointer<UInt8>? = nil
+  ) {
     self.file = file
     self.options = options
     self.decimals = decimals
     start = text.start
-    end = text.start + text.count
+    self.end = end ?? text.start + text.count
   }
 
   /// What the first line says about all others.
@@ -54,18 +58,22 @@ struct RecordingScanner {
       throw .tooShort(file: file, samples: sampleCount, minimum: options.minimumSamples)
     }
     return Recording(
-      samples: samples, sampleCount: sampleCount, channelCount: channelCount,
-      columnCount: table.columnCount, columnNames: table.names, firstRowLine: table.firstRowLine,
-      clock: clock(of: table), byteCount: end - start, fingerprint: fingerprint)
+      samples: samples,
+      outline: RecordingOutline(
+        sampleCount: sampleCount, channelCount: channelCount, columnCount: table.columnCount,
+        columnNames: table.names, firstRowLine: table.firstRowLine, clock: clock(of: table),
+        byteCount: end - start),
+      fingerprint: fingerprint)
   }
 
   /// What the first column that is named as a time says at both ends; nil where none is.
-  private func clock(of table: Table) -> Recording.Clock? {
+  private func clock(of table: Table) -> RecordingOutline.Clock? {
     guard let names = table.names, let column = names.firstIndex(where: ColumnName.isTime),
       let first = value(in: TextLine(at: table.firstRow, end: end, number: 1), column: column),
       let last = value(in: lastRow(from: table.firstRow), column: column)
     else { return nil }
-    return Recording.Clock(column: column + 1, name: names[column], first: first, last: last)
+    return RecordingOutline.Clock(
+      column: column + 1, name: names[column], first: first, last: last)
   }
 
   /// The last line that is not blank.
@@ -77,14 +85,14 @@ struct RecordingScanner {
     return TextLine(at: start, end: stop, number: 1)
   }
 
-  private func value(in line: TextLine, column: Int) -> Double? {
+  func value(in line: TextLine, column: Int) -> Double? {
     let cells = line.cells
     guard column < cells.count, cells[column].isNumber else { return nil }
     return Double(cells[column].text)
   }
 
   /// Refuses what is no text, and skips a byte-order mark.
-  private func checkEncoding() throws(RecordingError) -> UnsafePointer<UInt8> {
+  func checkEncoding() throws(RecordingError) -> UnsafePointer<UInt8> {
     guard end > start else { throw .emptyFile(file: file) }
     let mark = (start[0], start[1], start[2])
     if mark.0 == 0xFF && mark.1 == 0xFE || mark.0 == 0xFE && mark.1 == 0xFF {
@@ -113,18 +121,35 @@ struct RecordingScanner {
   private func scanRows(of table: Table, into samples: UnsafeMutablePointer<Double>)
     throws(RecordingError) -> Int
   {
-    // For each column the channel that it is, or −1.
+    var next = table.firstRow
+    let (rows, last) = scanLines(&next, slots: slots(of: table), into: samples)
+    if next < end, try !isEndOfRows(at: next, number: table.firstRowLine + rows) {
+      throw diagnose(at: next, number: table.firstRowLine + rows, table: table)
+    }
+    if rows > 0 { try checkLastRow(at: last, row: rows, table: table) }
+    return rows
+  }
+
+  /// For each column the channel that it is, or −1.
+  func slots(of table: Table) -> [Int] {
     var slots = [Int](repeating: -1, count: table.columnCount)
     for (channel, column) in options.channels.columns.enumerated() { slots[column - 1] = channel }
+    return slots
+  }
+
+  /// Reads rows from `next` on, until the end or a line that is blank or no row, where `next` then
+  /// stands. Returns how many, and where the last one is.
+  func scanLines(
+    _ next: inout UnsafePointer<UInt8>, slots: [Int], into samples: UnsafeMutablePointer<Double>
+  ) -> (rows: Int, last: UnsafePointer<UInt8>) {
     let channelCount = options.channels.count
-    var next = table.firstRow
     var row = 0
-    var lastRow = next
+    var last = next
     while next < end {
       let line = next
       let first = line.pointee
       if first == 0x0A || first == 0x0D || first == 0x20,
-        try isEndOfRows(at: line, number: table.firstRowLine + row)
+        TextLine(at: line, end: end, number: 1).isBlank
       {
         break
       }
@@ -132,13 +157,13 @@ struct RecordingScanner {
         scanRow(&next, slots: slots, into: samples + row * channelCount)
       }
       guard isWhole else {
-        throw diagnose(at: line, number: table.firstRowLine + row, table: table)
+        next = line
+        break
       }
-      lastRow = line
+      last = line
       row += 1
     }
-    if row > 0 { try checkLastRow(at: lastRow, row: row, table: table) }
-    return row
+    return (row, last)
   }
 
   /// Reads one row and its line end; false, with `next` anywhere, if the row is not as expected.

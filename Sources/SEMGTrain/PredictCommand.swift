@@ -3,6 +3,7 @@ import Artifacts
 import Compute
 import Foundation
 import Recordings
+import SignalProcessing
 import Training
 
 struct PredictCommand: ParsableCommand {
@@ -26,6 +27,8 @@ struct PredictCommand: ParsableCommand {
   @OptionGroup(title: "Recordings") var signal: SignalOptions
   @Flag(help: "Go on without bad recordings; they are named as warnings.")
   var skipBad = false
+  @Flag(help: "One line per recording, without its windows.")
+  var summary = false
   @OptionGroup(title: "Device") var device: DeviceOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -47,38 +50,72 @@ struct PredictCommand: ParsableCommand {
     try models.check(
       windowLength: preparation.windows.length, channels: preparation.channels.count,
       classes: preprocessing.gestures)
+    var recordings: RecordingsToPredict?
+    var hasAnswered = false
     try device.withDevice(on: console) { opened in
-      try predict(
-        models, weights: weights, preparation: preparation, preprocessing: preprocessing,
-        device: opened, console: console)
+      // Looked at once, whatever device is taken in the end.
+      let data = try recordings ?? look(preparation, trained: preprocessing, console: console)
+      recordings = data
+      do {
+        try predict(data, models, weights, preprocessing, opened, console) { hasAnswered = true }
+      } catch let error as DeviceError where hasAnswered {
+        throw CommandFailure(.unavailable, "\(error)")
+      }
     }
   }
 
-  private func predict(
-    _ models: TrainedModels, weights: [Double]?, preparation: Preparation,
-    preprocessing: Preprocessing, device: any Device, console: Console
-  ) throws {
+  /// Reads all recordings, and stops where one of them cannot be predicted.
+  private func look(
+    _ preparation: Preparation, trained: Preprocessing, console: Console
+  ) throws -> RecordingsToPredict {
     let searches = try paths.map { try RecordingSearch($0) }
-    let prepared = try preparation.prepare(
-      searches.flatMap(\.files), statistics: preprocessing.standardization, trained: preprocessing,
-      problems: searches.flatMap(\.problems))
+    let files = searches.flatMap(\.files)
+    defer { console.clearProgress() }
+    let data = try preparation.look(
+      at: files, trained: trained, problems: searches.flatMap(\.problems)
+    ) { share in
+      console.progress(
+        "reading \(Figure.count(files.count, "recording"))  \(Figure.fixed(100 * share, 0)) %")
+    }
     console.warn(linksNotFollowed: searches.flatMap(\.linksNotFollowed))
-    console.say(prepared)
-    guard !prepared.recordings.isEmpty else {
+    console.say(skipped: data.skipped, warnings: data.warnings, notes: data.notes)
+    guard !data.entries.isEmpty else {
       throw CommandFailure(.badData, "no recording is left to predict: all of them were skipped")
     }
-    let windows = prepared.windowStarts.indices.map(Int32.init)
-    let members = try models.probabilities(
-      of: windows, in: prepared, device: device, batchSize: 128)
-    let probabilities = try Ensemble.mean(members.map(\.probabilities), weights: weights)
-    for recording in prepared.recordings {
-      let line = RecordingPrediction(
-        recording, in: prepared, probabilities: probabilities, classes: preprocessing.gestures)
-      if output.json {
-        try console.result(json: line)
-      } else {
-        try console.result(line.text(sampleRate: preprocessing.sampleRate))
+    return data
+  }
+
+  /// One recording after another: what is known of one is said before the next is looked at.
+  private func predict(
+    _ data: RecordingsToPredict, _ models: TrainedModels, _ weights: [Double]?,
+    _ preprocessing: Preprocessing, _ device: any Device, _ console: Console,
+    answered: () -> Void
+  ) throws {
+    let stream = try WindowStream(
+      data, members: models.members.map { ($0.network, $0.weights) }, ensembleWeights: weights,
+      device: device)
+    let progress = PredictionProgress(data, console: console)
+    defer { console.clearProgress() }
+    let geometry = try WindowGeometry(sampleRate: preprocessing.sampleRate)
+    var answer: RecordingAnswer?
+    try stream.run { index, probabilities, isLast in
+      var current =
+        answer
+        ?? RecordingAnswer(
+          data.entries[index], gestures: preprocessing.gestures,
+          sampleRate: preprocessing.sampleRate, stride: geometry.stride,
+          keepsWindows: !summary)
+      current.add(probabilities)
+      answer = isLast ? nil : current
+      if isLast {
+        answered()
+        if output.json {
+          try current.writeJSON(to: console)
+        } else {
+          try current.writeText(to: console)
+        }
       }
+      progress.add(windows: probabilities.count / preprocessing.gestures.count, of: index)
     }
   }
 }
@@ -96,79 +133,5 @@ extension PredictCommand {
       .usage,
       "found a trained model, \(path), where a recording belongs"
         + didYouMean("--artifacts \(directory)"))
-  }
-}
-
-/// What the ensemble says about one recording: a line of JSON.
-struct RecordingPrediction: Encodable {
-  struct Window: Encodable {
-    /// The window's first sample, from 0.
-    let start: Int
-    let gesture: Int
-    /// In the order of the classes.
-    let probabilities: [Float]
-  }
-
-  let recording: String
-  /// Nil, as the confidence, where there is no confident answer; the windows are left out then.
-  let gesture: Int?
-  let confidence: Float?
-  /// What may be wrong with the recording.
-  let warnings: [String]
-  let windows: [Window]
-
-  init(
-    _ recording: PreparedRecording, in data: PreparedRecordings, probabilities: [Float],
-    classes: [Int]
-  ) {
-    self.recording = recording.file
-    warnings = recording.concerns.filter { $0.weight != .note }.map(\.text)
-    guard !recording.isUnanswerable else {
-      (gesture, confidence, windows) = (nil, nil, [])
-      return
-    }
-    let rows = recording.windows.map {
-      Array(probabilities[$0 * classes.count..<($0 + 1) * classes.count])
-    }
-    let prediction = Prediction(windows: rows)
-    gesture = classes[prediction.classIndex]
-    confidence = prediction.confidence
-    windows = zip(recording.windows, rows).map { index, row in
-      Window(
-        start: Int(data.windowStarts[index]) - recording.rows.lowerBound,
-        gesture: classes[Prediction(windows: [row]).classIndex], probabilities: row)
-    }
-  }
-
-  enum CodingKeys: String, CodingKey {
-    case recording, gesture, confidence, warnings, windows
-  }
-
-  /// Null where there is no answer, so that each line has the same keys.
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(recording, forKey: .recording)
-    try container.encode(gesture, forKey: .gesture)
-    try container.encode(confidence, forKey: .confidence)
-    try container.encode(warnings, forKey: .warnings)
-    try container.encode(windows, forKey: .windows)
-  }
-
-  /// The recording, then its windows.
-  func text(sampleRate: Double) -> String {
-    guard let gesture, let confidence else {
-      return "\(recording): no confident answer: \(warnings.joined(separator: "; ")); "
-        + "--allow-mismatch answers nevertheless"
-    }
-    let agreeing = windows.count { $0.gesture == gesture }
-    var table = TextTable(header: ["  from second", "gesture", "confidence"])
-    for window in windows {
-      table.append([
-        "  " + Figure.fixed(Double(window.start) / sampleRate, 2), "\(window.gesture)",
-        Figure.percent(Double(window.probabilities.max() ?? 0)),
-      ])
-    }
-    return "\(recording): gesture \(gesture), confidence \(Figure.percent(Double(confidence))), "
-      + "\(agreeing) of \(Figure.count(windows.count, "window"))\n\(table.text)"
   }
 }

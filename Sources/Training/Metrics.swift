@@ -128,36 +128,3 @@ public struct Metrics: Sendable, Codable, Equatable {
     values.isEmpty ? 0 : values.reduce(0, +) / Double(values.count)
   }
 }
-
-/// What the windows of one recording say together.
-public struct Prediction: Sendable, Equatable {
-  /// Mean of the windows' probabilities.
-  public let probabilities: [Float]
-  /// Most probable class of the mean.
-  public let classIndex: Int
-  /// Its mean probability.
-  public var confidence: Float { probabilities.isEmpty ? 0 : probabilities[classIndex] }
-  /// Class that most windows vote for; ties by summed probability.
-  public let majority: Int
-
-  /// - Parameter windows: probabilities of each window, at least one.
-  public init(windows: [[Float]]) {
-    let classes = windows.first?.count ?? 0
-    var sums = Array(repeating: 0.0, count: classes)
-    var votes = Array(repeating: 0, count: classes)
-    for window in windows {
-      for (index, value) in window.enumerated() { sums[index] += Double(value) }
-      votes[Self.mostProbable(window[...])] += 1
-    }
-    probabilities = sums.map { Float($0 / Double(max(1, windows.count))) }
-    classIndex = Self.mostProbable(probabilities[...])
-    majority = votes.indices.max { (votes[$0], sums[$0]) < (votes[$1], sums[$1]) } ?? 0
-  }
-
-  /// Index of the highest value, counted from the slice's start; the first one on a tie.
-  static func mostProbable(_ values: ArraySlice<Float>) -> Int {
-    var best = values.startIndex
-    for index in values.indices where values[index] > values[best] { best = index }
-    return best - values.startIndex
-  }
-}

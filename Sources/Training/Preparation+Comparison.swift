@@ -23,40 +23,39 @@ extension Preparation {
     for index in items.indices {
       guard var value = filtered.values[index] else { continue }
       reorder(&value, by: reference)
-      if let mismatch = comparison.mismatch(value.traits, deadEverywhere: dead) {
-        if allowsMismatch {
-          value.concerns.append(
-            RecordingConcern(
-              "used by --allow-mismatch: \(mismatch)", kind: "mismatch: \(mismatch.kind)"))
-        } else {
-          filtered.problems.append(.mismatch(file: items[index].file, mismatch))
-        }
-      }
-      value.concerns += comparison.concerns(value.traits).map { concern in
-        allowsMismatch && concern.weight == .forbidsAnswer
-          ? RecordingConcern(concern.text) : concern
-      }
+      let (mismatch, concerns) = judge(value.traits, by: comparison, deadEverywhere: dead)
+      if let mismatch { filtered.problems.append(.mismatch(file: items[index].file, mismatch)) }
+      value.concerns += concerns
       filtered.values[index] = value
     }
     return comparison
   }
 
-  private func reorder(_ value: inout FilteredRecording, by reference: ComparisonReference) {
-    guard let order = value.traits.order(by: reference.names), order != Array(order.indices) else {
-      return
+  /// What a recording is refused for, its channels in the reference's order already, and what has to
+  /// be said of it.
+  func judge(
+    _ traits: RecordingTraits, by comparison: RecordingComparison, deadEverywhere: Set<Int> = []
+  ) -> (mismatch: RecordingMismatch?, concerns: [RecordingConcern]) {
+    let mismatch = comparison.mismatch(traits, deadEverywhere: deadEverywhere)
+    let concerns = comparison.concerns(traits).map { concern in
+      allowsMismatch && concern.weight == .forbidsAnswer
+        ? RecordingConcern(concern.text) : concern
     }
-    let found = value.traits.channelNames ?? []
-    value.traits = value.traits.reordered(order)
+    guard let mismatch, allowsMismatch else { return (mismatch, concerns) }
+    let allowed = RecordingConcern(
+      "used by --allow-mismatch: \(mismatch)", kind: "mismatch: \(mismatch.kind)")
+    return (nil, [allowed] + concerns)
+  }
+
+  private func reorder(_ value: inout FilteredRecording, by reference: ComparisonReference) {
+    guard let (order, concern) = value.traits.reorder(by: reference) else { return }
     value.statistics = value.statistics?.reordered(order)
     let channels = order.count
     let samples = value.samples
     value.samples = samples.indices.map { index in
       samples[index - index % channels + order[index % channels]]
     }
-    value.concerns.append(
-      RecordingConcern(
-        "its channels stand in another order, \(found.joined(separator: ",")); they were reordered "
-          + "to \((value.traits.channelNames ?? []).joined(separator: ","))"))
+    value.concerns.append(concern)
   }
 
   /// The channels that are dead in half of the recordings or more, each told once.

@@ -19,11 +19,6 @@ struct PreparationItem: Sendable {
     (path, file, self.part) = (recording.path, recording.file, part)
     (gesture, subject, session) = (recording.gesture, recording.subject, recording.session)
   }
-
-  init(_ recording: RecordingFile) {
-    (path, file, part, gesture) = (recording.path, recording.file, nil, nil)
-    (subject, session) = (recording.layout.subject, recording.layout.session)
-  }
 }
 
 /// One recording after the filters.
@@ -53,20 +48,14 @@ extension Preparation {
     let spare = Mutex<[SignalBlocks]>([])
     let report = try readRecordings(items.map(\.file), options: readOptions, threads: threads) {
       index, recording in
-      // A channel that has gone silent rings down through the filters, without end.
-      let control = vl_flush_tiny()
-      defer { vl_restore_tiny(control) }
       var signal = spare.withLock { $0.popLast() } ?? SignalBlocks(channels: channels.count)
       defer { spare.withLock { $0.append(signal) } }
       recording.samples.withUnsafeBufferPointer { signal.load($0) }
-      if scale != 1 { signal.multiply(by: scale) }
-      if signal.exceeds(Self.largestSample) {
-        throw tooLargeValue(in: recording, file: items[index].file)
-      }
       var statistics: ChannelStatistics?
       let isFitted = items[index].part == .train
-      if isFitted, case .rawTraining = source { statistics = ChannelStatistics(signal) }
-      try filter.apply(to: &signal)
+      let health = try filtered(&signal, of: recording.outline, file: items[index].file) { signal in
+        if isFitted, case .rawTraining = source { statistics = ChannelStatistics(signal) }
+      }
       if isFitted, case .filteredTraining = source { statistics = ChannelStatistics(signal) }
       let samples = [Float](unsafeUninitializedCapacity: recording.samples.count) { buffer, count in
         count = recording.samples.count
@@ -74,23 +63,54 @@ extension Preparation {
       }
       return FilteredRecording(
         samples: samples, statistics: statistics,
-        traits: RecordingTraits(recording, channels: channels, filtered: signal))
+        traits: RecordingTraits(
+          recording.outline, channels: channels, health: health, filtered: signal))
     }
     return FilteredRecordings(
       values: report.values, fingerprints: report.fingerprints, problems: report.problems)
+  }
+
+  /// Scales and filters a recording as its file has it.
+  ///
+  /// - Parameter unfiltered: is shown it between the two.
+  /// - Returns: what its channels are like as the file has them.
+  /// - Throws: ``RecordingError`` for a value that is too large, ``SignalProcessingError``.
+  func filtered(
+    _ signal: inout SignalBlocks, of recording: RecordingOutline, file: String,
+    unfiltered: (SignalBlocks) -> Void = { _ in }
+  ) throws -> [ChannelHealth] {
+    // A channel that has gone silent rings down through the filters, without end.
+    let control = vl_flush_tiny()
+    defer { vl_restore_tiny(control) }
+    // A little less, as this is another rounding than the search's.
+    if signal.exceeds(0.999 * Self.largestSample / scale),
+      let error = tooLargeValue(in: signal, of: recording, file: file)
+    {
+      throw error
+    }
+    let health = ChannelHealth.all(of: signal)
+    if scale != 1 { signal.multiply(by: scale) }
+    unfiltered(signal)
+    try filter.apply(to: &signal)
+    return health
   }
 
   /// Beyond it, filters and squares would leave the range of single precision. No instrument's unit
   /// comes near.
   static let largestSample = 1e15
 
-  private func tooLargeValue(in recording: Recording, file: String) -> RecordingError {
-    let place = recording.samples.firstIndex { abs($0 * scale) > Self.largestSample } ?? 0
-    let (row, channel) = place.quotientAndRemainder(dividingBy: channels.count)
-    return .valueTooLarge(
-      file: file, line: row + recording.firstRowLine,
-      column: channels.columns[channel], found: recording.samples[place],
-      limit: Self.largestSample)
+  private func tooLargeValue(
+    in signal: SignalBlocks, of recording: RecordingOutline, file: String
+  ) -> RecordingError? {
+    for row in 0..<signal.samples {
+      for channel in 0..<signal.channels
+      where abs(signal[row, channel] * scale) > Self.largestSample {
+        return .valueTooLarge(
+          file: file, line: row + recording.firstRowLine, column: channels.columns[channel],
+          found: signal[row, channel], limit: Self.largestSample)
+      }
+    }
+    return nil
   }
 
   /// Lays the recordings one after another, standardized, and lists their windows.

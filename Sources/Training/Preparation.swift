@@ -98,27 +98,6 @@ public struct Preparation: Sendable {
       items, filtered, classes: classes ?? left.gestures(of: recordings), source: statistics,
       skipped: RecordingProblems(found).problems)
   }
-
-  /// Prepares files whose gesture need not be known, for prediction.
-  ///
-  /// - Throws: as ``prepare(_:split:parts:classes:statistics:problems:)``.
-  public func prepare(
-    _ files: [RecordingFile], statistics: Standardization, trained: Preprocessing? = nil,
-    problems: [RecordingError] = []
-  ) throws -> PreparedRecordings {
-    let items = files.map(PreparationItem.init)
-    var filtered = try read(items, source: .given(statistics))
-    compare(items, &filtered, trained: trained)
-    let found = problems + filtered.problems
-    try RecordingProblems.check(found, skipping: skipsBadRecordings)
-    let unusable = Set(found.compactMap(\.file))
-    for index in items.indices where unusable.contains(items[index].file) {
-      filtered.values[index] = nil
-    }
-    return try assemble(
-      items, filtered, classes: [], source: .given(statistics),
-      skipped: RecordingProblems(found).problems)
-  }
 }
 
 /// What no leaving out of recordings helps against.
@@ -133,7 +112,7 @@ public enum PreparationError: Error, Equatable, Sendable, CustomStringConvertibl
   public var description: String {
     switch self {
     case .channelsDiffer(let found, let expected):
-      "found \(found) channels chosen, expected \(expected) as in training; see --channels"
+      "found \(found == 1 ? "1 channel" : "\(found) channels") chosen, expected \(expected) as in training; see --channels"
     case .nothingToFitStatistics:
       "found no training recording to fit the mean and deviation of each channel to"
     case .tooManySamples(let count):

@@ -53,6 +53,24 @@ extension RecordingTraits {
     return order.count == names.count ? order : nil
   }
 
+  /// Brings the channels to the reference's order, where they have its names in another.
+  ///
+  /// - Returns: for each channel what it was before, and what has to be said of it; nil where nothing
+  ///   was changed.
+  mutating func reorder(
+    by reference: ComparisonReference
+  ) -> (order: [Int], concern: RecordingConcern)? {
+    guard let order = order(by: reference.names), order != Array(order.indices) else { return nil }
+    let found = channelNames ?? []
+    self = reordered(order)
+    return (
+      order,
+      RecordingConcern(
+        "its channels stand in another order, \(found.joined(separator: ",")); they were reordered "
+          + "to \((channelNames ?? []).joined(separator: ","))")
+    )
+  }
+
   /// The columns that have `names`; nil where one is missing or there twice.
   fileprivate func columns(named names: [String]) -> ChannelSelection? {
     guard let found = columnNames?.map(ColumnName.compared) else { return nil }

@@ -46,6 +46,18 @@ extension RecordingConcern {
   }
 }
 
+extension RecordingsToPredict {
+  /// What may be wrong with the recordings, a sentence a kind.
+  public var warnings: [String] { sentences { $0 != .note } }
+
+  /// What was done as was asked for, in the same way.
+  public var notes: [String] { sentences { $0 == .note } }
+
+  private func sentences(_ isMeant: (RecordingConcern.Weight) -> Bool) -> [String] {
+    RecordingConcern.sentences([], entries.map { ($0.file, $0.concerns) }, isMeant)
+  }
+}
+
 extension PreparedRecordings {
   /// What may be wrong with the recordings, a sentence a kind.
   public var warnings: [String] { sentences { $0 != .note } }

@@ -10,7 +10,7 @@ struct RecordingTraits: Sendable {
   var channelNames: [String]?
   let columnNames: [String]?
   let columns: Int
-  let clock: Recording.Clock?
+  let clock: RecordingOutline.Clock?
   let firstRowLine: Int
   let samples: Int
   /// Before the filters, as the file has it; one a channel.
@@ -20,7 +20,11 @@ struct RecordingTraits: Sendable {
   /// The columns that are the channels.
   var channels: [Int]
 
-  init(_ recording: Recording, channels: ChannelSelection, filtered signal: SignalBlocks) {
+  /// - Parameter health: of the channels, before the filters.
+  init(
+    _ recording: RecordingOutline, channels: ChannelSelection, health: [ChannelHealth],
+    filtered signal: SignalBlocks
+  ) {
     let names = recording.columnNames.flatMap { ColumnName.areNumbers($0) ? nil : $0 }
     columnNames = names?.map { $0.replacing("\"", with: "") }
     channelNames = columnNames.map { names in channels.columns.map { names[$0 - 1] } }
@@ -28,9 +32,7 @@ struct RecordingTraits: Sendable {
     clock = recording.clock
     firstRowLine = recording.firstRowLine
     samples = recording.sampleCount
-    health = recording.samples.withUnsafeBufferPointer {
-      ChannelHealth.all(of: $0, channels: recording.channelCount)
-    }
+    self.health = health
     shape = SignalShape(signal)
     self.channels = channels.columns
   }

@@ -160,11 +160,6 @@ private let realRecordingsAreNeeded =
     let fitted = try recorded.prepare()
     let given = try recorded.prepare(statistics: .given(fitted.standardization))
     #expect(given.samples == fitted.samples)
-    let unlabelled = try Preparation(threads: 2).prepare(
-      RecordingSearch(recorded.directory).files, statistics: fitted.standardization)
-    #expect(unlabelled.samples == fitted.samples)
-    #expect(unlabelled.labels.allSatisfy { $0 == -1 })
-    #expect(unlabelled.recordings.allSatisfy { $0.part == nil && $0.label == nil })
   }
 
   @Test func refusesStatisticsOfOtherChannels() throws {
