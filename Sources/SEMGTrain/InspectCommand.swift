@@ -9,15 +9,39 @@ struct InspectCommand: ParsableCommand {
 
   @Argument(
     help: .init(
-      "A recording, a directory of them, a .keras file, or a directory that training wrote.",
+      "Recordings, directories of them, .keras files, or directories that training wrote.",
       valueName: "path"),
     completion: .file())
-  var path: String
+  var paths: [String]
   @OptionGroup(title: "Recordings") var columns: ColumnOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
+  /// Each path is looked at whatever is wrong with the others; the first fault says how to end.
   func run() throws {
     let console = output.console
+    var failures: [any Error] = []
+    for (index, path) in paths.enumerated() {
+      do {
+        let inspection = try inspection(of: path)
+        if output.json {
+          try console.result(json: inspection)
+        } else {
+          try console.result((index > 0 ? "\n" : "") + inspection.text)
+        }
+      } catch let error as CommandFailure where error.status == .inputOutput {
+        throw error
+      } catch {
+        failures.append(error)
+      }
+    }
+    guard let first = failures.first, let last = failures.last else { return }
+    if failures.count == 1 { throw first }
+    // The last is said where every error of the program is.
+    for failure in failures.dropLast() { console.error(sentence(for: failure)) }
+    throw CommandFailure(exitStatus(of: first), sentence(for: last))
+  }
+
+  private func inspection(of path: String) throws -> any Inspection {
     try InputPath.check(path)
     let isArchive = InputPath.isArchive(path)
     let isData = InputPath.isDirectory(path) && !RunInspection.isRun(path)
@@ -29,32 +53,22 @@ struct InspectCommand: ParsableCommand {
     if InputPath.isDirectory(path) {
       try InputPath.checkKind(path, expected: "a directory of recordings, or that training wrote")
     }
-    if isData {
-      try console.inspect(DataInspection(path, options: columns), isJSON: output.json)
-    } else if InputPath.isDirectory(path) {
-      try console.inspect(RunInspection(path), isJSON: output.json)
-    } else if let directory = RunDirectory.directory(ofFile: path) {
+    if isData { return try DataInspection(path, options: columns) }
+    if InputPath.isDirectory(path) { return try RunInspection(path) }
+    if let directory = RunDirectory.directory(ofFile: path) {
       throw CommandFailure(
         .usage,
         "\(path) is a file of a training run" + didYouMean("semg-train inspect \(directory)"))
-    } else if isArchive {
-      try console.inspect(ArchiveInspection(path), isJSON: output.json)
-    } else {
-      try InputPath.checkKind(path, expected: "a recording (CSV), a .keras file or a run directory")
-      try console.inspect(RecordingInspection(path, options: columns), isJSON: output.json)
     }
+    if isArchive { return try ArchiveInspection(path) }
+    try InputPath.checkKind(path, expected: "a recording (CSV), a .keras file or a run directory")
+    return try RecordingInspection(path, options: columns)
   }
 }
 
 /// What `inspect` finds: JSON, or text for people.
 protocol Inspection: Encodable {
   var text: String { get }
-}
-
-extension Console {
-  fileprivate func inspect(_ inspection: some Inspection, isJSON: Bool) throws {
-    if isJSON { try result(json: inspection) } else { try result(inspection.text) }
-  }
 }
 
 /// Paths that the user gives to be read.

@@ -15,6 +15,8 @@ struct SEMGTrainCommand: ParsableCommand {
         semg-train evaluate artifacts_final --data recordings
         semg-train predict --artifacts artifacts_final new.csv
 
+      -V is short for --version.
+
       Exit codes: 0 success, 64 wrong usage, 65 bad data, 66 unreadable path, \
       69 device unavailable, 70 our defect, 73 output cannot be created, 74 a \
       read or write failed midway, 78 settings that contradict each other or \
@@ -44,7 +46,7 @@ func runCommand(_ arguments: [String]) -> Int32 {
     {
       throw CommandFailure(.usage, "\(sentence)\nSee \(diagnosis.helpCommand(for: arguments))")
     }
-    var command = try SEMGTrainCommand.parseAsRoot(arguments)
+    var command = try SEMGTrainCommand.parseAsRoot(arguments.map { $0 == "-V" ? "--version" : $0 })
     try command.run()
     return ExitStatus.success.rawValue
   } catch let failure as any ExitStatusProviding {
@@ -55,8 +57,18 @@ func runCommand(_ arguments: [String]) -> Int32 {
   }
 }
 
+/// The error's own sentence, as the program would end with it.
+func sentence(for error: any Error) -> String {
+  (error as? any ExitStatusProviding).map { sentence(for: $0) } ?? "\(error)"
+}
+
+/// How the program would end with an error.
+func exitStatus(of error: any Error) -> ExitStatus {
+  (error as? any ExitStatusProviding)?.exitStatus ?? .defect
+}
+
 /// The error's own sentence, and for a path that leads nowhere the nearest that leads somewhere.
-private func sentence(for failure: any ExitStatusProviding) -> String {
+func sentence(for failure: any ExitStatusProviding) -> String {
   if let problems = (failure as? RecordingProblems)?.problems,
     problems.allSatisfy({ !$0.isOfTheSet || $0.isMismatch })
   {

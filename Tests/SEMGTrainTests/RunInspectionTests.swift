@@ -35,6 +35,89 @@ struct RunInspectionTests {
     }
   }
 
+  @Test func theFiguresSayHowTheyCameAbout() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    func metrics(_ options: [String]) throws -> [String: Any] {
+      let outcome = try semgTrain.run(SemgTrain.brief + options)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let file = URL(filePath: semgTrain.directory.file("\(options[1])/metrics.json"))
+      let value = try JSONSerialization.jsonObject(with: Data(contentsOf: file))
+      return value as? [String: Any] ?? [:]
+    }
+    let first = try metrics(["--output", "run"])
+    #expect(first["artifacts"] as? [String] == ["best_semg_net.keras"])
+    let line = try #require(first["command_line"] as? [String])
+    #expect(line == ["semg-train"] + SemgTrain.brief + ["--output", "run"])
+    #expect(first["data_directory"] as? String == SmallRecordings.name)
+    #expect(first["batch_size"] as? Int == 16)
+    #expect(first["precision"] as? String == "fp32")
+    #expect(first["ensemble_weights"] as? [String: Double] == ["semg-net": 1])
+    #expect(first["class_weights"] as? [String: Double] == ["0": 1, "1": 1])
+    #expect(first["split_source"] as? String == "default")
+    let version = try semgTrain("--version").output.prefix { $0 != "\n" }
+    #expect(version == "semg-train \(first["version"] as? String ?? "none")")
+    let date = try #require(first["date"] as? String)
+    let formatter = ISO8601DateFormatter()
+    let age = try #require(formatter.date(from: date)).timeIntervalSinceNow
+    #expect((-600...1).contains(age), "\(date)")
+
+    let sessions = ["--train-sessions", "1,2", "--test-sessions", "3"]
+    let second = try metrics(["--output", "other", "--seed", "7"] + sessions)
+    #expect(second["split_source"] as? String == "\(sessions.joined(separator: " ")) --seed 7")
+    let fingerprint = try #require(first["data_fingerprint"] as? String)
+    #expect(fingerprint.count == 32)
+    #expect(second["data_fingerprint"] as? String == fingerprint)
+
+    let text = try semgTrain("inspect", "run").output
+    for words in [
+      "on \(date) as: semg-train --data recordings --models semg-net", "split: default",
+      "data recordings, fingerprint \(fingerprint)", "1 epoch asked for", "16 samples per batch",
+    ] {
+      #expect(text.contains(words), "\(words): \(text)")
+    }
+    // What a version wrote that said none of it is read as well.
+    let path = semgTrain.directory.file("run/metrics.json")
+    let old = first.filter { key, _ in
+      ![
+        "version", "command_line", "date", "data_directory", "data_fingerprint", "split_source",
+        "batch_size", "precision", "ensemble_weights",
+      ].contains(key)
+    }
+    try JSONSerialization.data(withJSONObject: old).write(to: URL(filePath: path))
+    let read = try semgTrain("inspect", "run")
+    #expect(read.status == 0, "\(read.error)")
+    #expect(!read.output.contains("fingerprint") && !read.output.contains("trained by"))
+  }
+
+  @Test func severalPathsAreInspectedWhateverIsWrongWithOne() throws {
+    let semgTrain = try Self.trained()
+    let model = "run/best_semg_net.keras"
+    let all = try semgTrain("inspect", "run", model, "recordings", "--json")
+    #expect(all.status == 0, "\(all.error)")
+    let kinds = try SemgTrain.objects(all.output).compactMap { $0["kind"] as? String }
+    #expect(kinds == ["run", "keras", "data"])
+    let text = try semgTrain("inspect", model, "recordings").output
+    #expect(
+      text == (try semgTrain("inspect", model).output) + "\n"
+        + (try semgTrain("inspect", "recordings").output))
+    let some = try semgTrain("inspect", "nowhere", model, "run/split.csv", "--json")
+    #expect(some.status == 66, "of the first fault")
+    #expect(try SemgTrain.objects(some.output).count == 1)
+    #expect(some.error.contains("nowhere: no such file"))
+    #expect(some.error.contains("run/split.csv is a file of a training run"))
+  }
+
+  @Test func anArchiveSaysWhoSavedIt() throws {
+    let semgTrain = try Self.trained()
+    let text = try semgTrain("inspect", "run/best_semg_net.keras").output
+    #expect(text.contains("saved by semg-train "))
+    #expect(text.contains("in the layout of Keras 3.5.0"))
+    let json = try semgTrain("inspect", "run/best_semg_net.keras", "--json").output
+    let value = try #require(try SemgTrain.objects(json).first)
+    #expect((value["saved_by"] as? String)?.hasPrefix("semg-train ") == true)
+  }
+
   @Test func aRunThatWasStoppedTellsWhatItLacks() throws {
     let semgTrain = try Self.trained()
     let place = semgTrain.directory

@@ -151,7 +151,9 @@ struct UsageTests {
     #expect(version.status == 0)
     let names = version.output.split(separator: "\n").map { $0.prefix { $0 != " " } }
     #expect(names == ["semg-train", "oneDNN", "HDF5", "libzip"])
-    #expect(try semgTrain("train", "--version").output == version.output)
+    for arguments in [["train", "--version"], ["-V"], ["evaluate", "-V"]] {
+      #expect(try semgTrain.run(arguments).output == version.output)
+    }
   }
 
   @Test func whatIsNotBuiltYetIsNotInTheHelp() throws {
