@@ -11,6 +11,8 @@ struct RecordingAnswer {
   private let gestures: [Int]
   private let sampleRate: Double
   private let stride: Int
+  /// Whether windows are wanted; there are none where there is no confident answer.
+  private let namesWindows: Bool
   private let keepsWindows: Bool
   private var tally: PredictionTally
   /// `[windows, gestures]`; empty where windows are not kept.
@@ -24,6 +26,7 @@ struct RecordingAnswer {
     warnings = entry.concerns.filter { $0.weight != .note }.map(\.text)
     isUnanswerable = entry.isUnanswerable
     (self.gestures, self.sampleRate, self.stride) = (gestures, sampleRate, stride)
+    namesWindows = keepsWindows
     self.keepsWindows = keepsWindows && !entry.isUnanswerable
     tally = PredictionTally(classes: gestures.count)
   }
@@ -110,7 +113,7 @@ struct RecordingAnswer {
       confidence: prediction?.confidence, agreeingWindows: prediction?.agreeing,
       windowCount: tally.windows, gestures: gestures, sampleRate: sampleRate, warnings: warnings)
     let text = try Console.json(head)
-    guard keepsWindows || isUnanswerable else { return try console.result(verbatim: text + "\n") }
+    guard namesWindows else { return try console.result(verbatim: text + "\n") }
     try console.result(verbatim: text.dropLast() + ",\"windows\":[")
     for first in Swift.stride(from: 0, to: keptWindows, by: Self.atOnce) {
       let some = (first..<min(first + Self.atOnce, keptWindows)).map(window)

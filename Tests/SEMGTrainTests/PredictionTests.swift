@@ -65,6 +65,21 @@ struct PredictionTests {
     #expect(lines.count == 4 * paths.count, "a header and two windows each")
   }
 
+  @Test func aSummaryHasNoWindowsWhereThereIsNoAnswerEither() throws {
+    let (semgTrain, _) = try Self.trained()
+    // All channels stand still.
+    let row = Array(repeating: "0.01", count: 8).joined(separator: ",") + "\n"
+    try String(repeating: row, count: 400).write(
+      toFile: semgTrain.directory.file("dead.csv"), atomically: false, encoding: .utf8)
+    for (options, hasWindows) in [([], true), (["--summary"], false)] as [([String], Bool)] {
+      let outcome = try semgTrain.run(Self.predict + ["dead.csv", "--json"] + options)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let line = try #require(try SemgTrain.objects(outcome.output).first)
+      #expect(line["gesture"] is NSNull && line["agreeing_windows"] is NSNull)
+      #expect((line["windows"] != nil) == hasWindows)
+    }
+  }
+
   /// Windows go to the device in pieces that know nothing of recordings; whatever is predicted with
   /// a recording, its answer is the same.
   @Test func whatIsPredictedTogetherIsWhatIsPredictedAlone() throws {
