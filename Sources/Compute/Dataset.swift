@@ -85,7 +85,7 @@ public struct EpochTable: Sendable {
 }
 
 /// What a step reports; read back every so many steps.
-public struct StepResult: Sendable, Hashable {
+public struct StepResult: Sendable, Hashable, BitwiseCopyable {
   /// Mean over the live samples of weight · cross-entropy.
   public var loss: Float
   /// L2 penalty of the decayed kernels before this step's update.

@@ -26,19 +26,21 @@ public final class CPULoadedPlan: ProfiledPlan {
     self.device = device
     vl_set_threads(Int32(device.threads))
     pool = MemoryPool(device: device.name)
-    scratch = SharedScratch()
+    scratch = try SharedScratch(device: device.name)
     oneDNN = try OneDNN(device: device.name, threads: device.threads, pool: pool)
     let schedules = Self.schedules(plan, options: options)
     let layout = try Self.layout(plan, schedules: schedules, options: options, device: device)
-    guard layout.byteCount < MachineMemory.byteCount else {
+    let room = MemoryRoom.now()
+    guard layout.byteCount < room.byteCount else {
       throw .outOfMemory(
-        device: device.name, bytes: layout.byteCount, advice: "use a smaller --batch-size")
+        device: device.name, bytes: layout.byteCount, advice: "\(room); \(HostMemory.advice)")
     }
-    arenas = Arenas(layout: layout, pool: pool)
-    let training = ProgramTable()
+    arenas = try Arenas(layout: layout, pool: pool)
+    let training = try ProgramTable(device: device.name)
     for id in options.programs {
       guard let program = plan.programs[id], let schedule = schedules[id] else { continue }
-      tables[id] = id == .forwardBackward || id == .update ? training : ProgramTable()
+      let isOfTraining = id == .forwardBackward || id == .update
+      tables[id] = isOfTraining ? training : try ProgramTable(device: device.name)
       try lower(program, schedule)
     }
   }
@@ -68,7 +70,7 @@ public final class CPULoadedPlan: ProfiledPlan {
 
   deinit {
     oneDNN.releaseWeights()
-    for block in snapshots.values.joined() { block.deallocate() }
+    snapshots.values.joined().forEach(HostMemory.free)
   }
 
   private func lower(_ program: Program, _ schedule: Schedule) throws(DeviceError) {
@@ -152,7 +154,7 @@ public final class CPULoadedPlan: ProfiledPlan {
   // MARK: Data
 
   public func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID {
-    datasets.append(StoredDataset(dataset))
+    datasets.append(try StoredDataset(dataset, device: device.name))
     return DatasetID(index: datasets.count - 1)
   }
 
@@ -176,7 +178,7 @@ public final class CPULoadedPlan: ProfiledPlan {
     }
     let steps = max(
       table.stepCount(capacity: loaded.capacity), table.learningRates.count)
-    state.replace(with: table, dataset: dataset, steps: steps)
+    try state.replace(with: table, dataset: dataset, steps: steps)
   }
 
   /// What the dataset cannot serve, in words.
@@ -254,14 +256,12 @@ public final class CPULoadedPlan: ProfiledPlan {
   // MARK: Snapshots
 
   public func snapshot() throws(DeviceError) -> Snapshot {
-    let copies = arenas.lasting.map { arena in
-      let copy = UnsafeMutableRawPointer.allocate(
-        byteCount: max(64, arena.byteCount), alignment: 64)
-      copy.copyMemory(from: arena.base, byteCount: arena.byteCount)
-      return copy
-    }
     defer { nextSnapshot += 1 }
-    snapshots[nextSnapshot] = copies
+    for arena in arenas.lasting {
+      let copy = try HostMemory.allocate(max(64, arena.byteCount), device: device.name)
+      copy.copyMemory(from: arena.base, byteCount: arena.byteCount)
+      snapshots[nextSnapshot, default: []].append(copy)
+    }
     return Snapshot(index: nextSnapshot)
   }
 
@@ -276,7 +276,7 @@ public final class CPULoadedPlan: ProfiledPlan {
   }
 
   public func discard(_ snapshot: Snapshot) {
-    for block in snapshots.removeValue(forKey: snapshot.index) ?? [] { block.deallocate() }
+    snapshots.removeValue(forKey: snapshot.index)?.forEach(HostMemory.free)
   }
 }
 

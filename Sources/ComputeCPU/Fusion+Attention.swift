@@ -29,7 +29,7 @@ extension Lowering {
     attention.value_bias_gradient = try floats(gradients.valueBias)
     attention.output_kernel_gradient = try floats(gradients.outputKernel)
     attention.output_bias_gradient = try floats(gradients.outputBias)
-    attention.sums = pool.array(
+    attention.sums = try pool.array(
       Float.self, count: Int(threads) * vl_short_attention_sums(&attention))
     let (bound, threads, scratch) = (attention, threads, scratch)
     return { context in
@@ -62,10 +62,10 @@ extension Lowering {
     result.output_bias = UnsafePointer(try floats(parameters.outputBias))
     let width = (shape.channels + 15) / 16 * 16
     let products = shape.heads * shape.channels * width
-    result.products = pool.array(Float.self, count: products)
-    result.transposed_products = pool.array(Float.self, count: products)
-    result.offsets = pool.array(Float.self, count: shape.heads * width)
-    scratch.reserve(Float.self, count: Int(threads) * vl_short_attention_floats(&result))
+    result.products = try pool.array(Float.self, count: products)
+    result.transposed_products = try pool.array(Float.self, count: products)
+    result.offsets = try pool.array(Float.self, count: shape.heads * width)
+    try scratch.reserve(Float.self, count: Int(threads) * vl_short_attention_floats(&result))
     return result
   }
 }

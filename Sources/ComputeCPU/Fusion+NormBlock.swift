@@ -5,9 +5,9 @@ extension Lowering {
   func normBlockForward(_ block: NormBlock) throws(DeviceError) -> LaunchBody {
     var pass = try normBlock(block)
     let (channels, epsilon) = (block.shape.channels, block.shape.epsilon)
-    let factor = pool.array(Float.self, count: channels)
+    let factor = try pool.array(Float.self, count: channels)
     pass.factor = UnsafePointer(factor)
-    pass.lanes = pool.array(UInt16.self, count: Int(threads) * vl_norm_block_lanes(&pass))
+    pass.lanes = try pool.array(UInt16.self, count: Int(threads) * vl_norm_block_lanes(&pass))
     let (x, gamma) = (try floats(block.input), try floats(block.gamma))
     let (mean, variance) = (try floats(block.mean), try floats(block.variance))
     let (bound, threads, scratch) = (pass, threads, scratch)
@@ -22,7 +22,7 @@ extension Lowering {
     }
     let (movingMean, movingVariance) = (try floats(moving.mean), try floats(moving.variance))
     let momentum = block.shape.momentum.decimalValue
-    scratch.reserve(Double.self, count: Int(threads) * 2 * channels)
+    try scratch.reserve(Double.self, count: Int(threads) * 2 * channels)
     return { context in
       vl_batch_statistics(
         threads, mean, variance, x, context.live * time, channels, scratch.doubles)
@@ -43,8 +43,8 @@ extension Lowering {
     pass.input_gradient = try floats(gradient.inputGradient)
     pass.gamma_gradient = try floats(gradient.gammaGradient)
     pass.beta_gradient = try floats(gradient.betaGradient)
-    pass.factors = pool.array(Float.self, count: 3 * pass.channels)
-    scratch.reserve(Double.self, count: Int(threads) * 2 * pass.channels)
+    pass.factors = try pool.array(Float.self, count: 3 * pass.channels)
+    try scratch.reserve(Double.self, count: Int(threads) * 2 * pass.channels)
     let (bound, threads, scratch) = (pass, threads, scratch)
     return { context in
       var pass = bound

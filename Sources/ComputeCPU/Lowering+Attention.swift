@@ -26,7 +26,7 @@ extension Lowering {
       ),
     ]
     let (wo, bo) = (try floats(parameters.outputKernel), try floats(parameters.outputBias))
-    var fixed = plainAttention(shape)
+    var fixed = try plainAttention(shape)
     fixed.query = UnsafePointer(projections[0].2)
     fixed.key = UnsafePointer(projections[1].2)
     fixed.value = UnsafePointer(projections[2].2)
@@ -73,19 +73,19 @@ extension Lowering {
       try floats(gradients.outputBias)
     )
     let context = try floats(activations.context)
-    var fixed = plainAttention(shape)
+    var fixed = try plainAttention(shape)
     fixed.query = UnsafePointer(try floats(activations.query))
     fixed.key = UnsafePointer(try floats(activations.key))
     fixed.value = UnsafePointer(try floats(activations.value))
     fixed.probabilities = try floats(activations.probabilities)
     let projected = program.capacity * shape.time * width
-    let work = pool.array(Float.self, count: 4 * projected)
+    let work = try pool.array(Float.self, count: 4 * projected)
     let projectedGradients = [work, work + projected, work + 2 * projected]
     let contextGradient = work + 3 * projected
     (fixed.d_query, fixed.d_key, fixed.d_value) = (work, work + projected, work + 2 * projected)
     fixed.d_context = UnsafePointer(contextGradient)
     let (oneDNN, threads, scratch, bound) = (oneDNN, threads, scratch, fixed)
-    scratch.reserve(Double.self, count: Int(threads) * 2 * max(width, outputs))
+    try scratch.reserve(Double.self, count: Int(threads) * 2 * max(width, outputs))
     return { (step) throws(DeviceError) in
       let rows = step.live * shape.time
       try oneDNN.multiply(
@@ -109,7 +109,7 @@ extension Lowering {
     }
   }
 
-  private func plainAttention(_ shape: AttentionShape) -> vl_attention {
+  private func plainAttention(_ shape: AttentionShape) throws(DeviceError) -> vl_attention {
     let parts = Int(threads)
     var result = vl_attention()
     result.time = shape.time
@@ -119,8 +119,8 @@ extension Lowering {
     result.threshold = Philox.dropoutThreshold(rate: shape.dropoutRate)
     result.keep_scale = 1 / (1 - shape.dropoutRate)
     result.random = random(stream: shape.stream)
-    result.rows = pool.array(Float.self, count: parts * 2 * shape.time)
-    result.lanes = pool.array(UInt16.self, count: parts * (shape.time + 256))
+    result.rows = try pool.array(Float.self, count: parts * 2 * shape.time)
+    result.lanes = try pool.array(UInt16.self, count: parts * (shape.time + 256))
     return result
   }
 }

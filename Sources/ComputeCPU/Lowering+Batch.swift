@@ -47,7 +47,7 @@ extension Lowering {
     let (capacity, program) = (program.capacity, program.id.rawValue)
     var classWeights: Floats?
     if !shape.classWeights.isEmpty {
-      let copy = pool.array(Float.self, count: shape.classes)
+      let copy = try pool.array(Float.self, count: shape.classes)
       copy.update(from: shape.classWeights, count: shape.classes)
       classWeights = copy
     }
@@ -86,7 +86,7 @@ extension Lowering {
     switch operation {
     case .softmax(let classes, let logits, let probabilities):
       let (x, y) = (try floats(logits), try floats(probabilities))
-      let work = pool.array(Double.self, count: classes)
+      let work = try pool.array(Double.self, count: classes)
       return { context in vl_softmax(y, x, context.live, classes, work) }
     case .softmaxCrossEntropy(
       let shape, let logits, let targets, let sampleWeights, let probabilities,
@@ -95,25 +95,25 @@ extension Lowering {
       let p = try floats(probabilities)
       var dx: Floats?
       if let logitsGradient { dx = try floats(logitsGradient) }
-      let work = pool.array(Double.self, count: shape.classes)
+      let work = try pool.array(Double.self, count: shape.classes)
       let gradient = dx
       return { context in
         var loss = 0.0
         var hits = 0
         vl_softmax_cross_entropy(
           p, gradient, &loss, &hits, x, y, w, shape.smoothing, context.live, shape.classes, work)
-        context.table.reserveResult(step: context.step)
+        try context.table.reserveResult(step: context.step)
         context.table.results[context.step] = StepResult(
           loss: Float(loss), penalty: 0, hits: hits)
       }
     case .l2Penalty(let coefficient, let kernels):
-      let work = pool.array(Double.self, count: Int(threads))
+      let work = try pool.array(Double.self, count: Int(threads))
       let spans = try spans(of: kernels)
       let threads = threads
       return { context in
         var total = 0.0
         for span in spans { total += vl_sum_of_squares(threads, span.base, span.count, work) }
-        context.table.reserveResult(step: context.step)
+        try context.table.reserveResult(step: context.step)
         context.table.results[context.step].penalty += Float(total * Double(coefficient))
       }
     default:

@@ -14,7 +14,7 @@ extension Lowering {
       let (x, y, threads) = (try floats(input), try floats(output), threads)
       let (g, b) = (try floats(gamma), try floats(beta))
       let (m, v) = (try floats(movingMean), try floats(movingVariance))
-      let factor = pool.array(Float.self, count: shape.channels)
+      let factor = try pool.array(Float.self, count: shape.channels)
       return { context in
         vl_batch_factors(factor, g, v, shape.epsilon, shape.channels)
         vl_batch_norm_apply(
@@ -48,16 +48,16 @@ extension Lowering {
         try floats(inputGradient), try floats(gammaGradient), try floats(betaGradient)
       )
       let (threads, scratch) = (threads, scratch)
-      scratch.reserve(Double.self, count: Int(threads) * 2 * shape.channels)
+      try scratch.reserve(Double.self, count: Int(threads) * 2 * shape.channels)
       if case .batchNormBackward = operation {
-        let factors = pool.array(Float.self, count: 3 * shape.channels)
+        let factors = try pool.array(Float.self, count: 3 * shape.channels)
         return { context in
           vl_batch_norm_backward(
             threads, dx, dg, db, x, dy, g, m, v, shape.epsilon, context.live * shape.time,
             shape.channels, scratch.doubles, factors)
         }
       }
-      let rows = pool.array(Float.self, count: Int(threads) * 2 * shape.channels)
+      let rows = try pool.array(Float.self, count: Int(threads) * 2 * shape.channels)
       return { context in
         vl_layer_norm_backward(
           threads, dx, dg, db, x, dy, g, m, v, shape.epsilon, context.live * shape.time,
@@ -78,8 +78,8 @@ extension Lowering {
     let (m, v) = (try floats(mean), try floats(variance))
     let (mm, mv) = (try floats(movingMean), try floats(movingVariance))
     let (threads, scratch) = (threads, scratch)
-    scratch.reserve(Double.self, count: Int(threads) * 2 * shape.channels)
-    let factor = pool.array(Float.self, count: shape.channels)
+    try scratch.reserve(Double.self, count: Int(threads) * 2 * shape.channels)
+    let factor = try pool.array(Float.self, count: shape.channels)
     return { context in
       let rows = context.live * shape.time
       vl_batch_statistics(threads, m, v, x, rows, shape.channels, scratch.doubles)

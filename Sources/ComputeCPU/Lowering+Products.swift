@@ -76,7 +76,7 @@ extension Lowering {
     let (x, dy) = (try floats(input), try floats(outputGradient))
     let (dw, db) = (try floats(kernelGradient), try floats(biasGradient))
     let (oneDNN, threads, scratch) = (oneDNN, threads, scratch)
-    scratch.reserve(Double.self, count: Int(threads) * 2 * shape.outputs)
+    try scratch.reserve(Double.self, count: Int(threads) * 2 * shape.outputs)
     return { (context) throws(DeviceError) in
       let rows = context.live * shape.rowsPerSample
       try oneDNN.multiply(

@@ -13,7 +13,7 @@ extension Lowering {
     var result = Statistics(
       shape: branch.shape, x: try floats(branch.input), mean: try floats(branch.mean),
       variance: try floats(branch.variance), gamma: try floats(branch.gamma),
-      factor: pool.array(Float.self, count: branch.shape.channels))
+      factor: try pool.array(Float.self, count: branch.shape.channels))
     if let moving = branch.moving {
       result.moving = (try floats(moving.mean), try floats(moving.variance))
     }
@@ -35,9 +35,9 @@ extension Lowering {
     pass.output = try floats(block.output)
     pass.squeeze_bias = UnsafePointer(try floats(block.squeeze.bias))
     pass.excite_bias = UnsafePointer(try floats(block.excite.bias))
-    pass.lanes = pool.array(UInt16.self, count: Int(threads) * vl_squeeze_block_lanes(&pass))
-    scratch.reserve(Double.self, count: Int(threads) * 2 * pass.channels)
-    scratch.reserve(Float.self, count: Int(threads) * vl_squeeze_block_floats(&pass))
+    pass.lanes = try pool.array(UInt16.self, count: Int(threads) * vl_squeeze_block_lanes(&pass))
+    try scratch.reserve(Double.self, count: Int(threads) * 2 * pass.channels)
+    try scratch.reserve(Float.self, count: Int(threads) * vl_squeeze_block_floats(&pass))
     let (bound, branchStatistics, threads, scratch) = (pass, all, threads, scratch)
     return { context in
       for s in branchStatistics {
@@ -71,7 +71,7 @@ extension Lowering {
       bound.input_gradient = try floats(gradients.inputGradient)
       bound.gamma_gradient = try floats(gradients.gammaGradient)
       bound.beta_gradient = try floats(gradients.betaGradient)
-      bound.factors = pool.array(Float.self, count: 3 * branch.shape.channels)
+      bound.factors = try pool.array(Float.self, count: 3 * branch.shape.channels)
       branches.append(bound)
     }
     pass.setBranches(branches)
@@ -80,9 +80,9 @@ extension Lowering {
     pass.squeeze_bias_gradient = try floats(gradient.squeeze.bias)
     pass.excite_kernel_gradient = try floats(gradient.excite.kernel)
     pass.excite_bias_gradient = try floats(gradient.excite.bias)
-    pass.partial = pool.array(Double.self, count: Int(threads) * 2 * pass.channels)
-    pass.branch_totals = pool.array(Double.self, count: 2 * pass.channels)
-    scratch.reserve(Float.self, count: Int(threads) * vl_squeeze_block_floats(&pass))
+    pass.partial = try pool.array(Double.self, count: Int(threads) * 2 * pass.channels)
+    pass.branch_totals = try pool.array(Double.self, count: 2 * pass.channels)
+    try scratch.reserve(Float.self, count: Int(threads) * vl_squeeze_block_floats(&pass))
     let (bound, threads, scratch) = (pass, threads, scratch)
     return { context in
       var pass = bound

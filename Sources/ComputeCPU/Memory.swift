@@ -1,4 +1,27 @@
 import Compute
+import Foundation
+
+/// Memory of this process for what is large. Swift's own allocation ends the program where there is
+/// no room; this one says so.
+enum HostMemory {
+  /// Zeroed bytes, aligned to two cache lines.
+  ///
+  /// - Throws: `DeviceError.outOfMemory`.
+  static func allocate(
+    _ byteCount: Int, device: String
+  ) throws(DeviceError) -> UnsafeMutableRawPointer {
+    var block: UnsafeMutableRawPointer?
+    guard byteCount >= 0, posix_memalign(&block, 128, byteCount) == 0, let block else {
+      throw .outOfMemory(device: device, bytes: byteCount, advice: advice)
+    }
+    memset(block, 0, byteCount)
+    return block
+  }
+
+  static func free(_ block: UnsafeMutableRawPointer) { Foundation.free(block) }
+
+  static let advice = "use a smaller --batch-size"
+}
 
 /// Memory of a loaded plan: arenas and private caches, aligned to cache lines, freed with it.
 final class MemoryPool {
@@ -8,20 +31,24 @@ final class MemoryPool {
 
   init(device: String) { self.device = device }
 
-  deinit { for block in blocks { block.deallocate() } }
+  deinit { blocks.forEach(HostMemory.free) }
 
   /// Zeroed bytes; at least one, so that empty arenas have an address.
-  func bytes(_ count: Int) -> UnsafeMutableRawPointer {
+  ///
+  /// - Throws: `DeviceError.outOfMemory`.
+  func bytes(_ count: Int) throws(DeviceError) -> UnsafeMutableRawPointer {
     let size = max(count, 64)
-    let block = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 128)
-    block.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    let block = try HostMemory.allocate(size, device: device)
     blocks.append(block)
     byteCount += size
     return block
   }
 
-  func array<Element>(_ type: Element.Type, count: Int) -> UnsafeMutablePointer<Element> {
-    bytes(count * MemoryLayout<Element>.stride)
+  /// - Throws: `DeviceError.outOfMemory`.
+  func array<Element>(
+    _ type: Element.Type, count: Int
+  ) throws(DeviceError) -> UnsafeMutablePointer<Element> {
+    try bytes(count * MemoryLayout<Element>.stride)
       .bindMemory(to: type, capacity: max(count, 1))
   }
 }
@@ -31,22 +58,28 @@ final class MemoryPool {
 final class SharedScratch {
   private(set) var byteCount = 0
   private(set) var base: UnsafeMutableRawPointer
+  private let device: String
 
-  init() { base = .allocate(byteCount: 64, alignment: 128) }
+  /// - Throws: `DeviceError.outOfMemory`.
+  init(device: String) throws(DeviceError) {
+    self.device = device
+    base = try HostMemory.allocate(64, device: device)
+  }
 
-  deinit { base.deallocate() }
+  deinit { HostMemory.free(base) }
 
-  func reserve(bytes: Int) {
+  /// - Throws: `DeviceError.outOfMemory`; what was reserved before stays.
+  func reserve(bytes: Int) throws(DeviceError) {
     guard bytes > byteCount else { return }
-    base.deallocate()
-    base = .allocate(byteCount: bytes, alignment: 128)
-    base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    let larger = try HostMemory.allocate(bytes, device: device)
+    HostMemory.free(base)
+    base = larger
     byteCount = bytes
   }
 
   /// Reserves room for a value of each run.
-  func reserve<Element>(_ type: Element.Type, count: Int) {
-    reserve(bytes: count * MemoryLayout<Element>.stride)
+  func reserve<Element>(_ type: Element.Type, count: Int) throws(DeviceError) {
+    try reserve(bytes: count * MemoryLayout<Element>.stride)
   }
 
   var floats: UnsafeMutablePointer<Float> { base.assumingMemoryBound(to: Float.self) }
@@ -59,11 +92,11 @@ struct Arenas {
   private var segments: [TensorSpec.Role: [UnsafeMutableRawPointer]] = [:]
   let pool: MemoryPool
 
-  init(layout: ArenaLayout, pool: MemoryPool) {
+  init(layout: ArenaLayout, pool: MemoryPool) throws(DeviceError) {
     self.layout = layout
     self.pool = pool
     for (role, sizes) in layout.segments {
-      segments[role] = sizes.map { pool.bytes($0) }
+      for size in sizes { segments[role, default: []].append(try pool.bytes(size)) }
     }
   }
 

@@ -208,8 +208,11 @@ final class ReorderedWeights {
     description = wanted
     var a = plain
     var b = wanted
-    reversed = shape.map {
-      oneDNN.pool.array(Float.self, count: $0.taps * $0.inputChannels * $0.outputChannels)
+    if let shape {
+      reversed = try oneDNN.pool.array(
+        Float.self, count: shape.taps * shape.inputChannels * shape.outputChannels)
+    } else {
+      reversed = nil
     }
     let source = try oneDNN.memory(
       plain, at: reversed.map { UnsafeMutableRawPointer($0) } ?? address)
