@@ -79,6 +79,19 @@ enum OptionValue {
     return values
   }
 
+  /// Beyond a millionth or a million, gradients leave the range in which the processor is quick and
+  /// single precision exact.
+  private static let classWeightRange = 1e-6...1e6
+
+  /// `1,1.5`: numbers of a usual size.
+  @Sendable static func classWeights(_ text: String) throws -> [Double] {
+    let values = try positives(text)
+    guard values.allSatisfy(classWeightRange.contains) else {
+      throw ValidationError("expected decimal numbers from 1e-6 to 1e6 such as 1,1.5")
+    }
+    return values
+  }
+
   /// Columns such as `1-8`.
   @Sendable static func channels(_ text: String) throws -> ChannelSelection {
     guard let channels = ChannelSelection(text) else {

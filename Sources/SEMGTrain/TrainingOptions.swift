@@ -36,7 +36,7 @@ struct TrainingOptions: ParsableArguments {
     transform: OptionValue.number(1...1_000_000))
   var epochs: Int?
   @Option(
-    help: .init("Stop training after so many minutes.", valueName: "minutes"),
+    help: .init("Stop training so many minutes after the program's start.", valueName: "minutes"),
     transform: OptionValue.positive)
   var maxMinutes: Double?
   @Option(
@@ -47,7 +47,7 @@ struct TrainingOptions: ParsableArguments {
     help: .init(
       "Weight of each gesture in the loss. (default: 1,1.5,1.5,1,1 for gestures 0 to 4, else equal)",
       valueName: "weights"),
-    transform: OptionValue.positives)
+    transform: OptionValue.classWeights)
   var classWeights: [Double]?
   @Option(
     help: .init("Weight of each model in the ensemble. (default: equal)", valueName: "weights"),
