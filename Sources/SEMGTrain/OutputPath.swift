@@ -37,10 +37,12 @@ enum OutputPath {
   }
 
   /// What a run that was stopped leaves, in words.
-  static func contentsAfterInterrupt(_ path: String) -> String {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path))?.sorted() ?? []
-    let kept = names.filter { $0.hasSuffix(".keras") }
-    guard !kept.isEmpty else {
+  ///
+  /// - Parameter path: nil where it had opened no directory yet.
+  static func contentsAfterInterrupt(_ path: String?) -> String {
+    let names = path.flatMap { try? FileManager.default.contentsOfDirectory(atPath: $0) } ?? []
+    let kept = names.filter { $0.hasSuffix(".keras") }.sorted()
+    guard let path, !kept.isEmpty else {
       return "interrupted before an epoch was finished: no model was written"
     }
     return "interrupted; the best so far is in \(path): " + kept.joined(separator: ", ")

@@ -27,20 +27,20 @@ struct TrainCommand: ParsableCommand {
       let (prepared, parts) = try prepare(settings, console: console)
       try settings.explain(prepared, device: device, on: console)
       settings.explainWeights(gestures: prepared.classes, on: console)
-      // Made once, whatever device is taken in the end.
-      let made = try directory ?? create(settings, console: console)
-      directory = made
-      // The directory is locked as long as the object lives.
-      let report = try withExtendedLifetime(made) {
+      let report = try train(
+        settings, prepared, on: device, since: start, console: console
+      ) {
+        // The directory is locked as long as the object lives.
+        let made = try create(settings, console: console)
+        directory = made
         try made.write(split: parts)
-        return try train(
-          settings, prepared, on: device, in: made, since: start, console: console)
+        try made.write(preprocessing(settings, prepared))
+        return made
       }
       return (report, prepared)
     }
     guard let report else {
-      throw CommandFailure(
-        .interrupted, OutputPath.contentsAfterInterrupt(directory?.path ?? settings.output))
+      throw CommandFailure(.interrupted, OutputPath.contentsAfterInterrupt(directory?.path))
     }
     try print(report, prepared: prepared, on: console)
   }
@@ -53,25 +53,32 @@ struct TrainCommand: ParsableCommand {
     return directory
   }
 
+  private func preprocessing(
+    _ settings: TrainSettings, _ prepared: PreparedRecordings
+  ) -> Preprocessing {
+    var preprocessing = Preprocessing(
+      settings.data, preparation: settings.preparation, prepared: prepared,
+      recipe: settings.run.recipe)
+    preprocessing.ensembleWeights = settings.run.ensembleWeightsByModel
+    return preprocessing
+  }
+
+  /// - Parameter directory: opens the run's, once the networks are loaded.
   /// - Returns: nil where the run was stopped.
   /// - Throws: `DeviceError.computesWrongly` as it is before anything is trained; later it ends the
   ///   run as any other.
   private func train(
     _ settings: TrainSettings, _ prepared: PreparedRecordings, on device: any Device,
-    in directory: RunDirectory, since start: Date, console: Console
+    since start: Date, console: Console, directory: @escaping () throws -> RunDirectory
   ) throws -> RunReport? {
-    var preprocessing = Preprocessing(
-      settings.data, preparation: settings.preparation, prepared: prepared,
-      recipe: settings.run.recipe)
-    preprocessing.ensembleWeights = settings.run.ensembleWeightsByModel
-    try directory.write(preprocessing)
     let run = TrainingRun(
-      data: prepared, device: device, settings: settings.run, directory: directory,
+      data: prepared, device: device, settings: settings.run, start: ProcessStart.instant,
       origin: RunOrigin(
         version: Version.program, commandLine: ["semg-train"] + CommandLine.arguments.dropFirst(),
         date: UniversalTime.text(start), dataDirectory: settings.data.directory,
         dataFingerprint: Fingerprint(of: prepared.contents).hexadecimal,
-        splitSource: settings.split.origin))
+        splitSource: settings.split.origin),
+      directory: directory)
     let progress = TrainingProgress(console: console)
     defer { console.clearProgress() }
     do {

@@ -34,8 +34,8 @@ final class RunProgress: @unchecked Sendable {
       tell(event)
       guard case .epoch = event else { return }
       let lines = run.settings.models.flatMap { histories[$0] ?? [] }.map(\.line)
-      files.add { [directory = run.directory] in
-        try directory.write(TrainingHistory(epochs: lines))
+      files.add { [self] in
+        try run.directory().write(TrainingHistory(epochs: lines))
       }
     }
   }
@@ -50,7 +50,8 @@ final class RunProgress: @unchecked Sendable {
   /// Writes a model as a Keras archive, compiled state included.
   func save(_ model: TrainedModel) {
     let schedule = model.schedule
-    files.add { [path = run.path(of: model.kind)] in
+    files.add { [self] in
+      let path = try run.directory().artifact(of: model.kind.rawValue)
       try KerasArchive.write(
         model.network, weights: model.weights, optimizer: model.optimizer,
         training: TrainingSettings(
@@ -96,7 +97,12 @@ final class RunProgress: @unchecked Sendable {
       }
       loading.leave()
       loading.wait()
-      return loadFailure.withLock { $0 == nil } ? trainer : nil
+      guard loadFailure.withLock({ $0 == nil }) else { return nil }
+      do { _ = try run.directory() } catch {
+        loadFailure.withLock { $0 = error }
+        return nil
+      }
+      return trainer
     }
     for kind in kinds {
       let thread = Thread { [self] in

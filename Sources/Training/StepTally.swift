@@ -27,9 +27,16 @@ struct StepTally {
 
   func live(_ step: Int) -> Int { min(capacity, sampleCount - step * capacity) }
 
-  /// Results are read ten times a second, so that no queue runs dry waiting for the host.
-  func isDue(_ now: ContinuousClock.Instant) -> Bool {
-    lastRead.duration(to: now) >= .milliseconds(100)
+  /// Results are read ten times a second, so that no queue runs dry waiting for the host; where a
+  /// device is slower than its queue takes steps, once it has a quarter of a second's work: what is
+  /// queued can no longer be stopped when the time is up.
+  ///
+  /// - Parameters:
+  ///   - queued: steps that were run since results were last read.
+  ///   - secondsPerStep: of the device; nil where it is not known, and one step has to tell.
+  func isDue(_ now: ContinuousClock.Instant, queued: Int, secondsPerStep: Double?) -> Bool {
+    guard lastRead.duration(to: now) < .milliseconds(100), let secondsPerStep else { return true }
+    return Double(queued) * secondsPerStep >= 0.25
   }
 
   mutating func add(_ result: StepResult) {

@@ -31,7 +31,7 @@ extension Trainer {
       try loaded.run(.forwardBackward, step: step, live: live)
       try loaded.run(.update, step: step, live: live)
       steps += 1
-      if tally.isDue(clock.now) {
+      if tally.isDue(clock.now, queued: step + 1 - tally.steps, secondsPerStep: secondsPerStep) {
         try collect(&tally, upTo: step + 1, epoch: epoch)
       }
     }
@@ -51,7 +51,9 @@ extension Trainer {
     let results = try loaded.results(of: .forwardBackward, steps: first..<end)
     try check(results, first: first, epoch: epoch)
     for result in results { tally.add(result) }
-    tally.lastRead = clock.now
+    let now = clock.now
+    secondsPerStep = tally.lastRead.duration(to: now).seconds / Double(end - first)
+    tally.lastRead = now
     let speed = Double(tally.samples) / max(tally.start.duration(to: clock.now).seconds, 1e-9)
     let left =
       (settings.epochs - epoch) * tally.sampleCount - tally.samples

@@ -74,6 +74,8 @@ public final class Trainer {
   var skipped: SkippedSteps?
   /// The table of the epoch that comes next, made while the device is at work.
   var nextTable: Background<EpochTable>?
+  /// As the last results that were read say; nil before any were.
+  var secondsPerStep: Double?
   private var history: [EpochRecord] = []
   /// Epochs in a row with updates, in half precision, whose validation gave no number.
   var epochsWithoutValidation = 0
@@ -106,21 +108,9 @@ public final class Trainer {
       firstPeriod: settings.recipe.firstPeriod(
         samples: augmentation.sampleCount, batchSize: settings.batchSize,
         epochs: settings.epochs))
-    let capacities = Self.capacities(for: data, batchSize: settings.batchSize)
-    built = NetworkPlan(
-      network,
-      options: NetworkPlanOptions(
-        batchCapacity: capacities.training, inferenceCapacity: capacities.inference,
-        classWeights: try settings.lossWeights(classes: network.classes),
-        mixesLabels: settings.recipe.mixesLabels))
+    built = try Self.plan(of: network, data: data, settings: settings)
     loaded = try device.load(
-      built.plan,
-      options: LoadOptions(
-        programs: [.forwardBackward, .update, .validate],
-        liveBatches: [
-          .forwardBackward: Self.liveBatches(augmentation.sampleCount, settings.batchSize),
-          .validate: Self.liveBatches(validationWindows.count, settings.batchSize),
-        ], seed: settings.seed))
+      built.plan, options: Self.loadOptions(for: data, settings: settings))
     skipped = try loaded.lossScaling().map { _ in SkippedSteps() }
     tables = EpochTables(
       dataset: try loaded.upload(data.dataset), augmentation: augmentation, schedule: schedule,
@@ -129,6 +119,40 @@ public final class Trainer {
     for (tensor, values) in zip(built.weights, weights.values) {
       try loaded.write(values, to: tensor)
     }
+  }
+
+  private static func plan(
+    of network: Network, data: PreparedRecordings, settings: TrainerSettings
+  ) throws(TrainingError) -> NetworkPlan {
+    let capacities = capacities(for: data, batchSize: settings.batchSize)
+    return NetworkPlan(
+      network,
+      options: NetworkPlanOptions(
+        batchCapacity: capacities.training, inferenceCapacity: capacities.inference,
+        classWeights: try settings.lossWeights(classes: network.classes),
+        mixesLabels: settings.recipe.mixesLabels))
+  }
+
+  private static func loadOptions(
+    for data: PreparedRecordings, settings: TrainerSettings
+  ) -> LoadOptions {
+    let samples = Augmentation.sampleCount(windows: data.windows(of: .train).count)
+    return LoadOptions(
+      programs: [.forwardBackward, .update, .validate],
+      liveBatches: [
+        .forwardBackward: liveBatches(samples, settings.batchSize),
+        .validate: liveBatches(data.windows(of: .validation).count, settings.batchSize),
+      ], seed: settings.seed)
+  }
+
+  /// Finds what keeps a device from training a network, by loading it as a training would.
+  ///
+  /// - Throws: `TrainingError`, `DeviceError`.
+  static func checkLoading(
+    _ network: Network, device: any Device, data: PreparedRecordings, settings: TrainerSettings
+  ) throws {
+    let plan = try plan(of: network, data: data, settings: settings).plan
+    _ = try device.load(plan, options: loadOptions(for: data, settings: settings))
   }
 
   /// Bytes that training holds on the device.

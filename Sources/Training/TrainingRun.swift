@@ -2,6 +2,7 @@ import Artifacts
 import Compute
 import Networks
 import Recordings
+import Synchronization
 
 /// Trains the models of an ensemble, at the same time where the device gains by it, else one after
 /// another, and writes their artifacts into a directory.
@@ -10,25 +11,41 @@ public struct TrainingRun {
   public let data: PreparedRecordings
   public let device: any Device
   public let settings: RunSettings
-  public let directory: RunDirectory
   public let origin: RunOrigin
+  private let place: RunPlace
 
+  /// - Parameters:
+  ///   - start: when the time of `settings.maximumMinutes` began; nil for the start of `train`.
+  ///   - directory: opens the directory. Called once, when all that can keep the training from
+  ///     starting is behind: until then nothing of an earlier run is touched.
   public init(
-    data: PreparedRecordings, device: any Device, settings: RunSettings, directory: RunDirectory,
-    origin: RunOrigin = RunOrigin()
+    data: PreparedRecordings, device: any Device, settings: RunSettings,
+    start: ContinuousClock.Instant? = nil, origin: RunOrigin = RunOrigin(),
+    directory: @escaping () throws -> RunDirectory
   ) {
     self.origin = origin
     self.data = data
     self.device = device
     self.settings = settings
-    self.directory = directory
+    self.start = start
+    place = RunPlace(directory)
   }
+
+  /// A run into a directory that is open already.
+  public init(
+    data: PreparedRecordings, device: any Device, settings: RunSettings, directory: RunDirectory
+  ) {
+    self.init(data: data, device: device, settings: settings) { directory }
+  }
+
+  private let start: ContinuousClock.Instant?
 
   /// - Parameters:
   ///   - report: told of every event, of one at a time, on a thread that trains.
   ///   - shouldStop: asked before every step, likewise; true ends the run, best artifacts kept.
   /// - Returns: the report, which also lies in `metrics.json`; nil where the run was stopped.
-  /// - Throws: `TrainingError`, `DeviceError`, `NetworkError`, `ArchiveError`, `FileWriteError`.
+  /// - Throws: `TrainingError`, `DeviceError`, `NetworkError`, `ArchiveError`, `FileWriteError`, and
+  ///   what opening the directory throws.
   public func train(
     report: @escaping (TrainingEvent) -> Void = { _ in },
     shouldStop: @escaping () -> Bool = { false }
@@ -38,7 +55,7 @@ public struct TrainingRun {
     let progress = RunProgress(self, report: report, shouldStop: shouldStop)
     let models: [TrainedModel]
     do {
-      models = try trainModels(progress, from: start)
+      models = try trainModels(progress, from: self.start ?? start)
     } catch {
       try? progress.finish()
       throw error
@@ -66,11 +83,12 @@ public struct TrainingRun {
       artifacts: settings.models.map { RunDirectory.artifactName(of: $0.rawValue) }, models: models,
       seconds: start.duration(to: clock.now).seconds, device: device, settings: settings,
       origin: origin)
-    try directory.write(metrics: result)
+    try directory().write(metrics: result)
     return result
   }
 
-  func path(of kind: ModelKind) -> String { directory.artifact(of: kind.rawValue) }
+  /// The directory, which is opened where it is not open yet.
+  func directory() throws -> RunDirectory { try place.directory() }
 
   /// - Returns: all models, or fewer where the run was stopped.
   private func trainModels(
@@ -84,9 +102,17 @@ public struct TrainingRun {
       return models
     }
     var models: [TrainedModel] = []
+    // Those that come later are loaded once before the first is trained: what a device cannot run,
+    // it says now.
+    for kind in settings.models.dropFirst() {
+      if progress.shouldStop() { return [] }
+      try Trainer.checkLoading(
+        network(kind), device: device, data: data, settings: trainerSettings(deadline: nil))
+    }
     for (index, kind) in settings.models.enumerated() {
       let share = Double(index + 1) / Double(settings.models.count)
       let trainer = try trainer(of: kind, progress, deadline: deadline(share, from: start))
+      _ = try directory()
       let model = try trainer.train { progress.save($0) }
       guard model.outcome != .interrupted else { break }
       models.append(model)
@@ -105,16 +131,39 @@ public struct TrainingRun {
     of kind: ModelKind, _ progress: RunProgress, deadline: ContinuousClock.Instant?
   ) throws -> Trainer {
     try Trainer(
-      kind: kind,
-      network: try settings.network(
-        kind, windowLength: data.windowLength, channels: data.channels,
-        classes: data.classes.count),
-      device: device, data: data,
-      settings: TrainerSettings(
-        epochs: settings.epochs, batchSize: settings.batchSize, seed: settings.seed,
-        recipe: settings.recipe, classWeights: settings.lossWeights(gestures: data.classes),
-        deadline: deadline),
-      report: progress.report, shouldStop: progress.shouldStop)
+      kind: kind, network: try network(kind), device: device, data: data,
+      settings: trainerSettings(deadline: deadline), report: progress.report,
+      shouldStop: progress.shouldStop)
+  }
+
+  private func network(_ kind: ModelKind) throws(NetworkError) -> Network {
+    try settings.network(
+      kind, windowLength: data.windowLength, channels: data.channels, classes: data.classes.count)
+  }
+
+  private func trainerSettings(deadline: ContinuousClock.Instant?) -> TrainerSettings {
+    TrainerSettings(
+      epochs: settings.epochs, batchSize: settings.batchSize, seed: settings.seed,
+      recipe: settings.recipe, classWeights: settings.lossWeights(gestures: data.classes),
+      deadline: deadline)
+  }
+}
+
+/// The directory of a run, opened when it is first asked for.
+///
+/// `@unchecked Sendable`: the closure is called under the lock.
+private final class RunPlace: @unchecked Sendable {
+  private let open: () throws -> RunDirectory
+  private let opened = Mutex<RunDirectory?>(nil)
+
+  init(_ open: @escaping () throws -> RunDirectory) { self.open = open }
+
+  func directory() throws -> RunDirectory {
+    try opened.withLock { opened in
+      let directory = try opened ?? open()
+      opened = directory
+      return directory
+    }
   }
 }
 
