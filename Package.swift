@@ -58,6 +58,7 @@ let package = Package(
       name: "COpenCL", providers: [.apt(["ocl-icd-opencl-dev", "opencl-headers"])]),
     .systemLibrary(name: "CCLBlast", providers: [.apt(["libclblast-dev"])]),
     .target(name: "CVectorLoops"),
+    .target(name: "CLastResort"),
 
     target("Recordings"),
     target("SignalProcessing"),
@@ -85,7 +86,7 @@ let package = Package(
       name: "SEMGTrain",
       dependencies: [
         "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "ComputeOpenCL", "Networks",
-        "Artifacts", "Training", "Parity", "COneDNN", "COpenCL", "CHDF5", "CZip",
+        "Artifacts", "Training", "Parity", "COneDNN", "COpenCL", "CHDF5", "CLastResort", "CZip",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 

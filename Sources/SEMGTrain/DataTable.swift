@@ -7,7 +7,8 @@ import Training
 extension TrainSettings {
   /// What is trained on what, and how much memory it takes, before it begins.
   ///
-  /// - Throws: `CommandFailure` (78) where this machine has less memory than that.
+  /// - Throws: `DeviceError.outOfMemory` where there is less than that, with the batch size that
+  ///   fits.
   func explain(
     _ data: PreparedRecordings, device: any Device, on console: Console
   ) throws {
@@ -16,24 +17,35 @@ extension TrainSettings {
     let training = memory.byteCount
     // A device with memory of its own says in time where that is short.
     let hasOwnMemory = (device as? OpenCLDevice)?.description.sharesHostMemory == false
-    let needed = hostMemory(for: data) + (hasOwnMemory ? 0 : training)
+    func bytes(_ memory: TrainingMemory) -> Int {
+      memory.hostByteCount + (hasOwnMemory ? 0 : memory.byteCount)
+    }
+    let needed = Self.programBytes + data.samples.count * MemoryLayout<Float>.size + bytes(memory)
     let aside = hasOwnMemory ? ", \(Figure.bytes(training)) on the device" : ""
     let band = preparation.filter.bandHertz
     console.note(
       "band \(Figure.fixed(band.lowerBound, 1))–\(Figure.fixed(band.upperBound, 1)) Hz, windows of "
         + "\(data.windowLength) samples; about \(Figure.bytes(needed)) of memory\(aside)")
-    let present = Int(clamping: ProcessInfo.processInfo.physicalMemory)
     if memory.trainsAtOnce {
       let names = run.models.map(\.rawValue).joined(separator: " and ")
       console.note("\(names) train at the same time")
     }
-    guard needed <= present else {
-      throw CommandFailure(
-        .contradiction,
-        "training needs about \(Figure.bytes(needed)) of memory, this machine has "
-          + "\(Figure.bytes(present)); choose a --batch-size smaller than \(run.batchSize)")
-    }
+    // What the program and the recordings take is taken already.
+    let room = MemoryRoom.now(reserved: ThreadRoom.stackBytes * (self.device.threads + 3))
+    let limit = room.byteCount - Self.spareBytes
+    guard bytes(memory) > limit else { return }
+    let fitting = TrainingMemory.batchSize(
+      fitting: limit, of: data, settings: run, on: device, counting: bytes)
+    let advice =
+      fitting.map { "--batch-size \($0) fits" } ?? "no --batch-size fits; train on fewer recordings"
+    throw DeviceError.outOfMemory(
+      device: "training", bytes: bytes(memory), advice: "\(room); \(advice)")
   }
+
+  /// Of the program and its libraries.
+  private static let programBytes = 64_000_000
+  /// Left free: for what libraries take by themselves.
+  private static let spareBytes = 24_000_000
 
   /// Which gestures count how much in the loss, where they do not count the same.
   func explainWeights(gestures: [Int], on console: Console) {
@@ -44,11 +56,6 @@ extension TrainSettings {
       ? ", the published ones; equal ones: --class-weights "
         + gestures.map { _ in "1" }.joined(separator: ",") : ""
     console.note("class weights: " + Figure.list(list) + why)
-  }
-
-  /// Bytes of the program and its libraries, and of the recordings.
-  private func hostMemory(for data: PreparedRecordings) -> Int {
-    64_000_000 + data.samples.count * MemoryLayout<Float>.size
   }
 
   /// Parts and gestures: recordings, windows, subjects.

@@ -14,7 +14,7 @@ enum ExitStatus: Int32 {
   case badData = 65
   /// A path is missing or unreadable, or no recording lies below it.
   case unreadable = 66
-  /// A device is unavailable or was lost.
+  /// A device is unavailable or was lost, or memory, threads or open files do not suffice.
   case unavailable = 69
   /// A defect of ours.
   case defect = 70
@@ -89,6 +89,7 @@ extension PreparationError: ExitStatusProviding {
   var exitStatus: ExitStatus {
     switch self {
     case .nothingToFitStatistics, .tooManySamples: .badData
+    case .outOfMemory: .unavailable
     case .channelsDiffer: .contradiction
     }
   }

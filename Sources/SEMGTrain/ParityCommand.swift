@@ -40,7 +40,7 @@ struct ParityCommand: ParsableCommand {
 
   func run() throws {
     let console = output.console
-    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let threads = ThreadCount(threads).threads
     let settings = try DeviceSettings(
       choice: device ?? .gpu(nil), precision: precision ?? .auto, threads: threads)
     let isGPU = settings.candidate.map { $0.kind != .cpu } ?? false

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLastResort
 import Foundation
 import Recordings
 
@@ -18,7 +19,7 @@ struct SEMGTrainCommand: ParsableCommand {
       -V is short for --version.
 
       Exit codes: 0 success, 64 wrong usage, 65 bad data, 66 unreadable path, \
-      69 device unavailable, 70 our defect, 73 output cannot be created, 74 a \
+      69 device, memory or threads unavailable, 70 our defect, 73 output cannot be created, 74 a \
       read or write failed midway, 78 settings that contradict each other or \
       the data, 130 interrupted.
       """,
@@ -33,8 +34,10 @@ struct SEMGTrainCommand: ParsableCommand {
 
 /// Runs the command line; returns how the process should end. Every error ends here.
 func runCommand(_ arguments: [String]) -> Int32 {
-  Interrupt.install()
+  last_resort_install(ExitStatus.unavailable.rawValue)
   do {
+    try ThreadRoom.check()
+    Interrupt.install()
     if arguments.first == "help", let sentence = try? UsageDiagnosis().sentence(forHelp: arguments)
     {
       throw CommandFailure(.usage, "\(sentence)\nSee semg-train --help")

@@ -1,5 +1,6 @@
 import Artifacts
 import CVectorLoops
+import Compute
 import Dispatch
 import Foundation
 import Recordings
@@ -46,8 +47,10 @@ extension Preparation {
   func read(_ items: [PreparationItem], source: StatisticsSource) throws -> FilteredRecordings {
     // Memory for the filters, passed from one recording to the next.
     let spare = Mutex<[SignalBlocks]>([])
+    try checkRoom(for: items.map(\.file))
     let report = try readRecordings(items.map(\.file), options: readOptions, threads: threads) {
       index, recording in
+      try Self.checkRoom(bytes: Self.bytesPerValue * recording.samples.count)
       var signal = spare.withLock { $0.popLast() } ?? SignalBlocks(channels: channels.count)
       defer { spare.withLock { $0.append(signal) } }
       recording.samples.withUnsafeBufferPointer { signal.load($0) }
@@ -95,6 +98,29 @@ extension Preparation {
     return health
   }
 
+  /// While a value is filtered: twice in double precision, and in single.
+  private static let bytesPerValue = 2 * 8 + 4
+  /// Left free: for the rest of the program.
+  private static let spareBytes = 24_000_000
+
+  /// Swift's arrays end the program where memory is short, so it is looked at before.
+  ///
+  /// - Throws: `PreparationError.outOfMemory`.
+  private static func checkRoom(bytes: Int) throws(PreparationError) {
+    let room = MemoryRoom.now()
+    guard bytes + spareBytes > room.byteCount else { return }
+    throw .outOfMemory(bytes: bytes + spareBytes, room: room)
+  }
+
+  /// Of the texts that are read at the same time and of their numbers, which take as much.
+  private func checkRoom(for files: [String]) throws(PreparationError) {
+    let sizes = files.map { file -> Int in
+      var information = stat()
+      return stat(file, &information) == 0 ? Int(information.st_size) : 0
+    }
+    try Self.checkRoom(bytes: 2 * sizes.sorted().suffix(threads).reduce(0, +))
+  }
+
   /// Beyond it, filters and squares would leave the range of single precision. No instrument's unit
   /// comes near.
   static let largestSample = 1e15
@@ -129,6 +155,7 @@ extension Preparation {
         geometry: windows, fingerprint: filtered.fingerprints[index])
       sources.append(value.samples)
     }
+    try Self.checkRoom(bytes: sources.reduce(0) { $0 + $1.count } * MemoryLayout<Float>.size)
     return PreparedRecordings(
       recordings: table.recordings,
       samples: standardized(sources, rows: table.recordings.map(\.rows), by: standardization),

@@ -1,4 +1,5 @@
 import Artifacts
+import Compute
 import Recordings
 import SignalProcessing
 
@@ -108,6 +109,8 @@ public enum PreparationError: Error, Equatable, Sendable, CustomStringConvertibl
   case nothingToFitStatistics
   /// More samples than a window's start can name.
   case tooManySamples(Int)
+  /// The recordings take more memory than there is.
+  case outOfMemory(bytes: Int, room: MemoryRoom)
 
   public var description: String {
     switch self {
@@ -118,6 +121,9 @@ public enum PreparationError: Error, Equatable, Sendable, CustomStringConvertibl
     case .tooManySamples(let count):
       "found \(count) samples in all recordings together, expected fewer than \(Int32.max); "
         + "train on fewer recordings at once"
+    case .outOfMemory(let bytes, let room):
+      "the recordings take \(bytes / 1_000_000) MB of memory more, \(room); take fewer recordings "
+        + "at once, or shorter ones"
     }
   }
 }
