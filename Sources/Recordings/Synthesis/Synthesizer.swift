@@ -48,20 +48,12 @@ public struct Synthesizer: Hashable, Sendable {
       directory.count > 1 && directory.hasSuffix("/")
       ? String(directory.dropLast()) : directory
     try checkIsFree(target)
-    let url = URL(filePath: target)
-    let beside =
-      url.deletingLastPathComponent().path + "/." + url.lastPathComponent
-      + ".writing-\(getpid())"
-    guard makeDirectories(beside) else {
-      throw .cannotCreate(path: target, reason: reasonOfLastFailure())
-    }
+    let unfinished = try UnfinishedSet(beside: target)
     do throws(SynthesisError) {
-      try writeAll(below: beside, threads: threads)
-      guard rename(beside, target) == 0 else {
-        throw .cannotCreate(path: target, reason: reasonOfLastFailure())
-      }
+      try writeAll(below: unfinished.path, threads: threads)
+      try unfinished.rename(to: target)
     } catch {
-      try? FileManager.default.removeItem(atPath: beside)
+      unfinished.remove()
       throw error
     }
   }
@@ -165,7 +157,7 @@ public struct Synthesizer: Hashable, Sendable {
 }
 
 /// Makes a directory and those above it; false where the system refuses, `errno` says why.
-private func makeDirectories(_ path: String) -> Bool {
+func makeDirectories(_ path: String) -> Bool {
   if mkdir(path, 0o755) == 0 || errno == EEXIST { return true }
   guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex,
     makeDirectories(String(path[..<slash]))
