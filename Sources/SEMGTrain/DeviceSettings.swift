@@ -12,6 +12,8 @@ struct DeviceSettings {
   private let prefersSpeed: Bool
   /// OpenCL devices to try, the best first; none where the CPU backend was asked for.
   private let candidates: [OpenCLDeviceDescription]
+  /// Why there are fewer threads than were asked for.
+  private let threadRemark: String?
   /// Why no driver was asked, where `auto` goes on without.
   private let remark: String?
   /// The process that tries them.
@@ -23,16 +25,16 @@ struct DeviceSettings {
   ///   on which it was timed and is faster; otherwise single precision always is.
   /// - Throws: `CommandFailure` where the device is not there or cannot do the precision.
   init(_ options: DeviceOptions, prefersSpeed: Bool) throws {
-    let threads = options.threads ?? ProcessInfo.processInfo.activeProcessorCount
     try self.init(
       choice: options.device ?? .auto, precision: options.precision ?? .auto,
-      prefersSpeed: prefersSpeed, threads: threads)
+      prefersSpeed: prefersSpeed, threads: options.threads)
   }
 
   init(
-    choice: DeviceChoice, precision: Precision = .auto, prefersSpeed: Bool = false, threads: Int
+    choice: DeviceChoice, precision: Precision = .auto, prefersSpeed: Bool = false, threads: Int?
   ) throws {
-    self.threads = threads
+    let count = ThreadCount(threads)
+    (self.threads, threadRemark) = (count.threads, count.remark)
     self.choice = choice
     self.precision = precision
     self.prefersSpeed = prefersSpeed
@@ -47,7 +49,10 @@ struct DeviceSettings {
       (candidates, remark) = ([], nil)
     } else {
       let survey = trials.survey()
-      candidates = try OpenCLChoice(survey).candidates(for: choice)
+      candidates = try OpenCLChoice(survey) { [trials] in
+        DriverAdvice(survey, trials: trials).sentences
+      }
+      .candidates(for: choice)
       remark = survey.wasMade ? nil : survey.failure.map { "\($0)" }
     }
     guard precision != .fp16 || !candidates.isEmpty else {
@@ -65,6 +70,7 @@ struct DeviceSettings {
   ///   where it cannot be opened.
   func open(on console: Console) throws -> any Device {
     defer { trials.end() }
+    if let threadRemark { console.warning(threadRemark) }
     switch choice {
     case .cpu: return CPUDevice(threads: threads)
     case .gpu:
@@ -187,8 +193,13 @@ struct DeviceSettings {
 /// Chooses among the OpenCL devices of a machine.
 struct OpenCLChoice {
   let survey: OpenCLSurvey
+  private let advice: () -> [String]
 
-  init(_ survey: OpenCLSurvey) { self.survey = survey }
+  /// - Parameter advice: what to look at where there is no device; asked for only then.
+  init(_ survey: OpenCLSurvey, advice: @escaping () -> [String] = { [] }) {
+    self.survey = survey
+    self.advice = advice
+  }
 
   /// Devices to try in this order: all GPUs for `auto`, the best of all for `gpu`, one for `gpu:N`.
   ///
@@ -236,18 +247,7 @@ struct OpenCLChoice {
     found += survey.devices.compactMap { device in
       device.fault.map { "\(device.title): \($0)" }
     }
-    let drivers = OpenCLDriverList()
-    if drivers.entries.isEmpty {
-      found.append("no driver is listed in \(drivers.place)")
-      if let library = OpenCLDriverList.unlistedNVIDIADriver {
-        found.append(
-          "\(library) is installed, but not listed: write its name into "
-            + "/etc/OpenCL/vendors/nvidia.icd")
-      }
-    }
-    found += drivers.entries.compactMap { entry in
-      entry.fault.map { "\(entry.source): \($0)" }
-    }
+    found += advice()
     let details = found.isEmpty ? "" : " (" + found.joined(separator: "; ") + ")"
     return "found no OpenCL device\(details). Use --device cpu"
   }

@@ -23,10 +23,9 @@ struct DevicesCommand: ParsableCommand {
     let console = output.console
     let drivers = DriverTrials()
     let survey = drivers.survey()
-    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let threads = ThreadCount(threads).threads
     let trials = verbose ? Self.trials(survey, drivers: drivers, console: console) : [:]
     let tensorCores = survey.devices.map { drivers.tensorCores(of: $0) }
-    drivers.end()
     if !survey.wasMade, let failure = survey.failure { console.warning("\(failure)") }
     let preferences = DevicePreferences(survey, trials: trials)
     var lines = zip(survey.devices, tensorCores).map {
@@ -37,7 +36,8 @@ struct DevicesCommand: ParsableCommand {
       DeviceLine(
         backend: CPUDevice(threads: threads), index: lines.count,
         chosenBy: preferences.auto == nil ? ["auto"] : []))
-    let findings = verbose ? Self.findings(survey) : []
+    let findings = verbose ? Self.findings(survey, drivers: drivers) : []
+    drivers.end()
     if output.json {
       try console.result(json: lines)
       findings.forEach(console.note)
@@ -66,27 +66,14 @@ struct DevicesCommand: ParsableCommand {
   }
 
   /// What the loader was told of and does not show.
-  private static func findings(_ survey: OpenCLSurvey) -> [String] {
+  private static func findings(_ survey: OpenCLSurvey, drivers: DriverTrials) -> [String] {
     guard survey.wasMade else { return [] }
     var findings: [String] = []
     if let failure = survey.failure { findings.append("the OpenCL loader: \(failure)") }
     findings += survey.platforms.compactMap { platform in
       platform.fault.map { "platform \(platform.name) (\(platform.version)): \($0)" }
     }
-    let drivers = OpenCLDriverList()
-    if drivers.entries.isEmpty {
-      findings.append("\(drivers.place) lists no OpenCL driver")
-    }
-    findings += drivers.entries.compactMap { entry in
-      entry.fault.map { "\(entry.source) names a driver that does not load: \($0)" }
-    }
-    if !drivers.entries.contains(where: { $0.library.firstRange(of: "nvidia") != nil }),
-      let library = OpenCLDriverList.unlistedNVIDIADriver
-    {
-      findings.append(
-        "\(library) is installed, but no file of \(drivers.place) names it to the OpenCL loader")
-    }
-    return findings
+    return findings + DriverAdvice(survey, trials: drivers).sentences
   }
 }
 

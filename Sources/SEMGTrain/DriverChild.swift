@@ -35,6 +35,8 @@ enum DriverChild {
     case .tensorCores(let key):
       guard let device = find(key) else { return DriverAnswer(refusal: absence(of: key)) }
       return DriverAnswer(tensorCores: TensorCores.probe(device))
+    case .load(let library):
+      return DriverAnswer(refusal: OpenCLDriverList.fault(of: library))
     }
   }
 

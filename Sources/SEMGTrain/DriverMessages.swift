@@ -6,6 +6,8 @@ enum DriverRequest: Codable {
   case survey
   case selfCheck(DeviceKey, OpenCLDevice.Arithmetic)
   case tensorCores(DeviceKey)
+  /// Loads a driver by the name that the loader tries. Asked of a process that has loaded none.
+  case load(library: String)
 
   /// The first argument of that process.
   static let command = "__opencl-drivers"

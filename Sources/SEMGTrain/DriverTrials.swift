@@ -8,6 +8,8 @@ final class DriverTrials {
   private var process: DriverProcess?
   /// Of a survey.
   private static let surveySeconds = 60
+  /// Of loading one driver.
+  private static let loadSeconds = 20
   /// Of a self-check, by default: a dozen programs, compiled by the slowest of drivers.
   private static let usualSeconds = 180
 
@@ -59,6 +61,34 @@ final class DriverTrials {
         return TensorCores.probe(device)
       }
       return .refused(reason: "its driver \(how)")
+    }
+  }
+
+  /// Which drivers the loader is told of, and why one does not load. Each is loaded by a process of
+  /// its own: loaded twice, or beside others, some end it.
+  func driverList() -> OpenCLDriverList {
+    OpenCLDriverList { fault(of: $0) }
+  }
+
+  /// NVIDIA's driver, where it is installed and no file of the list names it.
+  func unlistedNVIDIADriver(beside drivers: OpenCLDriverList) -> String? {
+    let name = OpenCLDriverList.nvidiaLibrary
+    let isListed = drivers.entries.contains { $0.library.firstRange(of: "nvidia") != nil }
+    return isListed || fault(of: name) != nil ? nil : name
+  }
+
+  private func fault(of library: String) -> String? {
+    end()
+    defer { end() }
+    do throws(DriverProcess.Failure) {
+      return try ask(
+        .load(library: library), seconds: min(Self.loadSeconds, Self.seconds)
+      ).refusal
+    } catch {
+      guard let how = error.sentence(during: "as it was loaded") else {
+        return "it was not tried: no process can be started"
+      }
+      return "it \(how)"
     }
   }
 

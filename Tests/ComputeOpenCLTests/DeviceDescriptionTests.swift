@@ -71,6 +71,19 @@ struct DeviceDescriptionTests {
     }
   }
 
+  /// As the loader does: a file's bare name is looked for in the usual place.
+  @Test(.needsOpenCL) func oneDriverMayBeNamedInPlaceOfAFolder() {
+    func entries(_ place: String) -> [OpenCLDriverList.Entry] {
+      OpenCLDriverList(environment: ["OCL_ICD_VENDORS": place], probe: { _ in nil }).entries
+    }
+    let names = try? FileManager.default.contentsOfDirectory(atPath: "/etc/OpenCL/vendors")
+    for name in names ?? [] where name.hasSuffix(".icd") {
+      #expect(entries(name).map(\.source) == ["/etc/OpenCL/vendors/\(name)"])
+    }
+    #expect(entries("libnowhere.so.1").map(\.library) == ["libnowhere.so.1"])
+    #expect(entries("nowhere.icd").isEmpty)
+  }
+
   @Test func driversThatDoNotLoadAreNamed() throws {
     let folder = FileManager.default.temporaryDirectory.appending(
       path: "semg-train-\(UUID().uuidString)")
@@ -88,9 +101,9 @@ struct DeviceDescriptionTests {
     try "libnowhere.so.2".write(
       to: folder.appending(path: "d.txt"), atomically: false, encoding: .utf8)
     let entries = list().entries
-    #expect(entries.map(\.library) == ["libc.so.6", "libnowhere.so.1", ""])
+    #expect(entries.map(\.library) == ["libc.so.6", "libnowhere.so.1\r", ""])
     #expect(entries[0].fault == nil)
-    #expect(entries[1].fault?.contains("libnowhere.so.1") == true)
+    #expect(entries[1].fault?.contains("write libnowhere.so.1 and a line feed") == true)
     #expect(entries[2].fault == "the file names no library")
   }
 }
