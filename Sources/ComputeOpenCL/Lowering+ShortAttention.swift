@@ -94,7 +94,8 @@ extension Lowering {
   /// - Parameter input: not read: where it is stored as halves, the other kernels of the file are
   ///   built for that, and this one is in their program.
   private func shortWeights(
-    _ shape: AttentionShape, _ input: KernelArgument, _ parameters: AttentionParameters, _ parts: ShortAttentionScratch
+    _ shape: AttentionShape, _ input: KernelArgument, _ parameters: AttentionParameters,
+    _ parts: ShortAttentionScratch
   ) throws(DeviceError) -> Command {
     let count = (shape.channels + 1) * shape.heads * shape.channels
     return try kernel(

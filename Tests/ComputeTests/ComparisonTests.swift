@@ -1,5 +1,6 @@
 import ComputeCases
 import ComputeReference
+import TestSupport
 import Testing
 
 @testable import Compute
@@ -93,44 +94,15 @@ struct FaultyDevice: Device {
   }
 }
 
-final class FaultyPlan: LoadedPlan {
-  let base: any LoadedPlan
+final class FaultyPlan: ForwardingPlan {
   let fault: Fault
 
   init(_ base: any LoadedPlan, _ fault: Fault) {
-    self.base = base
     self.fault = fault
+    super.init(base)
   }
 
-  var plan: Plan { base.plan }
-  var byteCount: Int { base.byteCount }
-  func launches(of program: ProgramID) -> [Launch] { base.launches(of: program) }
-  func write(_ values: [Float], to tensor: TensorID) throws(DeviceError) {
-    try base.write(values, to: tensor)
-  }
-  func write(_ values: [Double], to tensor: TensorID) throws(DeviceError) {
-    try base.write(values, to: tensor)
-  }
-  func read(_ tensor: TensorID) throws(DeviceError) -> [Float] { try base.read(tensor) }
-  func readDoubles(_ tensor: TensorID) throws(DeviceError) -> [Double] {
-    try base.readDoubles(tensor)
-  }
-  func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID { try base.upload(dataset) }
-  func discard(_ dataset: DatasetID) { base.discard(dataset) }
-  func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
-    try base.upload(table, for: program)
-  }
-  func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
-    try base.run(program, step: step, live: live)
-  }
-  func results(of program: ProgramID, steps: Range<Int>) throws(DeviceError) -> [StepResult] {
-    try base.results(of: program, steps: steps)
-  }
-  func snapshot() throws(DeviceError) -> Snapshot { try base.snapshot() }
-  func restore(_ snapshot: Snapshot) throws(DeviceError) { try base.restore(snapshot) }
-  func discard(_ snapshot: Snapshot) { base.discard(snapshot) }
-
-  func run(launch: Int, of program: ProgramID, step: Int, live: Int) throws(DeviceError) {
+  override func run(launch: Int, of program: ProgramID, step: Int, live: Int) throws(DeviceError) {
     let wrongStep = fault == .ignoresStep ? 0 : step
     try base.run(launch: launch, of: program, step: wrongStep, live: live)
     guard let operation = plan.programs[program]?.operations[launch] else { return }

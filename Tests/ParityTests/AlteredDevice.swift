@@ -1,5 +1,6 @@
 import Compute
 import ComputeCPU
+import TestSupport
 
 /// The CPU backend with something wrong about it, as a driver may be.
 struct AlteredDevice: Device {
@@ -32,47 +33,21 @@ struct AlteredDevice: Device {
   }
 }
 
-private final class AlteredPlan: LoadedPlan {
-  private let base: any LoadedPlan
+private final class AlteredPlan: ForwardingPlan {
   private let fault: AlteredDevice.Fault
 
   init(_ base: any LoadedPlan, fault: AlteredDevice.Fault) {
-    self.base = base
     self.fault = fault
+    super.init(base)
   }
 
-  var plan: Plan { base.plan }
-  var byteCount: Int { base.byteCount }
-  func launches(of program: ProgramID) -> [Launch] { base.launches(of: program) }
-  func write(_ values: [Float], to tensor: TensorID) throws(DeviceError) {
-    try base.write(values, to: tensor)
-  }
-  func write(_ values: [Double], to tensor: TensorID) throws(DeviceError) {
-    try base.write(values, to: tensor)
-  }
-  func read(_ tensor: TensorID) throws(DeviceError) -> [Float] { try base.read(tensor) }
-  func readDoubles(_ tensor: TensorID) throws(DeviceError) -> [Double] {
-    try base.readDoubles(tensor)
-  }
-  func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID { try base.upload(dataset) }
-  func discard(_ dataset: DatasetID) { base.discard(dataset) }
-  func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
-    try base.upload(table, for: program)
-  }
-  func results(of program: ProgramID, steps: Range<Int>) throws(DeviceError) -> [StepResult] {
-    try base.results(of: program, steps: steps)
-  }
-  func snapshot() throws(DeviceError) -> Snapshot { try base.snapshot() }
-  func restore(_ snapshot: Snapshot) throws(DeviceError) { try base.restore(snapshot) }
-  func discard(_ snapshot: Snapshot) { base.discard(snapshot) }
-
-  func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
+  override func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
     for launch in launches(of: program).indices {
       try run(launch: launch, of: program, step: step, live: live)
     }
   }
 
-  func run(
+  override func run(
     launch index: Int, of program: ProgramID, step: Int, live: Int
   ) throws(DeviceError) {
     let launch = launches(of: program)[index]

@@ -167,48 +167,18 @@ private struct FailingDevice: Device {
   }
 }
 
-private final class FailingPlan: LoadedPlan {
-  private let base: any LoadedPlan
+private final class FailingPlan: ForwardingPlan {
   private let fails: Bool
   private var runs = 0
 
   init(_ base: any LoadedPlan, fails: Bool) {
-    self.base = base
     self.fails = fails
+    super.init(base)
   }
 
-  var plan: Plan { base.plan }
-  var byteCount: Int { base.byteCount }
-  func launches(of program: ProgramID) -> [Launch] { base.launches(of: program) }
-  func write(_ values: [Float], to tensor: TensorID) throws(DeviceError) {
-    try base.write(values, to: tensor)
-  }
-  func write(_ values: [Double], to tensor: TensorID) throws(DeviceError) {
-    try base.write(values, to: tensor)
-  }
-  func read(_ tensor: TensorID) throws(DeviceError) -> [Float] { try base.read(tensor) }
-  func readDoubles(_ tensor: TensorID) throws(DeviceError) -> [Double] {
-    try base.readDoubles(tensor)
-  }
-  func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID { try base.upload(dataset) }
-  func discard(_ dataset: DatasetID) { base.discard(dataset) }
-  func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
-    try base.upload(table, for: program)
-  }
-  func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
+  override func run(_ program: ProgramID, step: Int, live: Int) throws(DeviceError) {
     runs += 1
     if fails && runs > 20 { throw FailingDevice.failure }
-    try base.run(program, step: step, live: live)
+    try super.run(program, step: step, live: live)
   }
-  func run(
-    launch: Int, of program: ProgramID, step: Int, live: Int
-  ) throws(DeviceError) {
-    try base.run(launch: launch, of: program, step: step, live: live)
-  }
-  func results(of program: ProgramID, steps: Range<Int>) throws(DeviceError) -> [StepResult] {
-    try base.results(of: program, steps: steps)
-  }
-  func snapshot() throws(DeviceError) -> Snapshot { try base.snapshot() }
-  func restore(_ snapshot: Snapshot) throws(DeviceError) { try base.restore(snapshot) }
-  func discard(_ snapshot: Snapshot) { base.discard(snapshot) }
 }
