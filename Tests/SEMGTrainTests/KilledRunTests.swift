@@ -63,17 +63,24 @@ struct KilledRunTests {
 
   /// The earlier run's best model is not taken for that of a run which never began.
   @Test func aRunThatIsStoppedBeforeItBeginsLeavesTheEarlierOne() throws {
-    let semgTrain = try SemgTrain()
-    let place = semgTrain.directory
-    _ = try SmallRecordings(in: place, samples: 20_000)
-    try FileManager.default.createDirectory(
-      atPath: place.file("run"), withIntermediateDirectories: false)
-    try Data().write(to: URL(filePath: place.file("run/best_semg_net.keras")))
-    let running = try semgTrain.start(SemgTrain.brief + ["--device", "cpu", "--output", "run"])
-    wait(running) { running.errorSoFar.contains("reading") }
-    kill(running.process.processIdentifier, SIGINT)
-    #expect(try running.outcome().status == 130)
-    #expect(place.names(in: "run") == ["best_semg_net.keras"])
-    #expect(place.names().filter { $0.hasPrefix("run") } == ["run"])
+    // Reading and loading both networks take a part of a second, in which it has to be stopped.
+    for _ in 0..<10 {
+      let semgTrain = try SemgTrain()
+      let place = semgTrain.directory
+      _ = try SmallRecordings(in: place, samples: 20_000)
+      try FileManager.default.createDirectory(
+        atPath: place.file("run"), withIntermediateDirectories: false)
+      try Data().write(to: URL(filePath: place.file("run/best_semg_net.keras")))
+      let running = try semgTrain.start(
+        ["--data", "recordings", "--epochs", "1", "--device", "cpu", "--output", "run"])
+      wait(running) { running.errorSoFar.contains("reading") }
+      kill(running.process.processIdentifier, SIGINT)
+      #expect(try running.outcome().status == 130)
+      guard !place.exists("run.1") else { continue }
+      #expect(place.names(in: "run") == ["best_semg_net.keras"])
+      #expect(place.names().filter { $0.hasPrefix("run") } == ["run"])
+      return
+    }
+    Issue.record("never stopped in time")
   }
 }
