@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Compute
@@ -8,7 +9,7 @@ import Testing
     var plan: Plan
 
     init(seed: UInt64) {
-      var generator = SeededGenerator(state: seed)
+      var generator = SeededGenerator(seed: seed)
       let count = Int.random(in: 2...24, using: &generator)
       var tensors: [TensorSpec] = []
       for index in 0..<3 {
@@ -193,18 +194,5 @@ import Testing
       id: .predict, capacity: 1,
       operations: [.reluForward(elementsPerSample: 40, input: u, output: v)])
     return Plan(name: "training", tensors: tensors, programs: [training, update, predict])
-  }
-}
-
-/// SplitMix64, for plans that are random but the same in every run.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }
