@@ -31,6 +31,11 @@ LAYER = SCRATCH / "release" / "libsemg-opencl-layer.so"
 SWIFT_OPTIONS = [
     "--configuration", "release", "--scratch-path", str(SCRATCH), "-Xswiftc", "-enable-testing",
 ]
+BUNDLE = SCRATCH / "release" / "semg-trainPackageTests.xctest"
+TEST_ENVIRONMENT = {
+    "SEMG_ALL_TESTS": "1", "SEMG_PYTHON": str(VENV / "bin" / "python"),
+    "SEMG_OPENCL_LAYER": str(LAYER),
+}
 DEADLINE = time.monotonic() + 60 * float(os.environ.get("SEMG_TEST_MINUTES", "80"))
 
 
@@ -100,52 +105,70 @@ def fill_pocl_cache() -> None:
 
 
 def swift_tests() -> None:
+    opencl.prepare()
     # Elsewhere the device must not depend on what this machine has: PoCL is what CI has.
     run_swift("swift", ["--skip", "ComputeOpenCLTests"], opencl.POCL)
     opencl_tests()
 
 
 def run_swift(
-    name: str, options: list[str], implementation: opencl.Implementation,
-    environment: dict[str, str] | None = None,
+    name: str, options: list[str], implementation: opencl.Implementation
 ) -> None:
     """Swift tests on one OpenCL implementation, reported under a name."""
-    opencl.prepare()
     problem = run(
         ["swift", "test", "--skip-build", "--xunit-output", str(REPORTS / f"{name}.xml"), *options,
          *SWIFT_OPTIONS],
-        {"SEMG_ALL_TESTS": "1", "SEMG_PYTHON": str(VENV / "bin" / "python"),
-         "SEMG_OPENCL_LAYER": str(LAYER), **implementation.environment(), **(environment or {})})
+        {**TEST_ENVIRONMENT, **implementation.environment()})
     # XCTest's report is written only if there are XCTest cases; ours is the other.
-    counted = reports.count(REPORTS / f"{name}-swift-testing.xml")
+    report_run(name, REPORTS / f"{name}-swift-testing.xml", problem)
+
+
+def report_run(name: str, report: pathlib.Path, problem: str | None) -> None:
+    """Reports what a run's own report cannot say: how it ended, and that no test ran."""
+    counted = reports.count(report)
     if problem and not counted.failed:
         reports.write(REPORTS / f"{name}-exit.xml", name, [("exit status", problem)])
     elif not problem and counted.passed == 0:
         reports.write(REPORTS / f"{name}-exit.xml", name, [("tests ran", "none did")])
 
 
+def run_opencl(implementation: opencl.Implementation) -> None:
+    """The OpenCL device's tests on one implementation. Not by `swift test`, of which one at a time may
+    run in a build folder."""
+    name = f"opencl-{implementation.name.lower()}"
+    report = REPORTS / f"{name}-swift-testing.xml"
+    # One test after another: PoCL 3.1 now and then dies of an assertion of its own
+    # (pocl_release_dlhandle_cache) where several contexts work at once.
+    problem = run(
+        [str(BUNDLE), "--testing-library", "swift-testing", "--filter", "ComputeOpenCLTests",
+         "--no-parallel", "--xunit-output", str(report)],
+        {**TEST_ENVIRONMENT, **implementation.environment(), "OPENCL_LAYERS": str(LAYER)})
+    report_run(name, report, problem)
+
+
 def opencl_tests() -> None:
-    """The OpenCL device on each implementation, in processes of their own."""
+    """The OpenCL device on each implementation, in processes of their own: PoCL and Intel's runtime
+    side by side, since each compiles on one core most of the time, then Oclgrind."""
     platforms: list[tuple[str, str | None]] = []
     skipped: dict[str, str] = {}
+    usable = []
     for implementation in (opencl.POCL, opencl.INTEL, opencl.OCLGRIND):
         if reason := implementation.missing():
             skipped[implementation.name] = reason
             continue
         problem = opencl.wrong_platform(implementation, KERNEL_CHECK)
         platforms.append((f"{implementation.name} is there", problem))
-        if problem:
-            continue
-        if implementation is opencl.OCLGRIND:
-            print("+ semg-kernel-check under Oclgrind", flush=True)
-            opencl.simulate(KERNEL_CHECK, LAYER, REPORTS)
-        else:
-            # One test after another: PoCL 3.1 now and then dies of an assertion of its own
-            # (pocl_release_dlhandle_cache) where several contexts work at once.
-            run_swift(
-                f"opencl-{implementation.name.lower()}",
-                ["--filter", "ComputeOpenCLTests", "--no-parallel"], implementation,
-                {"OPENCL_LAYERS": str(LAYER)})
+        if not problem:
+            usable.append(implementation)
+    runs = [threading.Thread(target=run_opencl, args=(implementation,), daemon=True)
+            for implementation in usable if implementation is not opencl.OCLGRIND]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join()
+    if opencl.OCLGRIND in usable:
+        print("+ semg-kernel-check under Oclgrind", flush=True)
+        opencl.simulate(KERNEL_CHECK, LAYER, REPORTS)
     reports.write(REPORTS / "opencl.xml", "OpenCL", platforms, skipped=skipped)
 
 
