@@ -52,7 +52,7 @@ public enum KerasArchive {
     }
     let config = KerasConfigWriter(network: network, order: order, training: training).config()
     let metadata: JSONValue = [
-      "keras_version": .string(writtenVersion), "date_saved": .string(dateText(savedAt)),
+      "keras_version": .string(writtenVersion), "date_saved": .string(UniversalTime(savedAt).keras),
       "saved_by": .string(ProgramVersion.text),
       "keras_version_means": "the oldest Keras that opens this file; Keras did not save it",
     ]
@@ -142,15 +142,5 @@ public enum KerasArchive {
       }
     }
     return items
-  }
-
-  /// As Keras writes it: `2026-11-22@18:31:55`, in universal time.
-  private static func dateText(_ date: Date) -> String {
-    var seconds = time_t(date.timeIntervalSince1970.rounded(.down))
-    var parts = tm()
-    gmtime_r(&seconds, &parts)
-    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-    return "\(1900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-      + "@\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))"
   }
 }

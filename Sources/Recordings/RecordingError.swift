@@ -333,8 +333,12 @@ public struct RecordingProblems: Error, Equatable, Sendable, CustomStringConvert
 
 /// "1, 2", or "none"; of many the first twelve, and how many more there are.
 public func numberList(_ numbers: [Int]) -> String {
-  guard !numbers.isEmpty else { return "none" }
+  numbers.isEmpty ? "none" : shortList(numbers.map(String.init))
+}
+
+/// The first twelve of many, and how many more there are.
+public func shortList(_ items: [String]) -> String {
   let most = 12
-  let shown = numbers.prefix(most).map(String.init).joined(separator: ", ")
-  return numbers.count > most ? "\(shown), … and \(numbers.count - most) more" : shown
+  let shown = items.prefix(most).joined(separator: ", ")
+  return items.count > most ? "\(shown), … and \(items.count - most) more" : shown
 }

@@ -55,7 +55,7 @@ extension TrainSettings {
       run.takesPublishedWeights(gestures: gestures)
       ? ", the published ones; equal ones: --class-weights "
         + gestures.map { _ in "1" }.joined(separator: ",") : ""
-    console.note("class weights: " + Figure.list(list) + why)
+    console.note("class weights: " + shortList(list) + why)
   }
 
   /// Parts and gestures: recordings, windows, subjects.

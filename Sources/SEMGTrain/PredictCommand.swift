@@ -104,7 +104,7 @@ struct PredictCommand: ParsableCommand {
         ?? RecordingAnswer(
           data.entries[index], gestures: preprocessing.gestures,
           sampleRate: preprocessing.sampleRate, stride: geometry.stride,
-          keepsWindows: !summary)
+          namesWindows: !summary)
       current.add(probabilities)
       answer = isLast ? nil : current
       if isLast {

@@ -13,21 +13,20 @@ struct RecordingAnswer {
   private let stride: Int
   /// Whether windows are wanted; there are none where there is no confident answer.
   private let namesWindows: Bool
-  private let keepsWindows: Bool
+  private var keepsWindows: Bool { namesWindows && !isUnanswerable }
   private var tally: PredictionTally
   /// `[windows, gestures]`; empty where windows are not kept.
   private var probabilities: [Float] = []
 
   init(
     _ entry: RecordingsToPredict.Entry, gestures: [Int], sampleRate: Double, stride: Int,
-    keepsWindows: Bool
+    namesWindows: Bool
   ) {
     recording = entry.file
     warnings = entry.concerns.filter { $0.weight != .note }.map(\.text)
     isUnanswerable = entry.isUnanswerable
     (self.gestures, self.sampleRate, self.stride) = (gestures, sampleRate, stride)
-    namesWindows = keepsWindows
-    self.keepsWindows = keepsWindows && !entry.isUnanswerable
+    self.namesWindows = namesWindows
     tally = PredictionTally(classes: gestures.count)
   }
 

@@ -104,7 +104,7 @@ struct RunInspection: Inspection {
 
   var text: String {
     let what = state == .models ? "trained models" : "a training run"
-    var lines = ["\(path): \(what): " + Figure.list(files)]
+    var lines = ["\(path): \(what): " + shortList(files)]
     lines += preprocessing.map(Self.lines) ?? []
     if let split {
       let parts = Part.allCases.map { "\($0.rawValue) \(split[$0.rawValue] ?? 0)" }

@@ -162,12 +162,6 @@ enum Figure {
     }
   }
 
-  /// The first of many, and how many more there are.
-  static func list(_ items: [String], most: Int = 12) -> String {
-    let shown = items.prefix(most).joined(separator: ", ")
-    return items.count > most ? "\(shown), … and \(items.count - most) more" : shown
-  }
-
   /// `1 recording`, `2 recordings`.
   static func count(_ number: Int, _ noun: String) -> String {
     number == 1 ? "1 \(noun)" : "\(number) \(noun)s"

@@ -75,7 +75,7 @@ struct TrainCommand: ParsableCommand {
       data: prepared, device: device, settings: settings.run, start: ProcessStart.instant,
       origin: RunOrigin(
         version: Version.program, commandLine: ["semg-train"] + CommandLine.arguments.dropFirst(),
-        date: UniversalTime.text(start), dataDirectory: settings.data.directory,
+        date: UniversalTime(start).iso8601, dataDirectory: settings.data.directory,
         dataFingerprint: Fingerprint(of: prepared.contents).hexadecimal,
         splitSource: settings.split.origin),
       directory: directory)

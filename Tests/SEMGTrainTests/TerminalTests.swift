@@ -1,4 +1,5 @@
 import Foundation
+import Recordings
 import TestSupport
 import Testing
 import Training
@@ -79,9 +80,9 @@ struct TerminalTests {
   }
 
   @Test func longListsAreCutWithACount() {
-    #expect(Figure.list(["a", "b"]) == "a, b")
+    #expect(shortList(["a", "b"]) == "a, b")
     let many = (0..<300).map(String.init)
-    #expect(Figure.list(many).hasSuffix("10, 11, … and 288 more"))
+    #expect(shortList(many).hasSuffix("10, 11, … and 288 more"))
   }
 
   /// The command with a terminal of so many columns, which python makes.
