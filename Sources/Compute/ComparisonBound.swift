@@ -15,12 +15,9 @@ struct ComparisonBound {
   static let relative = 1e-10
   static let terms = 1e-6
 
-  /// Operations with a wider r, never above 10⁻⁸, each with its reason.
-  static let wider: [String: (relative: Double, reason: String)] = [:]
-
   static let halfForward = 4e-6
   static let halfBackward = 1e-4
-  /// As `wider`, for half precision: by what r is multiplied, never above 9.
+  /// Operations with a wider r in half precision: by what it is multiplied, never above 9, and why.
   static let widerHalf: [String: (factor: Double, reason: String)] = [
     "conv1d_forward": (9, "native half rounds weights, whose products a bias may cancel"),
     "dense_forward": (9, "as conv1d_forward"),
@@ -49,8 +46,9 @@ struct ComparisonBound {
     return (relative * reference * reference + rounding * rounding).squareRoot()
   }
 
-  private func relative(of operation: Operation) -> Double {
-    guard isHalf else { return Self.wider[operation.name]?.relative ?? Self.relative }
+  /// r of an operation.
+  func relative(of operation: Operation) -> Double {
+    guard isHalf else { return Self.relative }
     return (operation.isBackward ? Self.halfBackward : Self.halfForward)
       * (Self.widerHalf[operation.name]?.factor ?? 1)
   }
