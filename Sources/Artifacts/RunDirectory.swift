@@ -63,10 +63,14 @@ public final class RunDirectory: Sendable {
     var earlier: String?
     AtomicFile.removeLeftovers(of: { Self.isOfARun($0) }, in: path)
     if Self.holdsArtifacts(path) {
-      earlier = try Self.moveAway(path, requested: requested)
+      do throws(RunDirectoryError) {
+        earlier = try Self.moveAway(path, requested: requested)
+      } catch {
+        Self.release(lock, in: path)
+        throw error
+      }
       // The lock went with the old directory; the new one has its own.
-      close(lock)
-      unlink("\(earlier ?? "")/\(Self.lockName)")
+      Self.release(lock, in: earlier ?? path)
       _ = try Self.create(path)
       lock = try Self.lock(path)
     }
@@ -75,10 +79,7 @@ public final class RunDirectory: Sendable {
     earlierRun = earlier
   }
 
-  deinit {
-    unlink(file(Self.lockName))
-    close(lock)
-  }
+  deinit { Self.release(lock, in: path) }
 
   public func file(_ name: String) -> String { "\(path)/\(name)" }
   public func artifact(of model: String) -> String { file(Self.artifactName(of: model)) }
@@ -212,6 +213,12 @@ public final class RunDirectory: Sendable {
       close(descriptor)
     }
     throw .locked(path: path)
+  }
+
+  /// Removes the lock's file while it is still held: another run may make it anew at once.
+  private static func release(_ lock: Int32, in path: String) {
+    unlink("\(path)/\(lockName)")
+    close(lock)
   }
 
   /// Whether a run wrote there, however far it came.

@@ -117,6 +117,20 @@ import Testing
     #expect(FileManager.default.fileExists(atPath: run.file("history.csv")))
   }
 
+  /// A name so long that none behind it is a name.
+  @Test func aRunThatCannotBeMovedAwayLetsGoOfItsLock() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file(String(repeating: "a", count: 254))
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+    try Data("earlier".utf8).write(to: URL(filePath: "\(path)/history.csv"))
+    for _ in 0..<2 {
+      let error = #expect(throws: RunDirectoryError.self) { try RunDirectory(creating: path) }
+      #expect(error?.description.contains("cannot be moved away") == true, "\(error as Any)")
+      #expect(!RunDirectory.isInUse(path))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: path) == ["history.csv"])
+    }
+  }
+
   @Test func aFileInTheDirectorysPlaceCannotBeCreated() throws {
     let folder = try TemporaryFolder()
     try Data().write(to: URL(filePath: folder.file("run")))
