@@ -62,8 +62,7 @@ private struct PieceScan {
     let channels = reader.options.channels.count
     let slots = scanner.slots(of: table)
     let timeColumn = table.names?.firstIndex(where: ColumnName.isTime)
-    // No row is shorter than a digit and a comma a column.
-    let room = (max(piece, text.count) / (2 * table.columnCount) + 2) * channels
+    let room = (scanner.mostRows(in: max(piece, text.count), of: table) + 1) * channels
     let samples = UnsafeMutablePointer<Double>.allocate(capacity: room)
     defer { samples.deallocate() }
     let usualDecimals = TextLine(at: table.firstRow, end: scanner.end, number: 1).cells.last?

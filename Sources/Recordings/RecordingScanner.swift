@@ -35,13 +35,14 @@ struct RecordingScanner {
   func scan() throws(RecordingError) -> Recording {
     let textStart = try checkEncoding()
     let table = try readFirstLine(at: textStart)
-    let lines = countLineFeeds(from: table.firstRow) + 1
     let channelCount = options.channels.count
     var sampleCount = 0
     var failure: RecordingError?
     var fingerprint: Fingerprint?
     // Initialized element by element up to the rows that are there.
-    let samples = [Double](unsafeUninitializedCapacity: lines * channelCount) { buffer, count in
+    let samples = [Double](
+      unsafeUninitializedCapacity: mostRows(of: table) * channelCount
+    ) { buffer, count in
       do throws(RecordingError) {
         guard let base = buffer.baseAddress else { return }
         sampleCount = try scanRows(of: table, into: base)
@@ -65,6 +66,27 @@ struct RecordingScanner {
         byteCount: end - start),
       fingerprint: fingerprint)
   }
+
+  /// No fewer than there are rows. A file of line feeds has none, however many lines there are.
+  func mostRows(of table: Table) -> Int {
+    let most = mostRows(in: end - table.firstRow, of: table)
+    let lines = countLineFeeds(from: table.firstRow) + 1
+    guard lines > most else { return lines }
+    // Some are too short for a row: rows end at the first of them.
+    var line = TextLine(at: table.firstRow, end: end, number: 1)
+    var rows = 1
+    while rows < most, line.isEnded, line.bytes.count + 1 >= shortestRow(of: table) {
+      line = TextLine(at: line.next, end: end, number: 1)
+      rows += 1
+    }
+    return rows
+  }
+
+  /// No fewer than there are rows in so many bytes of text.
+  func mostRows(in bytes: Int, of table: Table) -> Int { bytes / shortestRow(of: table) + 1 }
+
+  /// Bytes of a comma or line end behind each column, and of a digit for each channel.
+  private func shortestRow(of table: Table) -> Int { table.columnCount + options.channels.count }
 
   /// What the first column that is named as a time says at both ends; nil where none is.
   private func clock(of table: Table) -> RecordingOutline.Clock? {

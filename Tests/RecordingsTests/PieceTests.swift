@@ -65,6 +65,15 @@ struct PieceTests {
     #expect(pieces == whole)
   }
 
+  /// The shortest rows there are: a digit for each channel, and nothing in the other columns.
+  @Test func rowsOfEmptyColumnsFindRoom() throws {
+    let rows = (0..<20_000).map { ",\($0 % 10),\($0 / 2_000),,,,,,,,," }
+    let (whole, pieces) = try outcomes(of: Array(Self.text(rows).utf8))
+    #expect(whole.error == nil)
+    #expect(whole.samples.count == 40_000)
+    #expect(pieces == whole)
+  }
+
   private static func changed(at row: Int, _ change: (String) -> String) -> String {
     var lines = [header] + rows(20_000)
     lines[row] = change(lines[row])

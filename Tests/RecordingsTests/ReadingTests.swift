@@ -1,8 +1,9 @@
 import Foundation
-import Recordings
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Recordings
 
 @Suite struct ReadingTests {
   private let scratch: ScratchDirectory
@@ -26,6 +27,32 @@ import Testing
     #expect(report.values == (0..<60).map { "\($0): \($0).5" })
     #expect(Set(report.fingerprints.compactMap { $0 }).count == 60)
     #expect(report.problems.isEmpty)
+  }
+
+  /// Room for samples is asked for before a row is parsed.
+  @Test(arguments: [
+    "", "\n", "\r\n", " \n", "1\n", "1,2,3,4,5,6,7,8\n\n", "1,2,3,4,5,6,7,8\n1,2\n",
+  ])
+  func linesThatAreNoRowsTakeNoRoom(start: String) throws {
+    let header = "a,b,c,d,e,f,g,h\n"
+    let file = try scratch.write(
+      header + start + String(repeating: "\n", count: 1_000_000), to: "feeds.csv")
+    let text = FileText()
+    try text.read(file)
+    let scanner = RecordingScanner(
+      text, file: file, options: ReadOptions(), decimals: DecimalScanner())
+    let table = try scanner.readFirstLine(at: text.start)
+    #expect(scanner.mostRows(of: table) <= 2)
+  }
+
+  @Test func everyRowFindsRoom() throws {
+    let row = "1,2,3,4,5,6,7,8"
+    for (rows, end) in [(1, ""), (1, "\n"), (1_000, ""), (1_000, "\n"), (1_000, "\n\n\n")] {
+      let lines = Array(repeating: row, count: rows).joined(separator: "\n")
+      let file = try scratch.write(lines + end, to: "rows.csv")
+      let recording = try RecordingReader(options: ReadOptions()).read(file)
+      #expect(recording.sampleCount == rows)
+    }
   }
 
   @Test func allProblemsAreCollectedInOrderAndTheRestIsRead() throws {

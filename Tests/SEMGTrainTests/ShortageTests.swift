@@ -86,6 +86,18 @@ struct ShortageTests {
     #expect(fits.status == 0, "\(advice.1): \(fits.error)")
   }
 
+  /// 60 million lines of eight channels would be 4 GB of samples.
+  @Test func aFileOfLineFeedsIsReadInLittleMemory() throws {
+    let semgTrain = try SemgTrain()
+    try Data("1,2,3,4,5,6,7,8\n".utf8 + Array(repeating: 0x0A, count: 60_000_000)).write(
+      to: URL(filePath: semgTrain.directory.file("gesture0.csv")))
+    let outcome = try semgTrain.run(
+      ["inspect", "gesture0.csv"], shell: "ulimit -v 1500000; exec timeout 60")
+    #expect(outcome.status == 0, "\(outcome.status) \(outcome.error)")
+    #expect(outcome.output.contains("1 sample,"), "\(outcome.output)")
+    #expect(!outcome.error.contains("memory"), "\(outcome.error)")
+  }
+
   @Test(arguments: [3, 4, 5, 6, 8, 10, 13, 16, 20, 24, 28, 32, 40, 64])
   func fewOpenFilesAreSaid(files: Int) throws {
     let semgTrain = try place()
