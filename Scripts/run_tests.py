@@ -172,6 +172,12 @@ def opencl_tests() -> None:
     reports.write(REPORTS / "opencl.xml", "OpenCL", platforms, skipped=skipped)
 
 
+def loops_sanitized() -> None:
+    """The C loops under the address and undefined-behaviour sanitizers."""
+    problem = run([sys.executable, str(ROOT / "Scripts" / "check_loops.py")])
+    reports.write(REPORTS / "loops.xml", "loops", [("under sanitizers", problem)])
+
+
 def kernels_compile() -> None:
     """The kernels, by the compilers of GPUs that are not here."""
     report = REPORTS / "kernels.xml"
@@ -209,6 +215,7 @@ def main() -> int:
     environment.start()
     lint()
     python_tests(sys.executable, "Scripts/tests", "scripts")
+    loops_sanitized()
     is_built = swift_build(environment)
     filling = threading.Thread(target=fill_pocl_cache, daemon=True)
     if is_built:

@@ -31,6 +31,8 @@ static void adam_body(const void *context, long part, long first, long last) {
 void vl_adam(
     int threads, float *w, float *m, float *v, const float *g, float rate, float one_minus_beta1,
     float one_minus_beta2, float epsilon, float decay, long count) {
+  VL_APART(
+      3, VL_FLOATS(w, count), VL_FLOATS(m, count), VL_FLOATS(v, count), VL_FLOATS(g, count));
   adam a = {w, m, v, g, rate, one_minus_beta1, one_minus_beta2, epsilon, decay};
   vl_for(threads, count, 64, adam_body, &a);
 }

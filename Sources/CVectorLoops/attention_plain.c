@@ -66,6 +66,11 @@ static void forward_body(const void *context, long part, long first, long last) 
 }
 
 void vl_attention_forward(int threads, const vl_attention *a, long live) {
+  const long n = live * a->time * a->heads * a->key_size;
+  VL_APART(
+      2, VL_FLOATS(a->probabilities, live * a->heads * a->time * a->time),
+      VL_FLOATS(a->context, n), VL_FLOATS(a->query, n), VL_FLOATS(a->key, n),
+      VL_FLOATS(a->value, n));
   vl_for(threads, live * a->heads, 1, forward_body, a);
 }
 
@@ -105,5 +110,11 @@ static void backward_body(const void *context, long part, long first, long last)
 }
 
 void vl_attention_backward(int threads, const vl_attention *a, long live) {
+  const long n = live * a->time * a->heads * a->key_size;
+  VL_APART(
+      3, VL_FLOATS(a->d_query, n), VL_FLOATS(a->d_key, n), VL_FLOATS(a->d_value, n),
+      VL_FLOATS(a->probabilities, live * a->heads * a->time * a->time),
+      VL_FLOATS(a->d_context, n), VL_FLOATS(a->query, n), VL_FLOATS(a->key, n),
+      VL_FLOATS(a->value, n));
   vl_for(threads, live * a->heads, 1, backward_body, a);
 }

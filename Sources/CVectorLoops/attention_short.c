@@ -209,6 +209,12 @@ static void forward_body(const void *context, long part, long first, long last) 
 }
 
 void vl_short_attention_forward(int threads, const vl_short_attention *a, long live) {
+  VL_APART(
+      2, VL_FLOATS(a->output, live * a->output_channels),
+      VL_FLOATS(a->scratch, threads * vl_short_attention_floats(a)),
+      VL_FLOATS(a->input, live * a->time * a->channels),
+      VL_FLOATS(a->output_bias, a->output_channels),
+      VL_FLOATS(a->output_kernel, a->heads * a->key_size * a->output_channels));
   vl_for(threads, a->heads * a->channels, 1, prepare_body, a);
   vl_for(threads, live, 1, forward_body, a);
 }
@@ -418,6 +424,12 @@ void vl_short_attention_backward(int threads, const vl_short_attention *a, long 
   const long C = a->channels, W = round16(C), H = a->heads, K = a->key_size;
   const long O = a->output_channels, n = vl_short_attention_sums(a);
   const float scale = 1.f / __builtin_elementwise_sqrt((float)K);
+  VL_APART(
+      4, VL_FLOATS(a->scratch, threads * vl_short_attention_floats(a)),
+      VL_FLOATS(a->sums, threads * n), VL_FLOATS(a->query_kernel_gradient, C * H * K),
+      VL_FLOATS(a->key_kernel_gradient, C * H * K), VL_FLOATS(a->query_kernel, C * H * K),
+      VL_FLOATS(a->key_kernel, C * H * K), VL_FLOATS(a->query_bias, H * K),
+      VL_FLOATS(a->output_gradient, live * O), VL_FLOATS(a->input, live * a->time * C));
   vl_for(threads, H * C, 1, prepare_body, a);
   vl_for(threads, live, 1, backward_body, a);
   for (long part = 1; part < threads; part++) add_sums(a->sums, a->sums + part * n, n);

@@ -20,6 +20,7 @@ typedef struct {
     name##_part(m->y, m->a, m->b, m->p, first, last);                                   \
   }                                                                                     \
   static void name(int threads, map m, long count) {                                    \
+    VL_APART(1, VL_FLOATS(m.y, count), VL_FLOATS(m.a, count), VL_FLOATS(m.b, count));    \
     vl_for(threads, count, 64, name##_body, &m);                                        \
   }
 
@@ -29,6 +30,7 @@ VL_MAP(relu_gradient, a[i] > 0.f ? b[i] : 0.f)
 VL_MAP(sigmoid, vl_sigmoid(a[i]))
 VL_MAP(sigmoid_gradient, b[i] * a[i] * (1.f - a[i]))
 VL_MAP(sum, a[i] + b[i])
+VL_MAP(added, y[i] + a[i])
 VL_MAP(scaled, a[i] * p)
 
 void vl_relu_forward(int threads, float *y, const float *x, long count) {
@@ -49,6 +51,10 @@ void vl_sigmoid_backward(int threads, float *dx, const float *y, const float *dy
 
 void vl_add(int threads, float *y, const float *a, const float *b, long count) {
   sum(threads, (map){y, a, b, 0}, count);
+}
+
+void vl_add_to(int threads, float *y, const float *x, long count) {
+  added(threads, (map){y, x, 0, 0}, count);
 }
 
 void vl_scale(int threads, float *y, const float *x, float factor, long count) {

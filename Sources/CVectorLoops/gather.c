@@ -16,9 +16,9 @@ static VL_CLONES void mix_window(
   for (long i = 0; i < n; i++) y[i] = lambda * x[i] + (1.f - lambda) * other[i];
 }
 
-static VL_CLONES void mask_window(
-    float *restrict y, const float *x, const float *normals, float deviation, long n) {
-  for (long i = 0; i < n; i++) y[i] = x[i] + deviation * normals[i];
+static VL_CLONES void add_noise(
+    float *restrict y, const float *normals, float deviation, long n) {
+  for (long i = 0; i < n; i++) y[i] += deviation * normals[i];
 }
 
 static void mask_view(const vl_gather *g, const vl_sample *e, float *y, const float *x) {
@@ -35,7 +35,7 @@ static void mask_view(const vl_gather *g, const vl_sample *e, float *y, const fl
   for (long start = 0; start < n; start += piece) {
     const long count = vl_min(piece, n - start);
     vl_normals(normals, start, count, &random);
-    mask_window(y + start, y + start, normals, g->deviation, count);
+    add_noise(y + start, normals, g->deviation, count);
   }
 }
 

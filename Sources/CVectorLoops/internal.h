@@ -16,6 +16,24 @@
 
 #define VL_INLINE static inline __attribute__((always_inline))
 
+// Memory that a loop writes or reads; none where it is null.
+typedef struct {
+  const void *start;
+  long bytes;
+} vl_span;
+
+// Ends the program where one of the first `written` spans meets another. The loops take what they
+// write as `restrict`: where it overlaps, they would be wrong in silence.
+void vl_apart(const char *function, int written, int count, const vl_span *spans);
+
+#define VL_FLOATS(p, n) {(p), (long)sizeof(float) * (n)}
+#define VL_BYTES(p, n) {(p), (n)}
+#define VL_APART(written, ...)                                                   \
+  do {                                                                           \
+    const vl_span spans[] = {__VA_ARGS__};                                       \
+    vl_apart(__func__, (written), (int)(sizeof spans / sizeof *spans), spans);   \
+  } while (0)
+
 typedef void (*vl_body)(const void *context, long part, long first, long last);
 
 // Runs `body` on `threads` parts of [0, count), cut at multiples of `grain`. Which part covers what
@@ -131,7 +149,7 @@ VL_INLINE void vl_multiply_wide(
 
 // Words of blocks `block ..< block + 16` in memory order: 64 words, which are 128 16-bit lanes.
 VL_INLINE void vl_philox16(
-    uint32_t *words, uint32_t block, uint32_t stream, uint32_t c2, uint32_t c3, uint32_t k0,
+    void *words, uint32_t block, uint32_t stream, uint32_t c2, uint32_t c3, uint32_t k0,
     uint32_t k1) {
   const vl_u32x16 ramp = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const vl_u32x16 zero = {0};
@@ -169,7 +187,7 @@ VL_INLINE const uint16_t *vl_lanes(
   const long end = first % 8 + count;
   for (long lane = 0; lane < end; lane += 128) {
     vl_philox16(
-        (uint32_t *)(void *)(buffer + lane), block + (uint32_t)(lane / 8), r->stream,
+        buffer + lane, block + (uint32_t)(lane / 8), r->stream,
         (uint32_t)r->step, (uint32_t)(r->step >> 32), r->key0, r->key1);
   }
   return buffer + first % 8;

@@ -23,6 +23,8 @@ static void flip_body(const void *context, long part, long first, long last) {
 
 void vl_flip_kernel(
     int threads, float *flipped, const float *kernel, long taps, long inputs, long outputs) {
+  const long n = taps * inputs * outputs;
+  VL_APART(1, VL_FLOATS(flipped, n), VL_FLOATS(kernel, n));
   flip f = {flipped, kernel, taps, inputs, outputs};
   vl_for(threads, taps * outputs, 1, flip_body, &f);
 }

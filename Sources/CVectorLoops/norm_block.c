@@ -89,6 +89,11 @@ long vl_norm_block_lanes(const vl_norm_block *a) {
 }
 
 void vl_norm_block_forward(int threads, const vl_norm_block *a, long live) {
+  const long n = a->channels, rows = live * (a->time / a->size);
+  VL_APART(
+      2, VL_FLOATS(a->output, rows * n), VL_BYTES(a->size == 1 ? 0 : a->argmax, rows * n),
+      VL_FLOATS(a->input, live * a->time * n), VL_FLOATS(a->mean, n), VL_FLOATS(a->factor, n),
+      VL_FLOATS(a->beta, n));
   vl_for(threads, live * (a->time / a->size), 1, forward_body, a);
 }
 
@@ -103,7 +108,8 @@ VL_INLINE void sum_rows(
   for (long i = r; i < r + rows; i++) {
     const float *x = a->input + ((i / out) * a->time + i % out * size) * channels + c;
     const float *y = a->output + i * channels + c, *dy = a->output_gradient + i * channels + c;
-    const uint8_t *place = a->argmax + i * channels + c;
+    // Without pooling there is none.
+    const uint8_t *place = size == 1 ? 0 : a->argmax + i * channels + c;
     for (long j = 0; j < n; j++) {
       const float g = y[j] > 0.f ? dy[j] : 0.f;
       float winner = x[j];
@@ -196,7 +202,12 @@ static void spread_body(const void *context, long part, long first, long last) {
 }
 
 void vl_norm_block_backward(int threads, const vl_norm_block *a, long live) {
-  const long n = a->channels;
+  const long n = a->channels, rows = live * (a->time / a->size);
+  VL_APART(
+      2, VL_FLOATS(a->input_gradient, live * a->time * n), VL_FLOATS(a->factors, 3 * n),
+      VL_FLOATS(a->input, live * a->time * n), VL_FLOATS(a->output, rows * n),
+      VL_FLOATS(a->output_gradient, rows * n), VL_BYTES(a->argmax, rows * n),
+      VL_FLOATS(a->mean, n));
   vl_for(threads, live * (a->time / a->size), 1, sums_body, a);
   for (long part = 1; part < threads; part++) {
     for (long i = 0; i < 2 * n; i++) a->partial[i] += a->partial[part * 2 * n + i];

@@ -141,6 +141,9 @@ void vl_batch_factors(float *factor, const float *gamma, const float *variance, 
 void vl_batch_norm_apply(
     int threads, float *y, const float *x, const float *mean, const float *factor,
     const float *beta, long rows, long channels) {
+  VL_APART(
+      1, VL_FLOATS(y, rows * channels), VL_FLOATS(x, rows * channels), VL_FLOATS(mean, channels),
+      VL_FLOATS(factor, channels), VL_FLOATS(beta, channels));
   affine a = {y, x, 0, mean, factor, beta, 0, channels};
   vl_for(threads, rows, 1, affine_body, &a);
 }
@@ -182,6 +185,10 @@ void vl_batch_norm_backward(
     int threads, float *dx, float *d_gamma, float *d_beta, const float *x, const float *dy,
     const float *gamma, const float *mean, const float *variance, float epsilon, long rows,
     long channels, double *scratch, float *factors) {
+  const long n = rows * channels;
+  VL_APART(
+      2, VL_FLOATS(dx, n), VL_FLOATS(factors, 3 * channels), VL_FLOATS(x, n), VL_FLOATS(dy, n),
+      VL_FLOATS(gamma, channels), VL_FLOATS(mean, channels), VL_FLOATS(variance, channels));
   sums k = {x, dy, mean, scratch, channels, sum_gradient};
   run_sums(threads, &k, rows);
   float *factor = factors, *offset = factors + channels, *slope = factors + 2 * channels;
@@ -227,6 +234,10 @@ static void layer_norm_body(const void *context, long part, long first, long las
 void vl_layer_norm_forward(
     int threads, float *y, float *mean, float *variance, const float *x, const float *gamma,
     const float *beta, float epsilon, long rows, long channels) {
+  const long n = rows * channels;
+  VL_APART(
+      3, VL_FLOATS(y, n), VL_FLOATS(mean, rows), VL_FLOATS(variance, rows), VL_FLOATS(x, n),
+      VL_FLOATS(gamma, channels), VL_FLOATS(beta, channels));
   layer_norm k = {.y = y, .mean = mean, .variance = variance, .x = x, .gamma = gamma,
                   .beta = beta, .epsilon = epsilon, .channels = channels};
   vl_for(threads, rows, 1, layer_norm_body, &k);
@@ -278,6 +289,11 @@ void vl_layer_norm_backward(
     int threads, float *dx, float *d_gamma, float *d_beta, const float *x, const float *dy,
     const float *gamma, const float *mean, const float *variance, float epsilon, long rows,
     long channels, double *scratch, float *row_scratch) {
+  const long n = rows * channels;
+  VL_APART(
+      2, VL_FLOATS(dx, n), VL_FLOATS(row_scratch, threads * 2 * channels), VL_FLOATS(x, n),
+      VL_FLOATS(dy, n), VL_FLOATS(gamma, channels), VL_FLOATS(mean, rows),
+      VL_FLOATS(variance, rows));
   layer_norm k = {.dx = dx, .mean = (float *)mean, .variance = (float *)variance, .x = x,
                   .dy = dy, .gamma = gamma, .partial = scratch, .rows = row_scratch,
                   .epsilon = epsilon, .channels = channels};

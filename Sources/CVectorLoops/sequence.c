@@ -41,6 +41,8 @@ static void max_pool_body(const void *context, long part, long first, long last)
 void vl_max_pool_forward(
     int threads, float *y, uint8_t *argmax, const float *x, long batch, long time, long channels,
     long size) {
+  const long n = batch * (time / size) * channels;
+  VL_APART(2, VL_FLOATS(y, n), VL_BYTES(argmax, n), VL_FLOATS(x, batch * time * channels));
   sequence s = {.y = y, .argmax = argmax, .x = x, .time = time, .channels = channels,
                 .size = size};
   vl_for(threads, batch * (time / size), 1, max_pool_body, &s);
@@ -72,6 +74,8 @@ static void max_pool_gradient_body(const void *context, long part, long first, l
 void vl_max_pool_backward(
     int threads, float *dx, const uint8_t *argmax, const float *dy, long batch, long time,
     long channels, long size) {
+  const long n = batch * (time / size) * channels;
+  VL_APART(1, VL_FLOATS(dx, batch * time * channels), VL_BYTES(argmax, n), VL_FLOATS(dy, n));
   sequence s = {.y = dx, .place = argmax, .dy = dy, .time = time, .channels = channels,
                 .size = size};
   vl_for(threads, batch, 1, max_pool_gradient_body, &s);
@@ -101,6 +105,7 @@ static void mean_body(const void *context, long part, long first, long last) {
 
 void vl_mean_over_time_forward(
     int threads, float *y, const float *x, long batch, long time, long channels) {
+  VL_APART(1, VL_FLOATS(y, batch * channels), VL_FLOATS(x, batch * time * channels));
   sequence s = {.y = y, .x = x, .time = time, .channels = channels};
   vl_for(threads, batch, 1, mean_body, &s);
 }
@@ -122,6 +127,7 @@ static void mean_gradient_body(const void *context, long part, long first, long 
 
 void vl_mean_over_time_backward(
     int threads, float *dx, const float *dy, long batch, long time, long channels) {
+  VL_APART(1, VL_FLOATS(dx, batch * time * channels), VL_FLOATS(dy, batch * channels));
   sequence s = {.y = dx, .dy = dy, .time = time, .channels = channels};
   vl_for(threads, batch * time, 1, mean_gradient_body, &s);
 }
@@ -143,6 +149,8 @@ static void scale_channels_body(const void *context, long part, long first, long
 void vl_scale_channels_forward(
     int threads, float *y, const float *x, const float *scale, long batch, long time,
     long channels) {
+  const long n = batch * time * channels;
+  VL_APART(1, VL_FLOATS(y, n), VL_FLOATS(x, n), VL_FLOATS(scale, batch * channels));
   sequence s = {.y = y, .x = x, .scale = scale, .time = time, .channels = channels};
   vl_for(threads, batch * time, 1, scale_channels_body, &s);
 }
@@ -173,6 +181,10 @@ static void scale_channels_gradient_body(const void *context, long part, long fi
 void vl_scale_channels_backward(
     int threads, float *dx, float *d_scale, const float *x, const float *scale, const float *dy,
     long batch, long time, long channels) {
+  const long n = batch * time * channels;
+  VL_APART(
+      2, VL_FLOATS(dx, n), VL_FLOATS(d_scale, batch * channels), VL_FLOATS(x, n),
+      VL_FLOATS(scale, batch * channels), VL_FLOATS(dy, n));
   sequence s = {.y = dx, .d_scale = d_scale, .x = x, .scale = scale, .dy = dy, .time = time,
                 .channels = channels};
   vl_for(threads, batch, 1, scale_channels_gradient_body, &s);

@@ -121,11 +121,38 @@ static void forward_body(const void *context, long part, long first, long last) 
   forward_part(context, part, first, last);
 }
 
+static void check_forward(int threads, const vl_squeeze_block *k, long live) {
+  const long C = k->channels, n = live * k->time * C;
+  VL_APART(
+      5, VL_FLOATS(k->output, n), VL_FLOATS(k->kept, n), VL_FLOATS(k->hidden, live * k->units),
+      VL_FLOATS(k->scale, live * C), VL_FLOATS(k->scratch, threads * vl_squeeze_block_floats(k)),
+      VL_FLOATS(k->mean, live * C), VL_FLOATS(k->shortcut, n));
+  for (long i = 0; i < k->branch_count; i++) {
+    const vl_squeeze_branch *b = &k->branches[i];
+    VL_APART(
+        1, VL_FLOATS(k->kept, n), VL_FLOATS(b->input, live * k->time * b->channels),
+        VL_FLOATS(b->mean, b->channels), VL_FLOATS(b->factor, b->channels),
+        VL_FLOATS(b->beta, b->channels));
+  }
+}
+
 void vl_squeeze_block_forward(int threads, const vl_squeeze_block *k, long live) {
+  check_forward(threads, k, live);
   vl_for(threads, live, 1, forward_body, k);
 }
 
 // MARK: Backward
+
+// The gradient of the scale, into w->a.
+VL_INLINE void gradient_of_scale(const vl_squeeze_block *k, const work *w, long b) {
+  const long C = k->channels, T = k->time;
+  float *restrict ds = w->a;
+  for (long c = 0; c < C; c++) ds[c] = 0;
+  for (long row = b * T; row < (b + 1) * T; row++) {
+    const float *d = k->kept + row * C, *dy = k->output_gradient + row * C;
+    for (long c = 0; c < C; c++) ds[c] += d[c] * dy[c];
+  }
+}
 
 // From the gradient of the scale to that of the mean over time, which is left in w->b divided by T.
 VL_INLINE void backward_excite(const vl_squeeze_block *k, const work *w, long b) {
@@ -182,12 +209,8 @@ static VL_CLONES void backward_part(const vl_squeeze_block *k, long part, long f
   memset(w.sums, 0, (size_t)weights(k) * sizeof(float));
   memset(total, 0, (size_t)C * 2 * sizeof(double));
   for (long b = first; b < last; b++) {
-    float *restrict ds = w.a;
-    for (long c = 0; c < C; c++) ds[c] = w.c[c] = w.d[c] = 0;
-    for (long row = b * T; row < (b + 1) * T; row++) {
-      const float *d = k->kept + row * C, *dy = k->output_gradient + row * C;
-      for (long c = 0; c < C; c++) ds[c] += d[c] * dy[c];
-    }
+    for (long c = 0; c < C; c++) w.c[c] = w.d[c] = 0;
+    gradient_of_scale(k, &w, b);
     backward_excite(k, &w, b);
     for (long row = b * T; row < (b + 1) * T; row++) {
       long offset = 0;
@@ -257,7 +280,22 @@ static void finish(int threads, const vl_squeeze_block *k, long live) {
   }
 }
 
+static void check_backward(int threads, const vl_squeeze_block *k, long live) {
+  const long C = k->channels, n = live * k->time * C;
+  for (long i = 0; i < k->branch_count; i++) {
+    const vl_squeeze_branch *b = &k->branches[i];
+    const long m = live * k->time * b->channels;
+    VL_APART(
+        3, VL_FLOATS(b->input_gradient, m), VL_FLOATS(b->factors, 3 * b->channels),
+        VL_FLOATS(k->scratch, threads * vl_squeeze_block_floats(k)), VL_FLOATS(b->input, m),
+        VL_FLOATS(b->mean, b->channels), VL_FLOATS(k->kept, n), VL_FLOATS(k->output_gradient, n),
+        VL_FLOATS(k->scale, live * C), VL_FLOATS(k->mean, live * C),
+        VL_FLOATS(k->hidden, live * k->units));
+  }
+}
+
 void vl_squeeze_block_backward(int threads, const vl_squeeze_block *k, long live) {
+  check_backward(threads, k, live);
   vl_for(threads, live, 1, backward_body, k);
   finish(threads, k, live);
   vl_for(threads, live * k->time, 1, spread_body, k);

@@ -21,7 +21,7 @@ extension Lowering {
     let added = rest
     return { (context) throws(DeviceError) in
       for body in all { try body(context) }
-      for term in added { vl_add(threads, y, y, term, context.live * count) }
+      for term in added { vl_add_to(threads, y, term, context.live * count) }
     }
   }
 

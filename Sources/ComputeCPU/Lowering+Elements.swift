@@ -47,7 +47,7 @@ extension Lowering {
     return { context in
       let n = context.live * count
       vl_add(threads, y, terms[0], terms[terms.count > 1 ? 1 : 0], n)
-      for term in terms.dropFirst(2) { vl_add(threads, y, y, term, n) }
+      for term in terms.dropFirst(2) { vl_add_to(threads, y, term, n) }
     }
   }
 

@@ -6,7 +6,8 @@
 // over parts are added in their order: the same threads give the same bits.
 //
 // Legend: B batch, T time, C channels; rows are B*T unless said otherwise. Arguments in order
-// outputs, inputs, sizes, scratch. All floats are contiguous and row-major.
+// outputs, inputs, sizes, scratch. All floats are contiguous and row-major. What a loop writes
+// overlaps nothing else that it is given; where it does all the same, the program ends.
 
 #include <stdint.h>
 
@@ -57,6 +58,8 @@ void vl_relu_backward(int threads, float *dx, const float *y, const float *dy, l
 void vl_sigmoid_forward(int threads, float *y, const float *x, long count);
 void vl_sigmoid_backward(int threads, float *dx, const float *y, const float *dy, long count);
 void vl_add(int threads, float *y, const float *a, const float *b, long count);
+/// y = y + x.
+void vl_add_to(int threads, float *y, const float *x, long count);
 void vl_scale(int threads, float *y, const float *x, float factor, long count);
 /// Rows of `width` floats between places whose rows lie `stride` floats apart.
 void vl_copy_rows(
