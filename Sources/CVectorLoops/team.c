@@ -25,6 +25,29 @@ int vl_has_team(void) {
   return gomp_parallel && thread_number && thread_count;
 }
 
+typedef struct {
+  int asked, found;
+} team;
+
+static void note_size(void *context) {
+  team *t = context;
+  if (thread_number() == 0) t->found = thread_count();
+}
+
+static void *try_team(void *context) {
+  team *t = context;
+  gomp_parallel(note_size, t, (unsigned)t->asked, 0);
+  return NULL;
+}
+
+int vl_team_size(int threads) {
+  if (threads <= 1 || !vl_has_team()) return 1;
+  team t = {threads, 1};
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, try_team, &t) == 0) pthread_join(thread, NULL);
+  return t.found;
+}
+
 void vl_set_threads(int threads) {
   pthread_once(&found, find);
   if (set_thread_count) set_thread_count(threads);

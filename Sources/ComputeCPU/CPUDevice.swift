@@ -7,16 +7,29 @@ import Compute
 /// threads. The same seed and thread count give the same bits.
 public struct CPUDevice: Device {
   public let threads: Int
+  /// Threads that compute at the same time: fewer than `threads` where OpenMP starts no more. Sums are
+  /// cut into parts by `threads` all the same.
+  public let workers: Int
   public let name: String
 
   /// - Parameter threads: worker threads of every launch; at least one is used.
   public init(threads: Int) {
     self.threads = max(1, threads)
+    workers = Int(vl_team_size(Int32(self.threads)))
     let version = dnnl_version().pointee
-    let count = self.threads == 1 ? "1 thread" : "\(self.threads) threads"
+    let asked = self.threads == 1 ? "1 thread" : "\(self.threads) threads"
+    let count = workers < self.threads ? "\(workers) of \(asked)" : asked
     name =
       "CPU (oneDNN \(version.major).\(version.minor).\(version.patch), \(count), "
       + "\(Self.instructionSet))"
+  }
+
+  /// A sentence where fewer threads compute than were asked for.
+  public var remark: String? {
+    guard workers < threads else { return nil }
+    return "OpenMP starts \(workers) of \(threads) threads, so that the CPU takes longer: unset "
+      + "OMP_THREAD_LIMIT, OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS, or use a oneDNN that was built "
+      + "with GNU OpenMP"
   }
 
   /// The widest instructions that oneDNN uses here.

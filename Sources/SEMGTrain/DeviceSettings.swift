@@ -72,7 +72,7 @@ struct DeviceSettings {
     defer { trials.end() }
     if let threadRemark { console.warning(threadRemark) }
     switch choice {
-    case .cpu: return CPUDevice(threads: threads)
+    case .cpu: return cpu(on: console)
     case .gpu:
       guard let candidate = candidates.first else { break }
       let device = try checked(candidate, on: console)
@@ -115,8 +115,14 @@ struct DeviceSettings {
         .unavailable,
         "no GPU passes its self-check in fp16; drop --precision, which takes the CPU backend")
     }
-    let device = CPUDevice(threads: threads)
+    let device = cpu(on: console)
     console.note("device: \(device.name)")
+    return device
+  }
+
+  private func cpu(on console: Console) -> CPUDevice {
+    let device = CPUDevice(threads: threads)
+    if let remark = device.remark { console.warning(remark) }
     return device
   }
 

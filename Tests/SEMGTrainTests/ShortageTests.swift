@@ -98,6 +98,29 @@ struct ShortageTests {
     #expect(!outcome.error.contains("memory"), "\(outcome.error)")
   }
 
+  @Test(.enabled(if: ProcessInfo.processInfo.activeProcessorCount > 1, "one processor"))
+  func threadsThatOpenMPDoesNotStartAreSaid() throws {
+    let semgTrain = try SemgTrain()
+    let arguments = [
+      "benchmark", "--device", "cpu", "--models", "semg-net", "--steps", "1", "--batch-size", "2",
+      "--threads", "2",
+    ]
+    let limited = try semgTrain.run(arguments, environment: ["OMP_THREAD_LIMIT": "1"])
+    #expect(limited.status == 0, "\(limited.error)")
+    let said = limited.error.split(separator: "\n").filter { $0.contains("OpenMP") }
+    #expect(said.count == 1, "\(limited.error)")
+    #expect(said.first?.contains("starts 1 of 2 threads") == true, "\(limited.error)")
+    let usual = try semgTrain.run(arguments)
+    #expect(!usual.error.contains("OpenMP"), "\(usual.error)")
+    // No drivers: the CPU alone is listed.
+    var environment = ["OCL_ICD_VENDORS": semgTrain.directory.path]
+    let all = try semgTrain("devices", "--threads", "2", environment: environment)
+    #expect(all.output.contains(", 2 threads, "), "\(all.output)")
+    environment["OMP_THREAD_LIMIT"] = "1"
+    let one = try semgTrain("devices", "--threads", "2", environment: environment)
+    #expect(one.output.contains(", 1 of 2 threads, "), "\(one.output)")
+  }
+
   @Test(arguments: [3, 4, 5, 6, 8, 10, 13, 16, 20, 24, 28, 32, 40, 64])
   func fewOpenFilesAreSaid(files: Int) throws {
     let semgTrain = try place()

@@ -125,6 +125,8 @@ static void run(int parts) {
 int main(void) {
   const int parts[] = {1, 2, 3};
   for (int i = 0; i < 3; i++) run(parts[i]);
+  require(vl_team_size(1) == 1, "one thread is one");
+  require(vl_has_team() || vl_team_size(3) == 1, "without libgomp there is one thread");
   overlapping_memory_ends_the_program();
   while (block_count > 0) free(blocks[--block_count]);
   free(blocks);

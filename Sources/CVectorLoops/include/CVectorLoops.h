@@ -15,6 +15,9 @@
 
 /// Whether libgomp's team was found; otherwise loops run on the calling thread.
 int vl_has_team(void);
+/// How many threads a loop gets that asks for so many: fewer where the environment allows no more
+/// (OMP_THREAD_LIMIT), one without libgomp. Tried on a thread that ends, and its team with it.
+int vl_team_size(int threads);
 /// Threads of libgomp for the calling thread, oneDNN's included.
 void vl_set_threads(int threads);
 /// From here on the calling thread takes numbers too small for full precision as zero and makes none
