@@ -42,6 +42,8 @@ final class HDF5Process {
 
   /// Seconds until a program that was started must have said that it reads HDF5.
   private static let greetingSeconds = 10
+  /// Seconds that a process which closed its end has to be gone, and one that was killed.
+  private static let endingSeconds = 5
 
   init(helper: String, memory: Int, seconds: Int) throws(Failure) {
     deadline = .now + .seconds(min(seconds, Self.greetingSeconds))
@@ -76,10 +78,7 @@ final class HDF5Process {
 
   deinit {
     if socket >= 0 { close(socket) }
-    if process > 0 {
-      kill(process, SIGKILL)
-      _ = reap()
-    }
+    stop()
   }
 
   // MARK: Conversation
@@ -196,8 +195,7 @@ final class HDF5Process {
     while true {
       let left = deadline - .now
       guard left > .zero else {
-        kill(process, SIGKILL)
-        _ = reap()
+        stop()
         throw .failed(how: "took too long and was stopped")
       }
       var item = pollfd(fd: socket, events: events, revents: 0)
@@ -210,19 +208,40 @@ final class HDF5Process {
 
   /// The child closed its end: how it ended.
   private func ended() -> Failure {
-    let status = reap()
+    guard process > 0 else { return .failed(how: "had ended before") }
+    guard let status = reap(until: min(deadline, .now + .seconds(Self.endingSeconds))) else {
+      stop()
+      return .failed(how: "stopped answering, did not end, and was stopped")
+    }
     let signal = status & 0x7f
     if signal == 0 { return .failed(how: "ended early with status \((status >> 8) & 0xff)") }
     if signal == SIGXCPU { return .failed(how: "used too much processor time and was stopped") }
     return .failed(how: "crashed (\(String(cString: strsignal(signal))))")
   }
 
-  private func reap() -> Int32 {
-    guard process > 0 else { return 0 }
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+  /// Kills the process where there still is one. Its number is a stranger's once it was reaped, and
+  /// 0 would be every process of our own group.
+  private func stop() {
+    guard process > 0 else { return }
+    kill(process, SIGKILL)
+    _ = reap(until: .now + .seconds(Self.endingSeconds))
     process = 0
-    return status
+  }
+
+  /// - Returns: its status; nil where it still runs at that time.
+  private func reap(until time: ContinuousClock.Instant) -> Int32? {
+    while true {
+      var status: Int32 = 0
+      let found = waitpid(process, &status, WNOHANG)
+      // Anything but 0: it is gone. Where its status was not kept for us, as under a parent that
+      // ignores SIGCHLD, it counts as 0.
+      if found != 0, found > 0 || errno != EINTR {
+        process = 0
+        return status
+      }
+      guard .now < time else { return nil }
+      usleep(500)
+    }
   }
 
   private static func spawn(

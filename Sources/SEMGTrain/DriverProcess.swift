@@ -156,6 +156,8 @@ final class DriverProcess {
 
   /// Kills it, and whatever it has started.
   private func stop() {
+    // 0 would be our own group.
+    guard process > 0 else { return }
     kill(-process, SIGKILL)
     kill(process, SIGKILL)
     _ = reap()
