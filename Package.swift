@@ -59,6 +59,7 @@ let package = Package(
     .systemLibrary(name: "CCLBlast", providers: [.apt(["libclblast-dev"])]),
     .target(name: "CVectorLoops"),
     .target(name: "CLastResort"),
+    .target(name: "CConfinement"),
 
     target("Recordings"),
     target("SignalProcessing"),
@@ -69,7 +70,7 @@ let package = Package(
     target("Kernels", path: "Kernels", resources: kernelSources.map { .embedInCode($0) }),
     target("ComputeOpenCL", ["Compute", "Kernels", "COpenCL", "CCLBlast"]),
     target("Networks", ["Compute"]),
-    target("Artifacts", ["Compute", "Networks", "CHDF5", "CZip"]),
+    target("Artifacts", ["Compute", "Networks", "CHDF5", "CZip", "CConfinement"]),
     target(
       "Training",
       ["Networks", "Compute", "Recordings", "SignalProcessing", "Artifacts", "CVectorLoops"]),

@@ -1,10 +1,19 @@
+import CConfinement
 import CHDF5
 import Foundation
 
 /// The process that reads HDF5 files for us. libhdf5 has known faults on hostile files, so it runs
 /// where a crash or endless loop costs nothing: in a process of its own under limits of memory and
-/// time, which writes no file, opens none, and says what it found over a socket.
+/// time, which says what it found over a socket, and which the kernel refuses all else: files,
+/// network, other programs and processes.
 public enum HDF5Child {
+  /// Why the kernel cannot refuse it all that here; nil where it can. Limits of memory, time and open
+  /// files hold all the same.
+  public static var confinementFault: String? {
+    let code = confinement_fault()
+    return code == 0 ? nil : AtomicFile.message(code)
+  }
+
   /// Serves one file and ends the process when the arguments ask for it; returns at once otherwise.
   /// A program that reads archives calls this before anything else.
   public static func runIfRequested(_ arguments: [String]) {
@@ -27,8 +36,9 @@ public enum HDF5Child {
     exit(0)
   }
 
-  /// Bounds on address space, processor time, files and core dumps.
-  private static func confine(memory: UInt64, seconds: UInt64) {
+  /// Bounds on address space, processor time, files and core dumps; then no call to the kernel but
+  /// what reading needs.
+  package static func confine(memory: UInt64, seconds: UInt64) {
     func limit(_ resource: __rlimit_resource, _ value: UInt64) {
       var bound = rlimit(rlim_cur: rlim_t(value), rlim_max: rlim_t(value))
       setrlimit(Int32(resource.rawValue), &bound)
@@ -42,6 +52,8 @@ public enum HDF5Child {
     limit(RLIMIT_NOFILE, 3)
     H5PLset_loading_state(0)
     H5Eset_auto2(hid_t(H5E_DEFAULT), nil, nil)
+    // Where the kernel will not, the limits above are what there is: `--version` says so.
+    _ = confine_process()
   }
 }
 

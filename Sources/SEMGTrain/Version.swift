@@ -12,7 +12,7 @@ enum Version {
     """
     semg-train \(program)
     oneDNN \(oneDNN)
-    HDF5 \(hdf5)
+    HDF5 \(hdf5), \(confinement)
     libzip \(String(cString: zip_libzip_version()))
     """
   }
@@ -20,6 +20,16 @@ enum Version {
   static var oneDNN: String {
     let version = dnnl_version().pointee
     return "\(version.major).\(version.minor).\(version.patch)"
+  }
+
+  /// What the process that reads HDF5 files can reach.
+  static var confinement: String { confinement(fault: HDF5Child.confinementFault) }
+
+  static func confinement(fault: String?) -> String {
+    guard let fault else {
+      return "in a process without access to files, network and other processes"
+    }
+    return "in a process that this kernel does not keep from files and network (seccomp: \(fault))"
   }
 
   private static var hdf5: String {

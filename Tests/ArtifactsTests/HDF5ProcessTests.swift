@@ -3,7 +3,7 @@ import Testing
 
 @testable import Artifacts
 
-/// The process that reads HDF5 files apart: how it ends.
+/// The process that reads HDF5 files apart: how it ends, and what it cannot reach.
 @Suite struct HDF5ProcessTests {
   private let folder: TemporaryFolder
 
@@ -45,5 +45,22 @@ import Testing
     usleep(1_200_000)
     let second = failure()
     #expect(second.contains("took too long"), "\(second)")
+  }
+
+  @Test(.enabled(if: HDF5Child.confinementFault == nil, "this kernel confines no process"))
+  func theReadingProcessReachesNothing() throws {
+    try Data("text".utf8).write(to: URL(filePath: folder.file("file")))
+    let process = Process()
+    process.executableURL = URL(filePath: HDF5Helper.automatic.executable)
+    process.arguments = ["escape", folder.file("file"), folder.path]
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let said = try output.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    #expect(String(decoding: said, as: UTF8.self) == "end\n")
+    #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+    #expect(FileManager.default.contents(atPath: folder.file("file")) == Data("text".utf8))
+    #expect(!FileManager.default.fileExists(atPath: folder.file("new")))
   }
 }

@@ -2,6 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import SEMGTrain
+
 /// Wrong usage, as a user meets it: the exit code, and a sentence with the nearest right thing.
 struct UsageTests {
   struct Mistake: CustomTestStringConvertible {
@@ -159,9 +161,17 @@ struct UsageTests {
     #expect(version.status == 0)
     let names = version.output.split(separator: "\n").map { $0.prefix { $0 != " " } }
     #expect(names == ["semg-train", "oneDNN", "HDF5", "libzip"])
+    #expect(version.output.contains(", \(Version.confinement)\n"))
     for arguments in [["train", "--version"], ["-V"], ["evaluate", "-V"]] {
       #expect(try semgTrain.run(arguments).output == version.output)
     }
+  }
+
+  @Test func aKernelThatConfinesNoProcessIsNamedByTheVersion() {
+    #expect(Version.confinement(fault: nil).contains("without access to files, network"))
+    let sentence = Version.confinement(fault: "Function not implemented")
+    #expect(sentence.contains("does not keep from files and network"))
+    #expect(sentence.contains("seccomp: Function not implemented"))
   }
 
   @Test func whatIsNotBuiltYetIsNotInTheHelp() throws {
