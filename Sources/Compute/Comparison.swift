@@ -107,7 +107,7 @@ private struct Comparison {
     var before: [TensorID: [Double]] = [:]
     for id in reads { before[id] = try reference.readDoubles(id) }
     let scale = Double(try candidate.lossScaling()?.scale ?? 1)
-    let updates = operations.contains(where: \.isUpdate)
+    let updates = operations.contains { $0.phase == .update }
     for id in reads where !elided.contains(id) {
       let factor = updates && plan[id].role == .gradient ? scale : 1
       try candidate.write(poisoned(id, keeping: before[id], times: factor), to: id)
@@ -137,8 +137,8 @@ private struct Comparison {
     for id in reads + Array(writers.keys) { after[id] = try reference.readDoubles(id) }
     let touched = (reads + Array(writers.keys)).filter { !elided.contains($0) }
     let bounds = ComparisonBound(
-      plan: plan, live: live, isHalf: touched.contains(where: isHalf), before: before,
-      after: after)
+      values: ComparedValues(plan: plan, live: live, before: before, after: after),
+      isHalf: touched.contains(where: isHalf))
     var tensors: [TensorComparison] = []
     for id in written {
       guard let writer = writers[id] else { continue }
@@ -161,9 +161,9 @@ private struct Comparison {
 
   /// Where the candidate's gradients begin they are multiplied; all others follow in proportion.
   private func scaleLoss(of operation: Operation, by scale: Double) throws(DeviceError) {
-    guard scale != 1, case .softmaxCrossEntropy(_, _, _, _, _, let gradient?) = operation else {
-      return
-    }
+    guard scale != 1, case .softmaxCrossEntropy(let op) = operation,
+      let gradient = op.logitsGradient
+    else { return }
     try reference.write(reference.readDoubles(gradient).map { $0 * scale }, to: gradient)
   }
 
@@ -222,13 +222,7 @@ private struct Comparison {
   private func compareResults(
     of operations: [Operation]
   ) throws(DeviceError) -> [TensorComparison] {
-    let reports = operations.contains {
-      switch $0 {
-      case .softmaxCrossEntropy, .l2Penalty: true
-      default: false
-      }
-    }
-    guard reports else { return [] }
+    guard operations.contains(where: \.reports) else { return [] }
     let found = try candidate.results(of: program, steps: step..<step + 1)[0]
     let expected = try reference.results(of: program, steps: step..<step + 1)[0]
     func figure(_ name: String, _ a: Double, _ b: Double, _ bound: Double) -> TensorComparison {

@@ -119,7 +119,7 @@ extension Plan {
   /// Floating-point operations of the matrix products that a launch covers.
   public func productOperations(_ launch: Launch, of program: ProgramID, live: Int) -> Double {
     launch.operations.reduce(0) {
-      $0 + (programs[program]?.operations[$1].productOperations(live) ?? 0)
+      $0 + (programs[program]?.operations[$1].productOperations ?? 0) * Double(live)
     }
   }
 }

@@ -172,7 +172,7 @@ public final class CPULoadedPlan: ProfiledPlan {
       if let fault = firstFault(of: table, for: loaded, in: dataset) {
         throw .unsupported(device: device.name, what: "this table: \(fault)")
       }
-    } else if loaded.operations.contains(where: \.gathers) {
+    } else if loaded.operations.contains(where: { $0.kind == .gatherWindows }) {
       throw .unsupported(
         device: device.name, what: "a table of dataset \(table.dataset.index): not uploaded")
     }
@@ -185,8 +185,8 @@ public final class CPULoadedPlan: ProfiledPlan {
   private func firstFault(
     of table: EpochTable, for program: Program, in dataset: StoredDataset
   ) -> String? {
-    for case .gatherWindows(let shape, _, _, _) in program.operations {
-      if let fault = table.firstFault(shape: shape, dataset: dataset.outline) { return fault }
+    for case .gatherWindows(let op) in program.operations {
+      if let fault = table.firstFault(shape: op.shape, dataset: dataset.outline) { return fault }
     }
     return nil
   }
@@ -304,12 +304,5 @@ extension CPULoadedPlan: GuardedPlan {
 
   public func damagedGuards() throws(DeviceError) -> [String] {
     guardZones.filter { !$0.bytes.allSatisfy { $0 == Self.pattern } }.map { plan[$0.tensor].name }
-  }
-}
-
-extension Operation {
-  fileprivate var gathers: Bool {
-    if case .gatherWindows = self { return true }
-    return false
   }
 }

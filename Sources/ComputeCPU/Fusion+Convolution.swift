@@ -25,7 +25,7 @@ extension Lowering {
     }
   }
 
-  func unbiasedKernel(_ gradient: KernelGradient) throws(DeviceError) -> LaunchBody {
+  func unbiasedKernel(_ gradient: Conv1DBackwardKernel) throws(DeviceError) -> LaunchBody {
     let shape = gradient.shape
     let tensors = Convolution.Tensors(
       input: try address(gradient.input), output: try address(gradient.outputGradient),

@@ -3,82 +3,77 @@ import Compute
 
 extension Lowering {
   /// The plain form, every intermediate tensor written.
-  func attentionForward(
-    _ shape: AttentionShape, _ input: TensorID, _ parameters: AttentionParameters,
-    _ activations: AttentionActivations, _ output: TensorID
-  ) throws(DeviceError) -> LaunchBody {
-    let width = shape.heads * shape.keySize
+  func body(_ op: AttentionForward) throws(DeviceError) -> LaunchBody {
+    let width = op.shape.heads * op.shape.keySize
     let (x, y, context) = (
-      try floats(input), try floats(output), try floats(activations.context)
+      try floats(op.input), try floats(op.output), try floats(op.activations.context)
     )
     let projections = [
       (
-        try floats(parameters.queryKernel), try floats(parameters.queryBias),
-        try floats(activations.query)
+        try floats(op.parameters.queryKernel), try floats(op.parameters.queryBias),
+        try floats(op.activations.query)
       ),
       (
-        try floats(parameters.keyKernel), try floats(parameters.keyBias),
-        try floats(activations.key)
+        try floats(op.parameters.keyKernel), try floats(op.parameters.keyBias),
+        try floats(op.activations.key)
       ),
       (
-        try floats(parameters.valueKernel), try floats(parameters.valueBias),
-        try floats(activations.value)
+        try floats(op.parameters.valueKernel), try floats(op.parameters.valueBias),
+        try floats(op.activations.value)
       ),
     ]
-    let (wo, bo) = (try floats(parameters.outputKernel), try floats(parameters.outputBias))
-    var fixed = try plainAttention(shape)
+    let (wo, bo) = (try floats(op.parameters.outputKernel), try floats(op.parameters.outputBias))
+    var fixed = try plainAttention(op.shape)
     fixed.query = UnsafePointer(projections[0].2)
     fixed.key = UnsafePointer(projections[1].2)
     fixed.value = UnsafePointer(projections[2].2)
-    fixed.probabilities = try floats(activations.probabilities)
+    fixed.probabilities = try floats(op.activations.probabilities)
     fixed.context = context
     let (oneDNN, threads, bound) = (oneDNN, threads, fixed)
     return { (step) throws(DeviceError) in
-      let rows = step.live * shape.time
+      let rows = step.live * op.shape.time
       for (kernel, bias, projected) in projections {
         vl_fill_rows(threads, projected, bias, width, rows)
         try oneDNN.multiply(
-          m: rows, n: width, k: shape.channels, x, kernel, beta: 1, projected)
+          m: rows, n: width, k: op.shape.channels, x, kernel, beta: 1, projected)
       }
       var attention = bound
       attention.random.step = step.iteration
       vl_attention_forward(threads, &attention, step.live)
-      vl_fill_rows(threads, y, bo, shape.outputChannels, rows)
+      vl_fill_rows(threads, y, bo, op.shape.outputChannels, rows)
       try oneDNN.multiply(
-        m: rows, n: shape.outputChannels, k: width, context, wo, beta: 1, y)
+        m: rows, n: op.shape.outputChannels, k: width, context, wo, beta: 1, y)
     }
   }
 
-  func attentionBackward(
-    _ shape: AttentionShape, _ input: TensorID, _ outputGradient: TensorID,
-    _ parameters: AttentionParameters, _ activations: AttentionActivations,
-    _ inputGradient: TensorID, _ gradients: AttentionParameters
-  ) throws(DeviceError) -> LaunchBody {
-    let (width, outputs) = (shape.heads * shape.keySize, shape.outputChannels)
-    let (x, dy, dx) = (try floats(input), try floats(outputGradient), try floats(inputGradient))
+  func body(_ op: AttentionBackward) throws(DeviceError) -> LaunchBody {
+    let (width, outputs) = (op.shape.heads * op.shape.keySize, op.shape.outputChannels)
+    let (x, dy, dx) = (
+      try floats(op.input), try floats(op.outputGradient), try floats(op.inputGradient)
+    )
     let kernels = [
-      try floats(parameters.queryKernel), try floats(parameters.keyKernel),
-      try floats(parameters.valueKernel),
+      try floats(op.parameters.queryKernel), try floats(op.parameters.keyKernel),
+      try floats(op.parameters.valueKernel),
     ]
     let kernelGradients = [
-      try floats(gradients.queryKernel), try floats(gradients.keyKernel),
-      try floats(gradients.valueKernel),
+      try floats(op.gradients.queryKernel), try floats(op.gradients.keyKernel),
+      try floats(op.gradients.valueKernel),
     ]
     let biasGradients = [
-      try floats(gradients.queryBias), try floats(gradients.keyBias),
-      try floats(gradients.valueBias),
+      try floats(op.gradients.queryBias), try floats(op.gradients.keyBias),
+      try floats(op.gradients.valueBias),
     ]
     let (wo, dwo, dbo) = (
-      try floats(parameters.outputKernel), try floats(gradients.outputKernel),
-      try floats(gradients.outputBias)
+      try floats(op.parameters.outputKernel), try floats(op.gradients.outputKernel),
+      try floats(op.gradients.outputBias)
     )
-    let context = try floats(activations.context)
-    var fixed = try plainAttention(shape)
-    fixed.query = UnsafePointer(try floats(activations.query))
-    fixed.key = UnsafePointer(try floats(activations.key))
-    fixed.value = UnsafePointer(try floats(activations.value))
-    fixed.probabilities = try floats(activations.probabilities)
-    let projected = program.capacity * shape.time * width
+    let context = try floats(op.activations.context)
+    var fixed = try plainAttention(op.shape)
+    fixed.query = UnsafePointer(try floats(op.activations.query))
+    fixed.key = UnsafePointer(try floats(op.activations.key))
+    fixed.value = UnsafePointer(try floats(op.activations.value))
+    fixed.probabilities = try floats(op.activations.probabilities)
+    let projected = program.capacity * op.shape.time * width
     let work = try pool.array(Float.self, count: 4 * projected)
     let projectedGradients = [work, work + projected, work + 2 * projected]
     let contextGradient = work + 3 * projected
@@ -87,7 +82,7 @@ extension Lowering {
     let (oneDNN, threads, scratch, bound) = (oneDNN, threads, scratch, fixed)
     try scratch.reserve(Double.self, count: Int(threads) * 2 * max(width, outputs))
     return { (step) throws(DeviceError) in
-      let rows = step.live * shape.time
+      let rows = step.live * op.shape.time
       try oneDNN.multiply(
         transposeB: true, m: rows, n: width, k: outputs, dy, wo, beta: 0, contextGradient)
       try oneDNN.multiply(
@@ -99,11 +94,11 @@ extension Lowering {
       for index in 0..<3 {
         let gradient = projectedGradients[index]
         try oneDNN.multiply(
-          transposeA: true, m: shape.channels, n: width, k: rows, x, gradient, beta: 0,
+          transposeA: true, m: op.shape.channels, n: width, k: rows, x, gradient, beta: 0,
           kernelGradients[index])
         vl_column_sums(threads, biasGradients[index], gradient, rows, width, scratch.doubles)
         try oneDNN.multiply(
-          transposeB: true, m: rows, n: shape.channels, k: width, gradient, kernels[index],
+          transposeB: true, m: rows, n: op.shape.channels, k: width, gradient, kernels[index],
           beta: index == 0 ? 0 : 1, dx)
       }
     }

@@ -2,62 +2,23 @@ import CVectorLoops
 import Compute
 
 extension Lowering {
-  /// Batches made from the dataset, and what is random.
-  func batchBody(_ operation: Operation) throws(DeviceError) -> LaunchBody {
-    switch operation {
-    case .gatherWindows(let shape, let batch, let targets, let sampleWeights):
-      return try gather(shape, batch, targets, sampleWeights)
-    case .gaussianNoise(let count, let deviation, let stream, let input, let output):
-      let (x, y, threads) = (try floats(input), try floats(output), threads)
-      let random = random(stream: stream)
-      return { context in
-        var random = random
-        random.step = context.iteration
-        vl_gaussian_noise(threads, y, x, deviation, &random, context.live * count)
-      }
-    case .dropoutForward(let shape, let input, let output):
-      return try dropout(shape, from: input, to: output)
-    case .dropoutBackward(let shape, let outputGradient, let inputGradient):
-      return try dropout(shape, from: outputGradient, to: inputGradient)
-    default:
-      throw misplaced(operation)
-    }
-  }
-
-  private func dropout(
-    _ shape: DropoutShape, from input: TensorID, to output: TensorID
-  ) throws(DeviceError) -> LaunchBody {
-    let (x, y, threads) = (try floats(input), try floats(output), threads)
-    let random = random(stream: shape.stream)
-    let threshold = Philox.dropoutThreshold(rate: shape.rate)
-    let scale = 1 / (1 - shape.rate)
-    return { context in
-      var random = random
-      random.step = context.iteration
-      vl_dropout(
-        threads, y, x, scale, threshold, &random, context.live * shape.elementsPerSample)
-    }
-  }
-
-  private func gather(
-    _ shape: GatherShape, _ batch: TensorID, _ targets: TensorID, _ sampleWeights: TensorID
-  ) throws(DeviceError) -> LaunchBody {
+  func body(_ op: GatherWindows) throws(DeviceError) -> LaunchBody {
     let device = device.name
     let threads = threads
     let (capacity, program) = (program.capacity, program.id.rawValue)
     var classWeights: Floats?
-    if !shape.classWeights.isEmpty {
-      let copy = try pool.array(Float.self, count: shape.classes)
-      copy.update(from: shape.classWeights, count: shape.classes)
+    if !op.shape.classWeights.isEmpty {
+      let copy = try pool.array(Float.self, count: op.shape.classes)
+      copy.update(from: op.shape.classWeights, count: op.shape.classes)
       classWeights = copy
     }
     let fixed = vl_gather(
-      time: shape.time, channels: shape.channels, classes: shape.classes, samples: nil,
-      window_starts: nil, labels: nil, mixes_labels: shape.mixesLabels ? 1 : 0,
-      deviation: shape.noiseDeviation, class_weights: UnsafePointer(classWeights), epoch: 0,
+      time: op.shape.time, channels: op.shape.channels, classes: op.shape.classes, samples: nil,
+      window_starts: nil, labels: nil, mixes_labels: op.shape.mixesLabels ? 1 : 0,
+      deviation: op.shape.noiseDeviation, class_weights: UnsafePointer(classWeights), epoch: 0,
       stream: RandomStream.augmentationNoise, key0: key.x, key1: key.y,
-      batch: try floats(batch), targets: try floats(targets),
-      sample_weights: try floats(sampleWeights))
+      batch: try floats(op.batch), targets: try floats(op.targets),
+      sample_weights: try floats(op.sampleWeights))
     return { (context) throws(DeviceError) in
       let table = context.table
       guard let dataset = table.dataset, let entries = UnsafePointer(table.entries.baseAddress)
@@ -81,43 +42,73 @@ extension Lowering {
     }
   }
 
-  /// Loss, its metrics and the penalty.
-  func lossBody(_ operation: Operation) throws(DeviceError) -> LaunchBody {
-    switch operation {
-    case .softmax(let classes, let logits, let probabilities):
-      let (x, y) = (try floats(logits), try floats(probabilities))
-      let work = try pool.array(Double.self, count: classes)
-      return { context in vl_softmax(y, x, context.live, classes, work) }
-    case .softmaxCrossEntropy(
-      let shape, let logits, let targets, let sampleWeights, let probabilities,
-      let logitsGradient):
-      let (x, y, w) = (try floats(logits), try floats(targets), try floats(sampleWeights))
-      let p = try floats(probabilities)
-      var dx: Floats?
-      if let logitsGradient { dx = try floats(logitsGradient) }
-      let work = try pool.array(Double.self, count: shape.classes)
-      let gradient = dx
-      return { context in
-        var loss = 0.0
-        var hits = 0
-        vl_softmax_cross_entropy(
-          p, gradient, &loss, &hits, x, y, w, shape.smoothing, context.live, shape.classes, work)
-        try context.table.reserveResult(step: context.step)
-        context.table.results[context.step] = StepResult(
-          loss: Float(loss), penalty: 0, hits: hits)
-      }
-    case .l2Penalty(let coefficient, let kernels):
-      let work = try pool.array(Double.self, count: Int(threads))
-      let spans = try spans(of: kernels)
-      let threads = threads
-      return { context in
-        var total = 0.0
-        for span in spans { total += vl_sum_of_squares(threads, span.base, span.count, work) }
-        try context.table.reserveResult(step: context.step)
-        context.table.results[context.step].penalty += Float(total * Double(coefficient))
-      }
-    default:
-      throw misplaced(operation)
+  func body(_ op: GaussianNoise) throws(DeviceError) -> LaunchBody {
+    let (x, y, threads) = (try floats(op.input), try floats(op.output), threads)
+    let random = random(stream: op.stream)
+    return { context in
+      var random = random
+      random.step = context.iteration
+      vl_gaussian_noise(threads, y, x, op.deviation, &random, context.live * op.elementsPerSample)
+    }
+  }
+
+  func body(_ op: DropoutForward) throws(DeviceError) -> LaunchBody {
+    try dropout(op.shape, from: op.input, to: op.output)
+  }
+
+  func body(_ op: DropoutBackward) throws(DeviceError) -> LaunchBody {
+    try dropout(op.shape, from: op.outputGradient, to: op.inputGradient)
+  }
+
+  private func dropout(
+    _ shape: DropoutShape, from input: TensorID, to output: TensorID
+  ) throws(DeviceError) -> LaunchBody {
+    let (x, y, threads) = (try floats(input), try floats(output), threads)
+    let random = random(stream: shape.stream)
+    let threshold = Philox.dropoutThreshold(rate: shape.rate)
+    let scale = 1 / (1 - shape.rate)
+    return { context in
+      var random = random
+      random.step = context.iteration
+      vl_dropout(
+        threads, y, x, scale, threshold, &random, context.live * shape.elementsPerSample)
+    }
+  }
+
+  func body(_ op: Softmax) throws(DeviceError) -> LaunchBody {
+    let (x, y) = (try floats(op.logits), try floats(op.probabilities))
+    let work = try pool.array(Double.self, count: op.classes)
+    return { context in vl_softmax(y, x, context.live, op.classes, work) }
+  }
+
+  func body(_ op: SoftmaxCrossEntropy) throws(DeviceError) -> LaunchBody {
+    let (x, y, w) = (try floats(op.logits), try floats(op.targets), try floats(op.sampleWeights))
+    let p = try floats(op.probabilities)
+    var dx: Floats?
+    if let logitsGradient = op.logitsGradient { dx = try floats(logitsGradient) }
+    let work = try pool.array(Double.self, count: op.shape.classes)
+    let gradient = dx
+    return { context in
+      var loss = 0.0
+      var hits = 0
+      vl_softmax_cross_entropy(
+        p, gradient, &loss, &hits, x, y, w, op.shape.smoothing, context.live, op.shape.classes, work
+      )
+      try context.table.reserveResult(step: context.step)
+      context.table.results[context.step] = StepResult(
+        loss: Float(loss), penalty: 0, hits: hits)
+    }
+  }
+
+  func body(_ op: L2Penalty) throws(DeviceError) -> LaunchBody {
+    let work = try pool.array(Double.self, count: Int(threads))
+    let spans = try spans(of: op.kernels)
+    let threads = threads
+    return { context in
+      var total = 0.0
+      for span in spans { total += vl_sum_of_squares(threads, span.base, span.count, work) }
+      try context.table.reserveResult(step: context.step)
+      context.table.results[context.step].penalty += Float(total * Double(op.coefficient))
     }
   }
 
@@ -144,17 +135,14 @@ extension Lowering {
     var isDecayed: Bool
   }
 
-  func adam(
-    _ settings: AdamSettings, _ decayed: Int, _ parameters: [TensorID], _ gradients: [TensorID],
-    _ firstMoments: [TensorID], _ secondMoments: [TensorID]
-  ) throws(DeviceError) -> LaunchBody {
+  func body(_ op: Adam) throws(DeviceError) -> LaunchBody {
     var spans: [AdamSpan] = []
-    for index in parameters.indices {
+    for index in op.parameters.indices {
       let span = AdamSpan(
-        parameters: try floats(parameters[index]), gradients: try floats(gradients[index]),
-        firstMoments: try floats(firstMoments[index]),
-        secondMoments: try floats(secondMoments[index]),
-        count: plan[parameters[index]].elementCount, isDecayed: index < decayed)
+        parameters: try floats(op.parameters[index]), gradients: try floats(op.gradients[index]),
+        firstMoments: try floats(op.firstMoments[index]),
+        secondMoments: try floats(op.secondMoments[index]),
+        count: plan[op.parameters[index]].elementCount, isDecayed: index < op.decayed)
       if let last = spans.last, last.isDecayed == span.isDecayed,
         last.parameters + last.count == span.parameters,
         last.gradients + last.count == span.gradients,
@@ -167,7 +155,7 @@ extension Lowering {
       }
     }
     let (all, oneDNN, threads, device) = (spans, oneDNN, threads, device.name)
-    let (beta1, beta2) = (settings.beta1.decimalValue, settings.beta2.decimalValue)
+    let (beta1, beta2) = (op.settings.beta1.decimalValue, op.settings.beta2.decimalValue)
     return { (context) throws(DeviceError) in
       guard context.table.learningRates.indices.contains(context.step) else {
         throw .unsupported(
@@ -175,14 +163,14 @@ extension Lowering {
           what: "adam at step \(context.step): its table has "
             + "\(context.table.learningRates.count) learning rates")
       }
-      let rate = settings.stepSize(
+      let rate = op.settings.stepSize(
         learningRate: Double(context.table.learningRates[context.step]),
         iteration: context.table.firstIteration + context.step + 1)
       for span in all {
         vl_adam(
           threads, span.parameters, span.firstMoments, span.secondMoments, span.gradients,
           Float(rate), Float(1 - beta1), Float(1 - beta2),
-          settings.epsilon, span.isDecayed ? 2 * settings.l2 : 0, span.count)
+          op.settings.epsilon, span.isDecayed ? 2 * op.settings.l2 : 0, span.count)
       }
       oneDNN.weightsVersion &+= 1
     }

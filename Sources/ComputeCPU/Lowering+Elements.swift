@@ -2,52 +2,64 @@ import CVectorLoops
 import Compute
 
 extension Lowering {
-  func elementBody(_ operation: Operation) throws(DeviceError) -> LaunchBody {
+  func body(_ op: ReluForward) throws(DeviceError) -> LaunchBody {
     let threads = threads
-    switch operation {
-    case .reluForward(let count, let input, let output):
-      let (x, y) = (try floats(input), try floats(output))
-      return { context in vl_relu_forward(threads, y, x, context.live * count) }
-    case .reluBackward(let count, let output, let outputGradient, let inputGradient):
-      let (y, dy, dx) = (try floats(output), try floats(outputGradient), try floats(inputGradient))
-      return { context in vl_relu_backward(threads, dx, y, dy, context.live * count) }
-    case .sigmoidForward(let count, let input, let output):
-      let (x, y) = (try floats(input), try floats(output))
-      return { context in vl_sigmoid_forward(threads, y, x, context.live * count) }
-    case .sigmoidBackward(let count, let output, let outputGradient, let inputGradient):
-      let (y, dy, dx) = (try floats(output), try floats(outputGradient), try floats(inputGradient))
-      return { context in vl_sigmoid_backward(threads, dx, y, dy, context.live * count) }
-    case .add(let count, let inputs, let output):
-      return try add(count, inputs, output)
-    case .concatenateForward(let time, let channels, let inputs, let output):
-      let y = try floats(output)
-      let width = channels.reduce(0, +)
-      return try concatenation(time, channels, inputs, width) { (x, offset, channels, rows) in
-        vl_copy_rows(threads, y + offset, width, x, channels, channels, rows)
-      }
-    case .concatenateBackward(let time, let channels, let outputGradient, let inputGradients):
-      let dy = try floats(outputGradient)
-      let width = channels.reduce(0, +)
-      return try concatenation(time, channels, inputGradients, width) {
-        (dx, offset, channels, rows) in
-        vl_copy_rows(threads, dx, channels, dy + offset, width, channels, rows)
-      }
-    default:
-      throw misplaced(operation)
+    let (x, y) = (try floats(op.input), try floats(op.output))
+    return { context in vl_relu_forward(threads, y, x, context.live * op.elementsPerSample) }
+  }
+
+  func body(_ op: ReluBackward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let (y, dy, dx) = (
+      try floats(op.output), try floats(op.outputGradient), try floats(op.inputGradient)
+    )
+    return { context in vl_relu_backward(threads, dx, y, dy, context.live * op.elementsPerSample) }
+  }
+
+  func body(_ op: SigmoidForward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let (x, y) = (try floats(op.input), try floats(op.output))
+    return { context in vl_sigmoid_forward(threads, y, x, context.live * op.elementsPerSample) }
+  }
+
+  func body(_ op: SigmoidBackward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let (y, dy, dx) = (
+      try floats(op.output), try floats(op.outputGradient), try floats(op.inputGradient)
+    )
+    return { context in vl_sigmoid_backward(threads, dx, y, dy, context.live * op.elementsPerSample)
     }
   }
 
-  private func add(
-    _ count: Int, _ inputs: [TensorID], _ output: TensorID
-  ) throws(DeviceError) -> LaunchBody {
+  func body(_ op: Add) throws(DeviceError) -> LaunchBody {
     let threads = threads
-    let y = try floats(output)
+    let y = try floats(op.output)
     var terms: [Floats] = []
-    for input in inputs { terms.append(try floats(input)) }
+    for input in op.inputs { terms.append(try floats(input)) }
     return { context in
-      let n = context.live * count
+      let n = context.live * op.elementsPerSample
       vl_add(threads, y, terms[0], terms[terms.count > 1 ? 1 : 0], n)
       for term in terms.dropFirst(2) { vl_add_to(threads, y, term, n) }
+    }
+  }
+
+  func body(_ op: ConcatenateForward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let y = try floats(op.output)
+    let width = op.channels.reduce(0, +)
+    return try concatenation(op.time, op.channels, op.inputs, width) {
+      (x, offset, channels, rows) in
+      vl_copy_rows(threads, y + offset, width, x, channels, channels, rows)
+    }
+  }
+
+  func body(_ op: ConcatenateBackward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let dy = try floats(op.outputGradient)
+    let width = op.channels.reduce(0, +)
+    return try concatenation(op.time, op.channels, op.inputGradients, width) {
+      (dx, offset, channels, rows) in
+      vl_copy_rows(threads, dx, channels, dy + offset, width, channels, rows)
     }
   }
 
@@ -68,48 +80,58 @@ extension Lowering {
     }
   }
 
-  func sequenceBody(_ operation: Operation) throws(DeviceError) -> LaunchBody {
+  func body(_ op: ScaleChannelsForward) throws(DeviceError) -> LaunchBody {
     let threads = threads
-    switch operation {
-    case .scaleChannelsForward(let shape, let input, let scale, let output):
-      let (x, s, y) = (try floats(input), try floats(scale), try floats(output))
-      return { context in
-        vl_scale_channels_forward(threads, y, x, s, context.live, shape.time, shape.channels)
-      }
-    case .scaleChannelsBackward(
-      let shape, let input, let scale, let outputGradient, let inputGradient, let scaleGradient):
-      let (x, s, dy) = (try floats(input), try floats(scale), try floats(outputGradient))
-      let (dx, ds) = (try floats(inputGradient), try floats(scaleGradient))
-      return { context in
-        vl_scale_channels_backward(
-          threads, dx, ds, x, s, dy, context.live, shape.time, shape.channels)
-      }
-    case .maxPoolForward(let shape, let input, let output, let argmax):
-      let (x, y, place) = (try floats(input), try floats(output), try bytes(argmax))
-      return { context in
-        vl_max_pool_forward(
-          threads, y, place, x, context.live, shape.time, shape.channels, shape.size)
-      }
-    case .maxPoolBackward(let shape, let argmax, let outputGradient, let inputGradient):
-      let (place, dy, dx) = (
-        try bytes(argmax), try floats(outputGradient), try floats(inputGradient)
-      )
-      return { context in
-        vl_max_pool_backward(
-          threads, dx, place, dy, context.live, shape.time, shape.channels, shape.size)
-      }
-    case .meanOverTimeForward(let shape, let input, let output):
-      let (x, y) = (try floats(input), try floats(output))
-      return { context in
-        vl_mean_over_time_forward(threads, y, x, context.live, shape.time, shape.channels)
-      }
-    case .meanOverTimeBackward(let shape, let outputGradient, let inputGradient):
-      let (dy, dx) = (try floats(outputGradient), try floats(inputGradient))
-      return { context in
-        vl_mean_over_time_backward(threads, dx, dy, context.live, shape.time, shape.channels)
-      }
-    default:
-      throw misplaced(operation)
+    let (x, s, y) = (try floats(op.input), try floats(op.scale), try floats(op.output))
+    return { context in
+      vl_scale_channels_forward(threads, y, x, s, context.live, op.shape.time, op.shape.channels)
     }
   }
+
+  func body(_ op: ScaleChannelsBackward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let (x, s, dy) = (try floats(op.input), try floats(op.scale), try floats(op.outputGradient))
+    let (dx, ds) = (try floats(op.inputGradient), try floats(op.scaleGradient))
+    return { context in
+      vl_scale_channels_backward(
+        threads, dx, ds, x, s, dy, context.live, op.shape.time, op.shape.channels)
+    }
+  }
+
+  func body(_ op: MaxPoolForward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let (x, y, place) = (try floats(op.input), try floats(op.output), try bytes(op.argmax))
+    return { context in
+      vl_max_pool_forward(
+        threads, y, place, x, context.live, op.shape.time, op.shape.channels, op.shape.size)
+    }
+  }
+
+  func body(_ op: MaxPoolBackward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let (place, dy, dx) = (
+      try bytes(op.argmax), try floats(op.outputGradient), try floats(op.inputGradient)
+    )
+    return { context in
+      vl_max_pool_backward(
+        threads, dx, place, dy, context.live, op.shape.time, op.shape.channels, op.shape.size)
+    }
+  }
+
+  func body(_ op: MeanOverTimeForward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let (x, y) = (try floats(op.input), try floats(op.output))
+    return { context in
+      vl_mean_over_time_forward(threads, y, x, context.live, op.shape.time, op.shape.channels)
+    }
+  }
+
+  func body(_ op: MeanOverTimeBackward) throws(DeviceError) -> LaunchBody {
+    let threads = threads
+    let (dy, dx) = (try floats(op.outputGradient), try floats(op.inputGradient))
+    return { context in
+      vl_mean_over_time_backward(threads, dx, dy, context.live, op.shape.time, op.shape.channels)
+    }
+  }
+
 }

@@ -119,38 +119,40 @@ final class Lowering {
 
   func body(_ operation: Operation) throws(DeviceError) -> LaunchBody {
     switch operation {
-    case .gatherWindows, .gaussianNoise, .dropoutForward, .dropoutBackward:
-      return try batchBody(operation)
-    case .conv1DForward, .conv1DBackwardInput, .conv1DBackwardKernel, .denseForward,
-      .denseBackwardInput, .denseBackwardKernel:
-      return try productBody(operation)
-    case .batchNormForward, .batchNormInference, .batchNormBackward, .layerNormForward,
-      .layerNormBackward:
-      return try normalizationBody(operation)
-    case .reluForward, .reluBackward, .sigmoidForward, .sigmoidBackward, .concatenateForward,
-      .concatenateBackward, .add:
-      return try elementBody(operation)
-    case .scaleChannelsForward, .scaleChannelsBackward, .maxPoolForward, .maxPoolBackward,
-      .meanOverTimeForward, .meanOverTimeBackward:
-      return try sequenceBody(operation)
-    case .attentionForward(let shape, let input, let parameters, let activations, let output):
-      return try attentionForward(shape, input, parameters, activations, output)
-    case .attentionBackward(
-      let shape, let input, let outputGradient, let parameters, let activations,
-      let inputGradient, let gradients):
-      return try attentionBackward(
-        shape, input, outputGradient, parameters, activations, inputGradient, gradients)
-    case .softmax, .softmaxCrossEntropy, .l2Penalty:
-      return try lossBody(operation)
-    case .adam(
-      let settings, let decayed, let parameters, let gradients, let firstMoments,
-      let secondMoments):
-      return try adam(settings, decayed, parameters, gradients, firstMoments, secondMoments)
+    case .gatherWindows(let op): try body(op)
+    case .gaussianNoise(let op): try body(op)
+    case .conv1DForward(let op): try body(op)
+    case .conv1DBackwardInput(let op): try body(op)
+    case .conv1DBackwardKernel(let op): try body(op)
+    case .batchNormForward(let op): try body(op)
+    case .batchNormInference(let op): try body(op)
+    case .batchNormBackward(let op): try body(op)
+    case .layerNormForward(let op): try body(op)
+    case .layerNormBackward(let op): try body(op)
+    case .reluForward(let op): try body(op)
+    case .reluBackward(let op): try body(op)
+    case .sigmoidForward(let op): try body(op)
+    case .sigmoidBackward(let op): try body(op)
+    case .denseForward(let op): try body(op)
+    case .denseBackwardInput(let op): try body(op)
+    case .denseBackwardKernel(let op): try body(op)
+    case .concatenateForward(let op): try body(op)
+    case .concatenateBackward(let op): try body(op)
+    case .add(let op): try body(op)
+    case .scaleChannelsForward(let op): try body(op)
+    case .scaleChannelsBackward(let op): try body(op)
+    case .maxPoolForward(let op): try body(op)
+    case .maxPoolBackward(let op): try body(op)
+    case .meanOverTimeForward(let op): try body(op)
+    case .meanOverTimeBackward(let op): try body(op)
+    case .dropoutForward(let op): try body(op)
+    case .dropoutBackward(let op): try body(op)
+    case .attentionForward(let op): try body(op)
+    case .attentionBackward(let op): try body(op)
+    case .softmax(let op): try body(op)
+    case .softmaxCrossEntropy(let op): try body(op)
+    case .l2Penalty(let op): try body(op)
+    case .adam(let op): try body(op)
     }
-  }
-
-  /// A case that a family's lowering was not made for: a defect of `body(_:)`.
-  func misplaced(_ operation: Operation) -> DeviceError {
-    .unsupported(device: device.name, what: operation.name)
   }
 }

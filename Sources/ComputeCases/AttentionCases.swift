@@ -29,23 +29,30 @@ extension OperationCase {
     let dY = averages ? build.activation("sequence_gradient", [T, O]) : result.gradient
     build.operations = [
       .attentionForward(
-        shape, input: x.value, parameters: values, activations: activations, output: y)
+        AttentionForward(
+          shape, input: x.value, parameters: values, activations: activations, output: y))
     ]
     if averages {
       build.operations += [
-        .meanOverTimeForward(mean, input: y, output: result.value),
-        .meanOverTimeBackward(mean, outputGradient: result.gradient, inputGradient: dY),
+        .meanOverTimeForward(MeanOverTimeForward(mean, input: y, output: result.value)),
+        .meanOverTimeBackward(
+          MeanOverTimeBackward(mean, outputGradient: result.gradient, inputGradient: dY)),
       ]
     }
     build.operations.append(
       .attentionBackward(
-        shape, input: x.value, outputGradient: dY, parameters: values,
-        activations: activations, inputGradient: x.gradient, gradients: gradients))
+        AttentionBackward(
+          shape, input: x.value, outputGradient: dY, parameters: values,
+          activations: activations, inputGradient: x.gradient, gradients: gradients)))
     build.useIteration(300, step: 1)
     return build.build(
-      "attention\(averages ? " and mean" : ""), \(H) heads of \(K), \(C) → \(O), T \(T), "
+      averages ? .attentionMean : .attention,
+      "\(H) heads of \(K), \(C) → \(O), T \(T), "
         + "dropout \(shape.dropoutRate)\(contrast.map { ", contrast \($0)" } ?? ""), "
-        + "\(live)/\(capacity)", live: live)
+        + "\(live)/\(capacity)", isList: true, axes: [.time: T, .channels: C],
+      tags: Set(
+        (shape.dropoutRate > 0 ? [.dropsOut] : []) + (contrast == nil ? [] : [.highContrast])),
+      live: live)
   }
 
   private static func attention(

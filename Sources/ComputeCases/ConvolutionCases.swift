@@ -11,17 +11,21 @@ extension OperationCase {
     let bias = build.parameter("bias", [shape.outputChannels], .uniform(0.5))
     let y = build.output("output", [shape.time, shape.outputChannels])
     build.operations = [
-      .conv1DForward(shape, input: x.value, kernel: w.value, bias: bias.value, output: y.value),
+      .conv1DForward(
+        Conv1DForward(shape, input: x.value, kernel: w.value, bias: bias.value, output: y.value)),
       .conv1DBackwardInput(
-        shape, outputGradient: y.gradient, kernel: w.value, inputGradient: x.gradient),
+        Conv1DBackwardInput(
+          shape, outputGradient: y.gradient, kernel: w.value, inputGradient: x.gradient)),
       .conv1DBackwardKernel(
-        shape, input: x.value, outputGradient: y.gradient, kernelGradient: w.gradient,
-        biasGradient: bias.gradient),
+        Conv1DBackwardKernel(
+          shape, input: x.value, outputGradient: y.gradient, kernelGradient: w.gradient,
+          biasGradient: bias.gradient)),
     ]
     return build.build(
-      "conv1d \(shape.padding.rawValue) \(shape.taps) taps, dilation \(shape.dilation), "
+      .conv1D, title: "conv1d \(shape.padding.rawValue)",
+      "\(shape.taps) taps, dilation \(shape.dilation), "
         + "\(shape.inputChannels) → \(shape.outputChannels), T \(shape.time), \(live)/\(capacity)",
-      live: live)
+      axes: [.time: shape.time, .channels: shape.inputChannels], live: live)
   }
 
   /// Forward and both backward operations of a dense layer.
@@ -35,15 +39,18 @@ extension OperationCase {
       "kernel", [shape.inputs, shape.outputs], .uniform(fanScale(shape.inputs)))
     let y = build.output("output", [rows, shape.outputs])
     build.operations = [
-      .denseForward(shape, input: x.value, kernel: w.value, bias: bias.value, output: y.value),
+      .denseForward(
+        DenseForward(shape, input: x.value, kernel: w.value, bias: bias.value, output: y.value)),
       .denseBackwardInput(
-        shape, outputGradient: y.gradient, kernel: w.value, inputGradient: x.gradient),
+        DenseBackwardInput(
+          shape, outputGradient: y.gradient, kernel: w.value, inputGradient: x.gradient)),
       .denseBackwardKernel(
-        shape, input: x.value, outputGradient: y.gradient, kernelGradient: w.gradient,
-        biasGradient: bias.gradient),
+        DenseBackwardKernel(
+          shape, input: x.value, outputGradient: y.gradient, kernelGradient: w.gradient,
+          biasGradient: bias.gradient)),
     ]
     return build.build(
-      "dense \(shape.inputs) → \(shape.outputs), rows \(rows), \(live)/\(capacity)", live: live)
+      .dense, "\(shape.inputs) → \(shape.outputs), rows \(rows), \(live)/\(capacity)", live: live)
   }
 
   /// Limit of uniform weights that keep a sum of `count` products at the scale of its inputs.

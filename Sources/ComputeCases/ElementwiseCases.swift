@@ -6,12 +6,13 @@ extension OperationCase {
     let x = build.input("input", [elements])
     let y = build.output("output", [elements])
     build.operations = [
-      .reluForward(elementsPerSample: elements, input: x.value, output: y.value),
+      .reluForward(ReluForward(elementsPerSample: elements, input: x.value, output: y.value)),
       .reluBackward(
-        elementsPerSample: elements, output: y.value, outputGradient: y.gradient,
-        inputGradient: x.gradient),
+        ReluBackward(
+          elementsPerSample: elements, output: y.value, outputGradient: y.gradient,
+          inputGradient: x.gradient)),
     ]
-    return build.build("relu \(elements), \(live)/\(capacity)", live: live)
+    return build.build(.relu, "\(elements), \(live)/\(capacity)", live: live)
   }
 
   public static func sigmoid(elements: Int, capacity: Int, live: Int) -> OperationCase {
@@ -19,12 +20,13 @@ extension OperationCase {
     let x = build.input("input", [elements], .uniform(8))
     let y = build.output("output", [elements])
     build.operations = [
-      .sigmoidForward(elementsPerSample: elements, input: x.value, output: y.value),
+      .sigmoidForward(SigmoidForward(elementsPerSample: elements, input: x.value, output: y.value)),
       .sigmoidBackward(
-        elementsPerSample: elements, output: y.value, outputGradient: y.gradient,
-        inputGradient: x.gradient),
+        SigmoidBackward(
+          elementsPerSample: elements, output: y.value, outputGradient: y.gradient,
+          inputGradient: x.gradient)),
     ]
-    return build.build("sigmoid \(elements), \(live)/\(capacity)", live: live)
+    return build.build(.sigmoid, "\(elements), \(live)/\(capacity)", live: live)
   }
 
   public static func dropout(
@@ -36,11 +38,14 @@ extension OperationCase {
     let x = build.input("input", [elements])
     let y = build.output("output", [elements])
     build.operations = [
-      .dropoutForward(shape, input: x.value, output: y.value),
-      .dropoutBackward(shape, outputGradient: y.gradient, inputGradient: x.gradient),
+      .dropoutForward(DropoutForward(shape, input: x.value, output: y.value)),
+      .dropoutBackward(
+        DropoutBackward(shape, outputGradient: y.gradient, inputGradient: x.gradient)),
     ]
     build.useIteration(70_001, step: 2)
-    return build.build("dropout \(rate) of \(elements), \(live)/\(capacity)", live: live)
+    return build.build(
+      .dropout, "\(rate) of \(elements), \(live)/\(capacity)", tags: rate > 0 ? [.dropsOut] : [],
+      live: live)
   }
 
   public static func gaussianNoise(elements: Int, capacity: Int, live: Int) -> OperationCase {
@@ -49,21 +54,22 @@ extension OperationCase {
     let y = build.plainOutput("output", [elements])
     build.operations = [
       .gaussianNoise(
-        elementsPerSample: elements, deviation: 0.05, stream: RandomStream.firstLayer,
-        input: x, output: y)
+        GaussianNoise(
+          elementsPerSample: elements, deviation: 0.05, stream: RandomStream.firstLayer,
+          input: x, output: y))
     ]
     build.useIteration(5, step: 1)
     build.isDifferentiable = false
-    return build.build("gaussian noise \(elements), \(live)/\(capacity)", live: live)
+    return build.build(.gaussianNoise, "\(elements), \(live)/\(capacity)", live: live)
   }
 
   public static func add(elements: Int, count: Int, capacity: Int, live: Int) -> OperationCase {
     var build = CaseBuilder(capacity: capacity)
     let xs = (0..<count).map { build.given("input_\($0)", [elements], .uniform(1)) }
     let y = build.plainOutput("output", [elements])
-    build.operations = [.add(elementsPerSample: elements, inputs: xs, output: y)]
+    build.operations = [.add(Add(elementsPerSample: elements, inputs: xs, output: y))]
     build.isDifferentiable = false
-    return build.build("add \(count) of \(elements), \(live)/\(capacity)", live: live)
+    return build.build(.add, "\(count) of \(elements), \(live)/\(capacity)", live: live)
   }
 
   static var awkwardElementwise: [OperationCase] {

@@ -28,9 +28,10 @@ extension OperationCase {
         elementsPerSample: time * channels, rate: rate, stream: RandomStream.firstLayer + 2)
       let kept = build.activation("kept", size)
       let before = build.activation("kept_gradient", size)
-      operations.append(.dropoutForward(shape, input: last, output: kept))
+      operations.append(.dropoutForward(DropoutForward(shape, input: last, output: kept)))
       backward.insert(
-        .dropoutBackward(shape, outputGradient: before, inputGradient: gradient), at: 0)
+        .dropoutBackward(DropoutBackward(shape, outputGradient: before, inputGradient: gradient)),
+        at: 0)
       (last, gradient) = (kept, before)
     }
     if let pooling {
@@ -38,38 +39,46 @@ extension OperationCase {
       let pooled = build.activation("pooled", size)
       let before = build.activation("pooled_gradient", size)
       let argmax = build.activation("argmax", size, type: .uint8)
-      operations.append(.maxPoolForward(pooling, input: last, output: pooled, argmax: argmax))
+      operations.append(
+        .maxPoolForward(MaxPoolForward(pooling, input: last, output: pooled, argmax: argmax)))
       backward.insert(
         .maxPoolBackward(
-          pooling, argmax: argmax, outputGradient: before, inputGradient: gradient), at: 0)
+          MaxPoolBackward(
+            pooling, argmax: argmax, outputGradient: before, inputGradient: gradient)), at: 0)
       (last, gradient) = (pooled, before)
     }
     if averages {
       let sequence = SequenceShape(time: size[0], channels: channels)
       let mean = build.activation("mean_over_time", [channels])
       let before = build.activation("mean_gradient", [channels])
-      operations.append(.meanOverTimeForward(sequence, input: last, output: mean))
+      operations.append(
+        .meanOverTimeForward(MeanOverTimeForward(sequence, input: last, output: mean)))
       backward.insert(
-        .meanOverTimeBackward(sequence, outputGradient: before, inputGradient: gradient), at: 0)
+        .meanOverTimeBackward(
+          MeanOverTimeBackward(sequence, outputGradient: before, inputGradient: gradient)), at: 0)
       (last, gradient, size) = (mean, before, [channels])
     }
     // What comes after passes both on, so that the block may choose where it leaves them.
     let output = build.output("output", size)
     let count = size.reduce(1, *)
-    operations.append(.sigmoidForward(elementsPerSample: count, input: last, output: output.value))
+    operations.append(
+      .sigmoidForward(SigmoidForward(elementsPerSample: count, input: last, output: output.value)))
     backward.insert(
       .sigmoidBackward(
-        elementsPerSample: count, output: output.value, outputGradient: output.gradient,
-        inputGradient: gradient), at: 0)
+        SigmoidBackward(
+          elementsPerSample: count, output: output.value, outputGradient: output.gradient,
+          inputGradient: gradient)), at: 0)
     build.operations = operations + backward
     build.useIteration(11, step: 1)
     build.isDifferentiable = false
     let parts = [
-      (inputs.map { "convolution of \($0) and " } ?? "") + "norm block",
       rate.map { "dropout \($0)" }, pool.map { "pool \($0)" },
       averages ? "mean" : nil, "T \(time)", "C \(channels)", "\(live)/\(capacity)",
     ]
-    return build.build(parts.compactMap(\.self).joined(separator: ", "), live: live)
+    return build.build(
+      .normBlock, title: inputs.map { "convolution of \($0) and norm block" },
+      parts.compactMap(\.self).joined(separator: ", "), isList: true,
+      axes: [.time: time, .channels: channels], tags: rate == nil ? [] : [.dropsOut], live: live)
   }
 
   /// A squeeze-excitation block of two branches, forward and backward.
@@ -105,39 +114,49 @@ extension OperationCase {
       kept = build.activation("kept", [time, total])
       keptGradient = build.activation("kept_gradient", [time, total])
       dropout = (
-        [.dropoutForward(shape, input: joined, output: kept)],
-        [.dropoutBackward(shape, outputGradient: keptGradient, inputGradient: joinedGradient)]
+        [.dropoutForward(DropoutForward(shape, input: joined, output: kept))],
+        [
+          .dropoutBackward(
+            DropoutBackward(shape, outputGradient: keptGradient, inputGradient: joinedGradient))
+        ]
       )
     }
     build.operations =
       branches.flatMap(\.forward)
       + [
         .concatenateForward(
-          time: time, channels: channels, inputs: branches.map(\.positive), output: joined)
+          ConcatenateForward(
+            time: time, channels: channels, inputs: branches.map(\.positive), output: joined))
       ] + dropout.forward
-      + [.meanOverTimeForward(sequence, input: kept, output: gates.mean)] + gates.forward
+      + [.meanOverTimeForward(MeanOverTimeForward(sequence, input: kept, output: gates.mean))]
+      + gates.forward
       + [
-        .scaleChannelsForward(sequence, input: kept, scale: gates.scale, output: scaled),
-        .add(elementsPerSample: count, inputs: [shortcut, scaled], output: output.value),
+        .scaleChannelsForward(
+          ScaleChannelsForward(sequence, input: kept, scale: gates.scale, output: scaled)),
+        .add(Add(elementsPerSample: count, inputs: [shortcut, scaled], output: output.value)),
         .scaleChannelsBackward(
-          sequence, input: kept, scale: gates.scale, outputGradient: output.gradient,
-          inputGradient: scaledGradient, scaleGradient: gates.scaleGradient),
+          ScaleChannelsBackward(
+            sequence, input: kept, scale: gates.scale, outputGradient: output.gradient,
+            inputGradient: scaledGradient, scaleGradient: gates.scaleGradient)),
       ] + gates.backward
       + [
-        .meanOverTimeBackward(sequence, outputGradient: gates.meanGradient, inputGradient: spread),
-        .add(elementsPerSample: count, inputs: [scaledGradient, spread], output: keptGradient),
+        .meanOverTimeBackward(
+          MeanOverTimeBackward(sequence, outputGradient: gates.meanGradient, inputGradient: spread)),
+        .add(
+          Add(elementsPerSample: count, inputs: [scaledGradient, spread], output: keptGradient)),
       ] + dropout.backward
       + [
         .concatenateBackward(
-          time: time, channels: channels, outputGradient: joinedGradient,
-          inputGradients: branchGradients)
+          ConcatenateBackward(
+            time: time, channels: channels, outputGradient: joinedGradient,
+            inputGradients: branchGradients))
       ] + zip(branches, branchGradients).flatMap { $0.backward($1) }
     build.useIteration(40, step: 1)
     build.isDifferentiable = false
     return build.build(
-      (inputs.map { "convolutions of \($0) and " } ?? "")
-        + "squeeze block \(channels), \(units) units, T \(time), dropout \(rate ?? 0), "
-        + "\(live)/\(capacity)", live: live)
+      .squeezeBlock, title: inputs.map { "convolutions of \($0) and squeeze block" },
+      "\(channels), \(units) units, T \(time), dropout \(rate ?? 0), \(live)/\(capacity)",
+      axes: [.time: time, .channels: total], tags: rate == nil ? [] : [.dropsOut], live: live)
   }
 
   /// Batch normalization, ReLU and max pooling of inference.
@@ -154,18 +173,22 @@ extension OperationCase {
       let pooled = build.activation("pooled", size)
       build.operations.append(
         .maxPoolForward(
-          pooling, input: last, output: pooled,
-          argmax: build.activation("argmax", size, type: .uint8)))
+          MaxPoolForward(
+            pooling, input: last, output: pooled,
+            argmax: build.activation("argmax", size, type: .uint8))))
       last = pooled
     }
     build.operations.append(
       .sigmoidForward(
-        elementsPerSample: size.reduce(1, *), input: last, output: build.plainOutput("output", size)
-      ))
+        SigmoidForward(
+          elementsPerSample: size.reduce(1, *), input: last,
+          output: build.plainOutput("output", size)
+        )))
     build.isDifferentiable = false
     return build.build(
-      "norm block inference, \(pool.map { "pool \($0), " } ?? "")T \(time), C \(channels), "
-        + "\(live)/\(capacity)", live: live, program: .predict)
+      .normBlockInference,
+      "\(pool.map { "pool \($0), " } ?? "")T \(time), C \(channels), \(live)/\(capacity)",
+      isList: true, axes: [.time: time, .channels: channels], live: live, program: .predict)
   }
 
   /// A squeeze-excitation block of two branches in inference.
@@ -186,19 +209,22 @@ extension OperationCase {
       branches.flatMap(\.operations)
       + [
         .concatenateForward(
-          time: time, channels: channels, inputs: branches.map(\.positive), output: joined),
-        .meanOverTimeForward(sequence, input: joined, output: gates.mean),
+          ConcatenateForward(
+            time: time, channels: channels, inputs: branches.map(\.positive), output: joined)),
+        .meanOverTimeForward(MeanOverTimeForward(sequence, input: joined, output: gates.mean)),
       ] + gates.forward
       + [
-        .scaleChannelsForward(sequence, input: joined, scale: gates.scale, output: scaled),
+        .scaleChannelsForward(
+          ScaleChannelsForward(sequence, input: joined, scale: gates.scale, output: scaled)),
         .add(
-          elementsPerSample: time * total, inputs: [shortcut, scaled],
-          output: build.plainOutput("output", [time, total])),
+          Add(
+            elementsPerSample: time * total, inputs: [shortcut, scaled],
+            output: build.plainOutput("output", [time, total]))),
       ]
     build.isDifferentiable = false
     return build.build(
-      "squeeze block inference \(channels), \(units) units, T \(time), \(live)/\(capacity)",
-      live: live, program: .predict)
+      .squeezeBlockInference, "\(channels), \(units) units, T \(time), \(live)/\(capacity)",
+      axes: [.time: time, .channels: total], live: live, program: .predict)
   }
 
   /// Two convolutions' gradients of one input, and their sum with a third.
@@ -218,14 +244,15 @@ extension OperationCase {
       let dInput = build.activation("share_\(index)", [time, inputs])
       build.operations.append(
         .conv1DBackwardInput(
-          shape, outputGradient: dOutput, kernel: kernel, inputGradient: dInput))
+          Conv1DBackwardInput(
+            shape, outputGradient: dOutput, kernel: kernel, inputGradient: dInput)))
       terms.append(dInput)
     }
     let sum = build.plainOutput("sum", [time, inputs])
-    build.operations.append(.add(elementsPerSample: time * inputs, inputs: terms, output: sum))
+    build.operations.append(.add(Add(elementsPerSample: time * inputs, inputs: terms, output: sum)))
     build.isDifferentiable = false
     return build.build(
-      "gradient sum \(inputs) ← \(outputs), T \(time), \(live)/\(capacity)", live: live)
+      .gradientSum, "\(inputs) ← \(outputs), T \(time), \(live)/\(capacity)", live: live)
   }
 
   /// The gradients of several convolutions' kernels, of which the first comes before a batch
@@ -257,13 +284,14 @@ extension OperationCase {
       }
       build.operations.append(
         .conv1DBackwardKernel(
-          shape, input: x, outputGradient: gradient, kernelGradient: kernel.gradient,
-          biasGradient: bias.gradient))
+          Conv1DBackwardKernel(
+            shape, input: x, outputGradient: gradient, kernelGradient: kernel.gradient,
+            biasGradient: bias.gradient)))
     }
     build.isDifferentiable = false
     let sizes = channels.map { "\($0.inputs) → \($0.outputs)" }.joined(separator: ", ")
     return build.build(
-      "kernel gradients \(sizes), T \(time)\(varies ? " and fewer" : ""), \(live)/\(capacity)",
+      .kernelGradients, "\(sizes), T \(time)\(varies ? " and fewer" : ""), \(live)/\(capacity)",
       live: live)
   }
 
@@ -299,49 +327,59 @@ extension OperationCase {
     }
     build.operations = [
       .denseForward(
-        shapes[0], input: x.value, kernel: weights[0].kernel.value, bias: weights[0].bias.value,
-        output: sums),
-      .reluForward(elementsPerSample: units, input: sums, output: positive),
-    ]
-    if let dropout {
-      build.operations.append(.dropoutForward(dropout, input: positive, output: kept))
-    }
-    build.operations += [
-      .denseForward(
-        shapes[1], input: kept, kernel: weights[1].kernel.value, bias: weights[1].bias.value,
-        output: logits),
-      .softmaxCrossEntropy(
-        LossShape(classes: classes, smoothing: 0.1), logits: logits,
-        targets: build.given("targets", [classes], .oneHot(classes)),
-        sampleWeights: build.given("sample_weights", [], .between(1, 1.5)),
-        probabilities: build.plainOutput("probabilities", [classes]), logitsGradient: gradient),
-      .l2Penalty(coefficient: 1e-2, kernels: weights.map(\.kernel.value)),
-      .denseBackwardKernel(
-        shapes[1], input: kept, outputGradient: gradient,
-        kernelGradient: weights[1].kernel.gradient, biasGradient: weights[1].bias.gradient),
-      .denseBackwardInput(
-        shapes[1], outputGradient: gradient, kernel: weights[1].kernel.value,
-        inputGradient: keptGradient),
+        DenseForward(
+          shapes[0], input: x.value, kernel: weights[0].kernel.value, bias: weights[0].bias.value,
+          output: sums)),
+      .reluForward(ReluForward(elementsPerSample: units, input: sums, output: positive)),
     ]
     if let dropout {
       build.operations.append(
-        .dropoutBackward(dropout, outputGradient: keptGradient, inputGradient: positiveGradient))
+        .dropoutForward(DropoutForward(dropout, input: positive, output: kept)))
+    }
+    build.operations += [
+      .denseForward(
+        DenseForward(
+          shapes[1], input: kept, kernel: weights[1].kernel.value, bias: weights[1].bias.value,
+          output: logits)),
+      .softmaxCrossEntropy(
+        SoftmaxCrossEntropy(
+          LossShape(classes: classes, smoothing: 0.1), logits: logits,
+          targets: build.given("targets", [classes], .oneHot(classes)),
+          sampleWeights: build.given("sample_weights", [], .between(1, 1.5)),
+          probabilities: build.plainOutput("probabilities", [classes]), logitsGradient: gradient)),
+      .l2Penalty(L2Penalty(coefficient: 1e-2, kernels: weights.map(\.kernel.value))),
+      .denseBackwardKernel(
+        DenseBackwardKernel(
+          shapes[1], input: kept, outputGradient: gradient,
+          kernelGradient: weights[1].kernel.gradient, biasGradient: weights[1].bias.gradient)),
+      .denseBackwardInput(
+        DenseBackwardInput(
+          shapes[1], outputGradient: gradient, kernel: weights[1].kernel.value,
+          inputGradient: keptGradient)),
+    ]
+    if let dropout {
+      build.operations.append(
+        .dropoutBackward(
+          DropoutBackward(dropout, outputGradient: keptGradient, inputGradient: positiveGradient)))
     }
     build.operations += [
       .reluBackward(
-        elementsPerSample: units, output: positive, outputGradient: positiveGradient,
-        inputGradient: sumsGradient),
+        ReluBackward(
+          elementsPerSample: units, output: positive, outputGradient: positiveGradient,
+          inputGradient: sumsGradient)),
       .denseBackwardKernel(
-        shapes[0], input: x.value, outputGradient: sumsGradient,
-        kernelGradient: weights[0].kernel.gradient, biasGradient: weights[0].bias.gradient),
+        DenseBackwardKernel(
+          shapes[0], input: x.value, outputGradient: sumsGradient,
+          kernelGradient: weights[0].kernel.gradient, biasGradient: weights[0].bias.gradient)),
       .denseBackwardInput(
-        shapes[0], outputGradient: sumsGradient, kernel: weights[0].kernel.value,
-        inputGradient: x.gradient),
+        DenseBackwardInput(
+          shapes[0], outputGradient: sumsGradient, kernel: weights[0].kernel.value,
+          inputGradient: x.gradient)),
     ]
     build.useIteration(21, step: 1)
     build.isDifferentiable = false
     return build.build(
-      "head \(inputs) → \(units) → \(classes), dropout \(rate ?? 0), \(live)/\(capacity)",
+      .head, "\(inputs) → \(units) → \(classes), dropout \(rate ?? 0), \(live)/\(capacity)",
       live: live)
   }
 

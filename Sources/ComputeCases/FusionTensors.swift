@@ -25,10 +25,12 @@ struct NormTensors {
         gradient: build.activation("input_gradient\(suffix)", size))
       convolution = (
         .conv1DForward(
-          shape, input: source, kernel: kernel.value, bias: bias.value, output: x.value),
+          Conv1DForward(
+            shape, input: source, kernel: kernel.value, bias: bias.value, output: x.value)),
         .conv1DBackwardKernel(
-          shape, input: source, outputGradient: x.gradient, kernelGradient: kernel.gradient,
-          biasGradient: bias.gradient)
+          Conv1DBackwardKernel(
+            shape, input: source, outputGradient: x.gradient, kernelGradient: kernel.gradient,
+            biasGradient: bias.gradient))
       )
     } else {
       x = build.input("input\(suffix)", size, .between(-1, 1.5))
@@ -50,9 +52,10 @@ struct NormTensors {
   var forward: [Operation] {
     [convolution?.forward].compactMap(\.self) + [
       .batchNormForward(
-        shape, input: x.value, gamma: gamma.value, beta: beta.value, output: normalized,
-        mean: mean, variance: variance, movingMean: movingMean, movingVariance: movingVariance),
-      .reluForward(elementsPerSample: count, input: normalized, output: positive),
+        BatchNormForward(
+          shape, input: x.value, gamma: gamma.value, beta: beta.value, output: normalized,
+          mean: mean, variance: variance, movingMean: movingMean, movingVariance: movingVariance)),
+      .reluForward(ReluForward(elementsPerSample: count, input: normalized, output: positive)),
     ]
   }
 
@@ -60,12 +63,14 @@ struct NormTensors {
   func backward(_ outputGradient: TensorID) -> [Operation] {
     [
       .reluBackward(
-        elementsPerSample: count, output: positive, outputGradient: outputGradient,
-        inputGradient: gradient),
+        ReluBackward(
+          elementsPerSample: count, output: positive, outputGradient: outputGradient,
+          inputGradient: gradient)),
       .batchNormBackward(
-        shape, input: x.value, outputGradient: gradient, gamma: gamma.value, mean: mean,
-        variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
-        betaGradient: beta.gradient),
+        BatchNormBackward(
+          shape, input: x.value, outputGradient: gradient, gamma: gamma.value, mean: mean,
+          variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
+          betaGradient: beta.gradient)),
     ] + [convolution?.backward].compactMap(\.self)
   }
 }
@@ -81,16 +86,18 @@ struct InferenceNorm {
     positive = build.activation("positive\(suffix)", size)
     operations = [
       .batchNormInference(
-        NormalizationShape(time: time, channels: channels, epsilon: 1e-3),
-        input: build.given("input\(suffix)", size, .between(-1, 1.5)),
-        gamma: build.lasting("gamma\(suffix)", [channels], .parameter, .between(0.5, 1.5)),
-        beta: build.lasting("beta\(suffix)", [channels], .parameter, .uniform(0.5)),
-        movingMean: build.lasting(
-          "moving_mean\(suffix)", [channels], .statistic, .uniform(0.5)),
-        movingVariance: build.lasting(
-          "moving_variance\(suffix)", [channels], .statistic, .between(0.5, 1.5)),
-        output: normalized),
-      .reluForward(elementsPerSample: time * channels, input: normalized, output: positive),
+        BatchNormInference(
+          NormalizationShape(time: time, channels: channels, epsilon: 1e-3),
+          input: build.given("input\(suffix)", size, .between(-1, 1.5)),
+          gamma: build.lasting("gamma\(suffix)", [channels], .parameter, .between(0.5, 1.5)),
+          beta: build.lasting("beta\(suffix)", [channels], .parameter, .uniform(0.5)),
+          movingMean: build.lasting(
+            "moving_mean\(suffix)", [channels], .statistic, .uniform(0.5)),
+          movingVariance: build.lasting(
+            "moving_variance\(suffix)", [channels], .statistic, .between(0.5, 1.5)),
+          output: normalized)),
+      .reluForward(
+        ReluForward(elementsPerSample: time * channels, input: normalized, output: positive)),
     ]
   }
 }
@@ -129,33 +136,41 @@ struct GateTensors {
   var forward: [Operation] {
     [
       .denseForward(
-        squeeze, input: mean, kernel: w1.value, bias: b1.value, output: squeezed),
-      .reluForward(elementsPerSample: units, input: squeezed, output: hidden),
-      .denseForward(excite, input: hidden, kernel: w2.value, bias: b2.value, output: excited),
-      .sigmoidForward(elementsPerSample: channels, input: excited, output: scale),
+        DenseForward(
+          squeeze, input: mean, kernel: w1.value, bias: b1.value, output: squeezed)),
+      .reluForward(ReluForward(elementsPerSample: units, input: squeezed, output: hidden)),
+      .denseForward(
+        DenseForward(excite, input: hidden, kernel: w2.value, bias: b2.value, output: excited)),
+      .sigmoidForward(SigmoidForward(elementsPerSample: channels, input: excited, output: scale)),
     ]
   }
 
   var backward: [Operation] {
     [
       .sigmoidBackward(
-        elementsPerSample: channels, output: scale, outputGradient: scaleGradient,
-        inputGradient: excitedGradient),
+        SigmoidBackward(
+          elementsPerSample: channels, output: scale, outputGradient: scaleGradient,
+          inputGradient: excitedGradient)),
       .denseBackwardKernel(
-        excite, input: hidden, outputGradient: excitedGradient, kernelGradient: w2.gradient,
-        biasGradient: b2.gradient),
+        DenseBackwardKernel(
+          excite, input: hidden, outputGradient: excitedGradient, kernelGradient: w2.gradient,
+          biasGradient: b2.gradient)),
       .denseBackwardInput(
-        excite, outputGradient: excitedGradient, kernel: w2.value,
-        inputGradient: hiddenGradient),
+        DenseBackwardInput(
+          excite, outputGradient: excitedGradient, kernel: w2.value,
+          inputGradient: hiddenGradient)),
       .reluBackward(
-        elementsPerSample: units, output: hidden, outputGradient: hiddenGradient,
-        inputGradient: squeezedGradient),
+        ReluBackward(
+          elementsPerSample: units, output: hidden, outputGradient: hiddenGradient,
+          inputGradient: squeezedGradient)),
       .denseBackwardKernel(
-        squeeze, input: mean, outputGradient: squeezedGradient, kernelGradient: w1.gradient,
-        biasGradient: b1.gradient),
+        DenseBackwardKernel(
+          squeeze, input: mean, outputGradient: squeezedGradient, kernelGradient: w1.gradient,
+          biasGradient: b1.gradient)),
       .denseBackwardInput(
-        squeeze, outputGradient: squeezedGradient, kernel: w1.value,
-        inputGradient: meanGradient),
+        DenseBackwardInput(
+          squeeze, outputGradient: squeezedGradient, kernel: w1.value,
+          inputGradient: meanGradient)),
     ]
   }
 }

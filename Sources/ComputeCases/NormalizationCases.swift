@@ -18,15 +18,18 @@ extension OperationCase {
     let y = build.output("output", [time, channels])
     build.operations = [
       .batchNormForward(
-        shape, input: x.value, gamma: gamma.value, beta: beta.value, output: y.value,
-        mean: mean, variance: variance, movingMean: movingMean, movingVariance: movingVariance),
+        BatchNormForward(
+          shape, input: x.value, gamma: gamma.value, beta: beta.value, output: y.value,
+          mean: mean, variance: variance, movingMean: movingMean, movingVariance: movingVariance)),
       .batchNormBackward(
-        shape, input: x.value, outputGradient: y.gradient, gamma: gamma.value, mean: mean,
-        variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
-        betaGradient: beta.gradient),
+        BatchNormBackward(
+          shape, input: x.value, outputGradient: y.gradient, gamma: gamma.value, mean: mean,
+          variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
+          betaGradient: beta.gradient)),
     ]
     return build.build(
-      "batch norm T \(time), C \(channels), \(live)/\(capacity)", live: live)
+      .batchNorm, "T \(time), C \(channels), \(live)/\(capacity)",
+      axes: [.time: time, .channels: channels], live: live)
   }
 
   public static func batchNormInference(
@@ -43,13 +46,14 @@ extension OperationCase {
     let y = build.plainOutput("output", [time, channels])
     build.operations = [
       .batchNormInference(
-        shape, input: x, gamma: gamma, beta: beta, movingMean: movingMean,
-        movingVariance: movingVariance, output: y)
+        BatchNormInference(
+          shape, input: x, gamma: gamma, beta: beta, movingMean: movingMean,
+          movingVariance: movingVariance, output: y))
     ]
     build.isDifferentiable = false
     return build.build(
-      "batch norm inference T \(time), C \(channels), \(live)/\(capacity)", live: live,
-      program: .predict)
+      .batchNormInference, "T \(time), C \(channels), \(live)/\(capacity)",
+      axes: [.time: time, .channels: channels], live: live, program: .predict)
   }
 
   public static func layerNorm(
@@ -65,15 +69,18 @@ extension OperationCase {
     let y = build.output("output", [time, channels])
     build.operations = [
       .layerNormForward(
-        shape, input: x.value, gamma: gamma.value, beta: beta.value, output: y.value,
-        mean: mean, variance: variance),
+        LayerNormForward(
+          shape, input: x.value, gamma: gamma.value, beta: beta.value, output: y.value,
+          mean: mean, variance: variance)),
       .layerNormBackward(
-        shape, input: x.value, outputGradient: y.gradient, gamma: gamma.value, mean: mean,
-        variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
-        betaGradient: beta.gradient),
+        LayerNormBackward(
+          shape, input: x.value, outputGradient: y.gradient, gamma: gamma.value, mean: mean,
+          variance: variance, inputGradient: x.gradient, gammaGradient: gamma.gradient,
+          betaGradient: beta.gradient)),
     ]
     return build.build(
-      "layer norm T \(time), C \(channels), \(live)/\(capacity)", live: live)
+      .layerNorm, "T \(time), C \(channels), \(live)/\(capacity)",
+      axes: [.time: time, .channels: channels], tags: channels == 1 ? [.cancels] : [], live: live)
   }
 
   static var awkwardNormalizations: [OperationCase] {

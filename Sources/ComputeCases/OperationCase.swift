@@ -10,7 +10,56 @@ public struct OperationCase: Sendable, CustomStringConvertible {
     public var gradient: TensorID
   }
 
-  /// Unique among the cases: operation and sizes, for reports.
+  /// What a case is about.
+  public enum Family: String, Sendable, CaseIterable {
+    case conv1D = "conv1d"
+    case dense
+    case batchNorm = "batch norm"
+    case batchNormInference = "batch norm inference"
+    case layerNorm = "layer norm"
+    case relu, sigmoid, dropout
+    case gaussianNoise = "gaussian noise"
+    case add, concatenate
+    case scaleChannels = "scale channels"
+    case meanOverTime = "mean over time"
+    case maxPool = "max pool"
+    case attention
+    case attentionMean = "attention and mean"
+    case softmax
+    case crossEntropy = "cross-entropy"
+    case adam, gather
+    case normBlock = "norm block"
+    case normBlockInference = "norm block inference"
+    case squeezeBlock = "squeeze block"
+    case squeezeBlockInference = "squeeze block inference"
+    case gradientSum = "gradient sum"
+    case kernelGradients = "kernel gradients"
+    case head
+  }
+
+  /// What is special about the values of a case.
+  public enum Tag: Sendable, Hashable {
+    /// Random elements are left out.
+    case dropsOut
+    /// Scores that are far apart, to try their range.
+    case highContrast
+    /// Results that are zero by algebra: nothing but rounding is left of them.
+    case cancels
+  }
+
+  public enum Axis: Sendable, Hashable {
+    case time, channels
+  }
+
+  public let family: Family
+  /// The family, or more of what comes before the sizes.
+  public let title: String
+  /// In words, for reports.
+  public let sizes: String
+  /// Sizes of the tensor that the case is about, where it has these axes.
+  public let axes: [Axis: Int]
+  public let tags: Set<Tag>
+  /// Unique among the cases: title and sizes, for reports; the values of the inputs depend on it.
   public let name: String
   public let plan: Plan
   public let program: ProgramID
@@ -32,6 +81,7 @@ public struct OperationCase: Sendable, CustomStringConvertible {
 
   public var description: String { name }
   public var capacity: Int { plan.programs[program]?.capacity ?? live }
+  public var operations: [Operation] { plan.programs[program]?.operations ?? [] }
 
   /// Loads the plan, writes the inputs and uploads dataset and table: ready to run.
   public func load(
@@ -153,9 +203,16 @@ struct CaseBuilder {
     return id
   }
 
+  /// - Parameters:
+  ///   - title: what stands in the place of the family's name.
+  ///   - isList: whether the sizes are separated from the title by a comma.
   func build(
-    _ name: String, live: Int, program: ProgramID = .forwardBackward
+    _ family: OperationCase.Family, title: String? = nil, _ sizes: String, isList: Bool = false,
+    axes: [OperationCase.Axis: Int] = [:], tags: Set<OperationCase.Tag> = [], live: Int,
+    program: ProgramID = .forwardBackward
   ) -> OperationCase {
+    let title = title ?? family.rawValue
+    let name = title + (isList ? ", " : " ") + sizes
     let plan = Plan(
       name: name, tensors: tensors,
       programs: [
@@ -164,7 +221,8 @@ struct CaseBuilder {
           outputs: hostOutputs)
       ])
     return OperationCase(
-      name: name, plan: plan, program: program, live: live, fills: fills, step: step,
+      family: family, title: title, sizes: sizes, axes: axes, tags: tags, name: name, plan: plan,
+      program: program, live: live, fills: fills, step: step,
       table: table, dataset: dataset, outputs: outputs, inputs: inputs,
       isDifferentiable: isDifferentiable)
   }

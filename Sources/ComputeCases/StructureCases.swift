@@ -9,13 +9,15 @@ extension OperationCase {
     let y = build.output("output", [time, channels.reduce(0, +)])
     build.operations = [
       .concatenateForward(
-        time: time, channels: channels, inputs: xs.map(\.value), output: y.value),
+        ConcatenateForward(
+          time: time, channels: channels, inputs: xs.map(\.value), output: y.value)),
       .concatenateBackward(
-        time: time, channels: channels, outputGradient: y.gradient,
-        inputGradients: xs.map(\.gradient)),
+        ConcatenateBackward(
+          time: time, channels: channels, outputGradient: y.gradient,
+          inputGradients: xs.map(\.gradient))),
     ]
     return build.build(
-      "concatenate \(channels), T \(time), \(live)/\(capacity)", live: live)
+      .concatenate, "\(channels), T \(time), \(live)/\(capacity)", live: live)
   }
 
   public static func scaleChannels(
@@ -27,13 +29,16 @@ extension OperationCase {
     let scale = build.input("scale", [channels], .between(0, 1))
     let y = build.output("output", [time, channels])
     build.operations = [
-      .scaleChannelsForward(shape, input: x.value, scale: scale.value, output: y.value),
+      .scaleChannelsForward(
+        ScaleChannelsForward(shape, input: x.value, scale: scale.value, output: y.value)),
       .scaleChannelsBackward(
-        shape, input: x.value, scale: scale.value, outputGradient: y.gradient,
-        inputGradient: x.gradient, scaleGradient: scale.gradient),
+        ScaleChannelsBackward(
+          shape, input: x.value, scale: scale.value, outputGradient: y.gradient,
+          inputGradient: x.gradient, scaleGradient: scale.gradient)),
     ]
     return build.build(
-      "scale channels T \(time), C \(channels), \(live)/\(capacity)", live: live)
+      .scaleChannels, "T \(time), C \(channels), \(live)/\(capacity)",
+      axes: [.time: time, .channels: channels], live: live)
   }
 
   public static func meanOverTime(
@@ -44,11 +49,13 @@ extension OperationCase {
     let x = build.input("input", [time, channels])
     let y = build.output("output", [channels])
     build.operations = [
-      .meanOverTimeForward(shape, input: x.value, output: y.value),
-      .meanOverTimeBackward(shape, outputGradient: y.gradient, inputGradient: x.gradient),
+      .meanOverTimeForward(MeanOverTimeForward(shape, input: x.value, output: y.value)),
+      .meanOverTimeBackward(
+        MeanOverTimeBackward(shape, outputGradient: y.gradient, inputGradient: x.gradient)),
     ]
     return build.build(
-      "mean over time T \(time), C \(channels), \(live)/\(capacity)", live: live)
+      .meanOverTime, "T \(time), C \(channels), \(live)/\(capacity)",
+      axes: [.time: time, .channels: channels], live: live)
   }
 
   /// - Parameter ties: inputs of five values only, so that most windows hold ties; the first wins.
@@ -60,14 +67,16 @@ extension OperationCase {
     let y = build.output("output", [shape.outputTime, shape.channels])
     let argmax = build.activation("argmax", [shape.outputTime, shape.channels], type: .uint8)
     build.operations = [
-      .maxPoolForward(shape, input: x.value, output: y.value, argmax: argmax),
+      .maxPoolForward(MaxPoolForward(shape, input: x.value, output: y.value, argmax: argmax)),
       .maxPoolBackward(
-        shape, argmax: argmax, outputGradient: y.gradient, inputGradient: x.gradient),
+        MaxPoolBackward(
+          shape, argmax: argmax, outputGradient: y.gradient, inputGradient: x.gradient)),
     ]
     build.isDifferentiable = !ties
     return build.build(
-      "max pool \(shape.size)\(ties ? " with ties" : ""), T \(shape.time), C \(shape.channels), "
-        + "\(live)/\(capacity)", live: live)
+      .maxPool,
+      "\(shape.size)\(ties ? " with ties" : ""), T \(shape.time), C \(shape.channels), "
+        + "\(live)/\(capacity)", axes: [.time: shape.time, .channels: shape.channels], live: live)
   }
 
   static var awkwardStructures: [OperationCase] {

@@ -9,10 +9,12 @@ extension OperationCase {
     var build = CaseBuilder(capacity: capacity)
     let logits = build.given("logits", [classes], .uniform(spread))
     let probabilities = build.plainOutput("probabilities", [classes])
-    build.operations = [.softmax(classes: classes, logits: logits, probabilities: probabilities)]
+    build.operations = [
+      .softmax(Softmax(classes: classes, logits: logits, probabilities: probabilities))
+    ]
     build.isDifferentiable = false
     return build.build(
-      "softmax \(classes)\(spread == 6 ? "" : ", spread \(spread)"), \(live)/\(capacity)",
+      .softmax, "\(classes)\(spread == 6 ? "" : ", spread \(spread)"), \(live)/\(capacity)",
       live: live, program: .predict)
   }
 
@@ -28,14 +30,15 @@ extension OperationCase {
     let probabilities = build.plainOutput("probabilities", [classes])
     build.operations = [
       .softmaxCrossEntropy(
-        LossShape(classes: classes, smoothing: smoothing), logits: logits.value,
-        targets: targets, sampleWeights: weights, probabilities: probabilities,
-        logitsGradient: logits.gradient),
-      .l2Penalty(coefficient: 1e-4, kernels: [kernel]),
+        SoftmaxCrossEntropy(
+          LossShape(classes: classes, smoothing: smoothing), logits: logits.value,
+          targets: targets, sampleWeights: weights, probabilities: probabilities,
+          logitsGradient: logits.gradient)),
+      .l2Penalty(L2Penalty(coefficient: 1e-4, kernels: [kernel])),
     ]
     build.useIteration(0, step: 1)
     return build.build(
-      "cross-entropy \(classes), smoothing \(smoothing), \(live)/\(capacity)", live: live)
+      .crossEntropy, "\(classes), smoothing \(smoothing), \(live)/\(capacity)", live: live)
   }
 
   /// One step of Adam over an arena of `shapes`, of which the first `decayed` carry L2.
@@ -53,13 +56,14 @@ extension OperationCase {
     let second = tensors("second_moment", .secondMoment, .between(0, 1e-4 * started))
     build.operations = [
       .adam(
-        AdamSettings(l2: 1e-4), decayed: decayed, parameters: parameters, gradients: gradients,
-        firstMoments: first, secondMoments: second)
+        Adam(
+          AdamSettings(l2: 1e-4), decayed: decayed, parameters: parameters, gradients: gradients,
+          firstMoments: first, secondMoments: second))
     ]
     build.useIteration(iteration, step: 1, learningRates: [1e-3, 0.9e-3])
     build.isDifferentiable = false
     return build.build(
-      "adam \(shapes), \(decayed) decayed, after \(iteration) steps", live: 1, program: .update)
+      .adam, "\(shapes), \(decayed) decayed, after \(iteration) steps", live: 1, program: .update)
   }
 
   /// A batch of all three views over a random walk of windows that overlap.
@@ -80,14 +84,15 @@ extension OperationCase {
     let targets = build.plainOutput("targets", [3])
     let weights = build.plainOutput("sample_weights", [])
     build.operations = [
-      .gatherWindows(shape, batch: batch, targets: targets, sampleWeights: weights)
+      .gatherWindows(GatherWindows(shape, batch: batch, targets: targets, sampleWeights: weights))
     ]
     if let noise {
       build.operations.append(
         .gaussianNoise(
-          elementsPerSample: time * channels, deviation: noise,
-          stream: RandomStream.firstLayer + 1, input: batch,
-          output: build.plainOutput("noisy", [time, channels])))
+          GaussianNoise(
+            elementsPerSample: time * channels, deviation: noise,
+            stream: RandomStream.firstLayer + 1, input: batch,
+            output: build.plainOutput("noisy", [time, channels]))))
     }
     build.dataset = Dataset(
       samples: SeededValues.uniform(name: "gather", count: (time + windows * 2) * channels),
@@ -112,9 +117,10 @@ extension OperationCase {
     build.step = 1
     build.isDifferentiable = false
     return build.build(
-      "gather T \(time), C \(channels)\(mixesLabels ? ", mixed labels" : "")"
+      .gather,
+      "T \(time), C \(channels)\(mixesLabels ? ", mixed labels" : "")"
         + "\(weighted ? ", class weights" : "")\(noise.map { ", noise \($0)" } ?? ""), "
-        + "\(live)/\(capacity)", live: live)
+        + "\(live)/\(capacity)", axes: [.time: time, .channels: channels], live: live)
   }
 
   static var awkwardTraining: [OperationCase] {

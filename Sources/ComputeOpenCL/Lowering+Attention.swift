@@ -28,92 +28,75 @@ extension AttentionShape {
 
 /// The plain form: every intermediate tensor is written.
 extension Lowering {
-  func attentionCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .attentionForward(let shape, let input, let parameters, let activations, let output):
-      return try attentionForward(shape, input, parameters, activations, output)
-    case .attentionBackward(
-      let shape, let input, let outputGradient, let parameters, let activations,
-      let inputGradient, let gradients):
-      return try attentionBackward(
-        shape, input, outputGradient, parameters, activations, inputGradient, gradients)
-    default:
-      throw unsupported(operation)
-    }
-  }
-
-  private func attentionForward(
-    _ shape: AttentionShape, _ input: TensorID, _ parameters: AttentionParameters,
-    _ activations: AttentionActivations, _ output: TensorID
-  ) throws(DeviceError) -> [Command] {
-    let (T, K) = (shape.time, shape.keySize)
-    let projection = DenseShape(rowsPerSample: T, inputs: shape.channels, outputs: shape.width)
+  func commands(_ op: AttentionForward) throws(DeviceError) -> [Command] {
+    let (T, K) = (op.shape.time, op.shape.keySize)
+    let projection = DenseShape(
+      rowsPerSample: T, inputs: op.shape.channels, outputs: op.shape.width)
     var commands: [Command] = []
     for (kernel, bias, result) in [
-      (parameters.queryKernel, parameters.queryBias, activations.query),
-      (parameters.keyKernel, parameters.keyBias, activations.key),
-      (parameters.valueKernel, parameters.valueBias, activations.value),
+      (op.parameters.queryKernel, op.parameters.queryBias, op.activations.query),
+      (op.parameters.keyKernel, op.parameters.keyBias, op.activations.key),
+      (op.parameters.valueKernel, op.parameters.valueBias, op.activations.value),
     ] {
-      commands += try denseForward(
-        projection, input: input, kernel: kernel, bias: bias, output: result)
+      commands += try self.commands(
+        DenseForward(projection, input: op.input, kernel: kernel, bias: bias, output: result))
     }
 
     var regions = ScratchRegions(scratch)
-    let probabilities = shape.weights(try tensor(activations.probabilities))
+    let probabilities = op.shape.weights(try tensor(op.activations.probabilities))
     var weights = probabilities
-    if shape.dropoutRate > 0 {
-      weights = shape.weights(regions.floats(program.capacity * shape.heads * T * T))
+    if op.shape.dropoutRate > 0 {
+      weights = op.shape.weights(regions.floats(program.capacity * op.shape.heads * T * T))
     }
     commands += try headProduct(
-      shape.product(
-        .rightTurned, shape.headed(try tensor(activations.query)),
-        shape.headed(try tensor(activations.key)), probabilities, columns: T, depth: K,
+      op.shape.product(
+        .rightTurned, op.shape.headed(try tensor(op.activations.query)),
+        op.shape.headed(try tensor(op.activations.key)), probabilities, columns: T, depth: K,
         scale: 1 / Float(K).squareRoot()), regions: regions)
-    commands.append(try rowsOfWeights("attention_softmax", shape, [probabilities.memory]))
-    commands += try dropped(shape, probabilities.memory, weights.memory)
+    commands.append(try rowsOfWeights("attention_softmax", op.shape, [probabilities.memory]))
+    commands += try dropped(op.shape, probabilities.memory, weights.memory)
     commands += try headProduct(
-      shape.product(
-        .plain, weights, shape.headed(try tensor(activations.value)),
-        shape.headed(try tensor(activations.context)), columns: K, depth: T), regions: regions)
+      op.shape.product(
+        .plain, weights, op.shape.headed(try tensor(op.activations.value)),
+        op.shape.headed(try tensor(op.activations.context)), columns: K, depth: T), regions: regions
+    )
     return try commands
-      + denseForward(
-        DenseShape(rowsPerSample: T, inputs: shape.width, outputs: shape.outputChannels),
-        input: activations.context, kernel: parameters.outputKernel,
-        bias: parameters.outputBias, output: output)
+      + self.commands(
+        DenseForward(
+          DenseShape(rowsPerSample: T, inputs: op.shape.width, outputs: op.shape.outputChannels),
+          input: op.activations.context, kernel: op.parameters.outputKernel,
+          bias: op.parameters.outputBias, output: op.output))
   }
 
-  private func attentionBackward(
-    _ shape: AttentionShape, _ input: TensorID, _ outputGradient: TensorID,
-    _ parameters: AttentionParameters, _ activations: AttentionActivations,
-    _ inputGradient: TensorID, _ gradients: AttentionParameters
-  ) throws(DeviceError) -> [Command] {
+  func commands(_ op: AttentionBackward) throws(DeviceError) -> [Command] {
     var regions = ScratchRegions(scratch)
-    let size = program.capacity * shape.time * shape.width
-    let contextGradient = shape.headed(regions.floats(size))
-    let projected = (0..<3).map { _ in shape.headed(regions.floats(size)) }
-    let whole = try tensor(inputGradient)
+    let size = program.capacity * op.shape.time * op.shape.width
+    let contextGradient = op.shape.headed(regions.floats(size))
+    let projected = (0..<3).map { _ in op.shape.headed(regions.floats(size)) }
+    let whole = try tensor(op.inputGradient)
     let part = regions.floats(
-      program.capacity * shape.time * shape.channels, isHalf: whole.isHalf)
+      program.capacity * op.shape.time * op.shape.channels, isHalf: whole.isHalf)
 
     var commands = try projectionBackward(
       DenseShape(
-        rowsPerSample: shape.time, inputs: shape.width, outputs: shape.outputChannels),
-      try tensor(activations.context), parameters.outputKernel, try tensor(outputGradient),
-      contextGradient.memory, gradients.outputKernel, gradients.outputBias, regions)
-    commands += try coreBackward(shape, activations, contextGradient, projected, regions)
+        rowsPerSample: op.shape.time, inputs: op.shape.width, outputs: op.shape.outputChannels),
+      try tensor(op.activations.context), op.parameters.outputKernel, try tensor(op.outputGradient),
+      contextGradient.memory, op.gradients.outputKernel, op.gradients.outputBias, regions)
+    commands += try coreBackward(op.shape, op.activations, contextGradient, projected, regions)
     for (index, (kernel, kernelGradient, biasGradient)) in [
-      (parameters.queryKernel, gradients.queryKernel, gradients.queryBias),
-      (parameters.keyKernel, gradients.keyKernel, gradients.keyBias),
-      (parameters.valueKernel, gradients.valueKernel, gradients.valueBias),
+      (op.parameters.queryKernel, op.gradients.queryKernel, op.gradients.queryBias),
+      (op.parameters.keyKernel, op.gradients.keyKernel, op.gradients.keyBias),
+      (op.parameters.valueKernel, op.gradients.valueKernel, op.gradients.valueBias),
     ].enumerated() {
       commands += try projectionBackward(
-        DenseShape(rowsPerSample: shape.time, inputs: shape.channels, outputs: shape.width),
-        try tensor(input), kernel, projected[index].memory, index == 0 ? whole : part,
+        DenseShape(
+          rowsPerSample: op.shape.time, inputs: op.shape.channels, outputs: op.shape.width),
+        try tensor(op.input), kernel, projected[index].memory, index == 0 ? whole : part,
         kernelGradient, biasGradient, regions)
       guard index > 0 else { continue }
       commands.append(
         try elements(
-          "elementwise", "add_to", [part, whole], perSample: shape.time * shape.channels))
+          "elementwise", "add_to", [part, whole], perSample: op.shape.time * op.shape.channels))
     }
     return commands
   }

@@ -4,27 +4,27 @@ extension Lowering {
   /// The seed's two words, as kernels take them.
   var keyArguments: [KernelArgument] { [.uint(key.x), .uint(key.y)] }
 
-  /// Batches made from the dataset, and what is random.
-  func batchCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .gatherWindows(let shape, let batch, let targets, let sampleWeights):
-      return [try gather(shape, batch, targets, sampleWeights)]
-    case .gaussianNoise(let count, let deviation, let stream, let input, let output):
-      return [
-        try elements(
-          "augment", "gaussian_noise",
-          [
-            .slot(table.header), try tensor(input), try tensor(output), .float(deviation),
-            .uint(stream),
-          ] + keyArguments + [.step], perSample: count, perItem: 4)
-      ]
-    case .dropoutForward(let shape, let input, let output):
-      return [try dropout(shape, input, output)]
-    case .dropoutBackward(let shape, let outputGradient, let inputGradient):
-      return [try dropout(shape, outputGradient, inputGradient)]
-    default:
-      throw unsupported(operation)
-    }
+  func commands(_ op: GatherWindows) throws(DeviceError) -> [Command] {
+    [try gather(op.shape, op.batch, op.targets, op.sampleWeights)]
+  }
+
+  func commands(_ op: GaussianNoise) throws(DeviceError) -> [Command] {
+    [
+      try elements(
+        "augment", "gaussian_noise",
+        [
+          .slot(table.header), try tensor(op.input), try tensor(op.output), .float(op.deviation),
+          .uint(op.stream),
+        ] + keyArguments + [.step], perSample: op.elementsPerSample, perItem: 4)
+    ]
+  }
+
+  func commands(_ op: DropoutForward) throws(DeviceError) -> [Command] {
+    [try dropout(op.shape, op.input, op.output)]
+  }
+
+  func commands(_ op: DropoutBackward) throws(DeviceError) -> [Command] {
+    [try dropout(op.shape, op.outputGradient, op.inputGradient)]
   }
 
   /// Forward and backward alike.

@@ -8,70 +8,40 @@ enum ProductPart: Int {
 }
 
 extension Lowering {
-  func productCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .conv1DForward(let shape, let input, let kernel, let bias, let output):
-      return try conv1DForward(shape, input: input, kernel: kernel, bias: bias, output: output)
-    case .conv1DBackwardInput(let shape, let dOutput, let kernel, let dInput):
-      return try conv1DBackwardInput(
-        shape, outputGradient: dOutput, kernel: kernel, inputGradient: dInput)
-    case .conv1DBackwardKernel(let shape, let input, let dOutput, let dKernel, let dBias):
-      return try conv1DBackwardKernel(
-        KernelGradient(
-          shape: shape, input: input, outputGradient: dOutput, kernelGradient: dKernel,
-          biasGradient: dBias))
-    case .denseForward(let shape, let input, let kernel, let bias, let output):
-      return try denseForward(shape, input: input, kernel: kernel, bias: bias, output: output)
-    case .denseBackwardInput(let shape, let dOutput, let kernel, let dInput):
-      return try denseBackwardInput(
-        shape, outputGradient: dOutput, kernel: kernel, inputGradient: dInput)
-    case .denseBackwardKernel(let shape, let input, let dOutput, let dKernel, let dBias):
-      return try denseBackwardKernel(
-        shape, input: input, outputGradient: dOutput, kernelGradient: dKernel,
-        biasGradient: dBias)
-    default:
-      throw unsupported(operation)
-    }
-  }
-
-  func conv1DForward(
-    _ shape: Conv1DShape, input: TensorID, kernel weights: TensorID, bias: TensorID,
-    output: TensorID
-  ) throws(DeviceError) -> [Command] {
-    if try usesTensorCores(shape, [input, output]) {
+  func commands(_ op: Conv1DForward) throws(DeviceError) -> [Command] {
+    if try usesTensorCores(op.shape, [op.input, op.output]) {
       return [
-        try tensorCoreForward(shape, input: input, kernel: weights, bias: bias, output: output)
+        try tensorCoreForward(op)
       ]
     }
     return [
       try convolution(
-        "conv1d_forward", .forward, shape, matrices: [input, weights, output],
-        [try tensor(input), try tensor(weights), try tensor(bias), try tensor(output)],
-        columns: shape.outputChannels)
+        "conv1d_forward", .forward, op.shape, matrices: [op.input, op.kernel, op.output],
+        [try tensor(op.input), try tensor(op.kernel), try tensor(op.bias), try tensor(op.output)],
+        columns: op.shape.outputChannels)
     ]
   }
 
   /// - Parameter addend: another share of the same gradient, which is added; may be the gradient
   ///   itself.
-  func conv1DBackwardInput(
-    _ shape: Conv1DShape, outputGradient: TensorID, kernel weights: TensorID,
-    inputGradient: TensorID, addend: TensorID? = nil
-  ) throws(DeviceError) -> [Command] {
-    if try usesTensorCores(shape, [outputGradient, inputGradient, addend ?? inputGradient]) {
+  func commands(_ op: Conv1DBackwardInput, addend: TensorID? = nil) throws(DeviceError) -> [Command]
+  {
+    if try usesTensorCores(
+      op.shape, [op.outputGradient, op.inputGradient, addend ?? op.inputGradient])
+    {
       return [
-        try tensorCoreBackwardInput(
-          shape, outputGradient: outputGradient, kernel: weights, inputGradient: inputGradient,
-          addend: addend)
+        try tensorCoreBackwardInput(op, addend: addend)
       ]
     }
     return [
       try convolution(
-        "conv1d_backward_input", .backwardInput, shape,
-        matrices: [outputGradient, weights, inputGradient, addend ?? inputGradient],
+        "conv1d_backward_input", .backwardInput, op.shape,
+        matrices: [op.outputGradient, op.kernel, op.inputGradient, addend ?? op.inputGradient],
         [
-          try tensor(outputGradient), try tensor(weights), try tensor(addend ?? inputGradient),
-          .int(addend == nil ? 0 : 1), try tensor(inputGradient),
-        ], columns: shape.inputChannels)
+          try tensor(op.outputGradient), try tensor(op.kernel),
+          try tensor(addend ?? op.inputGradient),
+          .int(addend == nil ? 0 : 1), try tensor(op.inputGradient),
+        ], columns: op.shape.inputChannels)
     ]
   }
 
@@ -80,9 +50,10 @@ extension Lowering {
     var commands: [Command] = []
     var addend = sum.others.first
     for term in sum.terms {
-      commands += try conv1DBackwardInput(
-        term.shape, outputGradient: term.outputGradient, kernel: term.kernel,
-        inputGradient: sum.output, addend: addend)
+      commands += try self.commands(
+        Conv1DBackwardInput(
+          term.shape, outputGradient: term.outputGradient, kernel: term.kernel,
+          inputGradient: sum.output), addend: addend)
       addend = sum.output
     }
     return commands

@@ -1,32 +1,53 @@
 import Compute
 
 extension Lowering {
-  func elementCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .reluForward(let count, let input, let output):
-      return [try element("relu_forward", [input, output], count)]
-    case .reluBackward(let count, let output, let outputGradient, let inputGradient):
-      return [try element("relu_backward", [output, outputGradient, inputGradient], count)]
-    case .sigmoidForward(let count, let input, let output):
-      return [try element("sigmoid_forward", [input, output], count)]
-    case .sigmoidBackward(let count, let output, let outputGradient, let inputGradient):
-      return [try element("sigmoid_backward", [output, outputGradient, inputGradient], count)]
-    case .add(let count, let inputs, let output):
-      return try add(count, inputs, output)
-    case .concatenateForward(let time, let channels, let inputs, let output):
-      return try parts(time, channels, inputs).map { (part) throws(DeviceError) in
-        try copyChannels(
-          time, part.channels, from: (part.tensor, part.channels, 0),
-          to: (output, part.width, part.first))
-      }
-    case .concatenateBackward(let time, let channels, let outputGradient, let inputGradients):
-      return try parts(time, channels, inputGradients).map { (part) throws(DeviceError) in
-        try copyChannels(
-          time, part.channels, from: (outputGradient, part.width, part.first),
-          to: (part.tensor, part.channels, 0))
-      }
-    default:
-      throw unsupported(operation)
+  func commands(_ op: ReluForward) throws(DeviceError) -> [Command] {
+    [try element("relu_forward", [op.input, op.output], op.elementsPerSample)]
+  }
+
+  func commands(_ op: ReluBackward) throws(DeviceError) -> [Command] {
+    [
+      try element(
+        "relu_backward", [op.output, op.outputGradient, op.inputGradient], op.elementsPerSample)
+    ]
+  }
+
+  func commands(_ op: SigmoidForward) throws(DeviceError) -> [Command] {
+    [try element("sigmoid_forward", [op.input, op.output], op.elementsPerSample)]
+  }
+
+  func commands(_ op: SigmoidBackward) throws(DeviceError) -> [Command] {
+    [
+      try element(
+        "sigmoid_backward", [op.output, op.outputGradient, op.inputGradient], op.elementsPerSample)
+    ]
+  }
+
+  func commands(_ op: Add) throws(DeviceError) -> [Command] {
+    var result = [
+      try element(
+        "add", [op.inputs[0], op.inputs[op.inputs.count > 1 ? 1 : 0], op.output],
+        op.elementsPerSample)
+    ]
+    for term in op.inputs.dropFirst(2) {
+      result.append(try element("add_to", [term, op.output], op.elementsPerSample))
+    }
+    return result
+  }
+
+  func commands(_ op: ConcatenateForward) throws(DeviceError) -> [Command] {
+    try parts(op.time, op.channels, op.inputs).map { (part) throws(DeviceError) in
+      try copyChannels(
+        op.time, part.channels, from: (part.tensor, part.channels, 0),
+        to: (op.output, part.width, part.first))
+    }
+  }
+
+  func commands(_ op: ConcatenateBackward) throws(DeviceError) -> [Command] {
+    try parts(op.time, op.channels, op.inputGradients).map { (part) throws(DeviceError) in
+      try copyChannels(
+        op.time, part.channels, from: (op.outputGradient, part.width, part.first),
+        to: (part.tensor, part.channels, 0))
     }
   }
 
@@ -37,16 +58,6 @@ extension Lowering {
     var arguments: [KernelArgument] = []
     for id in tensors { arguments.append(try tensor(id)) }
     return try elements("elementwise", name, arguments, perSample: perSample)
-  }
-
-  private func add(
-    _ count: Int, _ inputs: [TensorID], _ output: TensorID
-  ) throws(DeviceError) -> [Command] {
-    var result = [try element("add", [inputs[0], inputs[inputs.count > 1 ? 1 : 0], output], count)]
-    for term in inputs.dropFirst(2) {
-      result.append(try element("add_to", [term, output], count))
-    }
-    return result
   }
 
   private typealias Part = (tensor: TensorID, channels: Int, first: Int, width: Int)
@@ -73,25 +84,22 @@ extension Lowering {
       ], perSample: time * channels)
   }
 
-  func poolCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .maxPoolForward(let shape, let input, let output, let argmax):
-      return [
-        try elements(
-          "pooling", "max_pool_forward",
-          [try tensor(input), try tensor(output), try tensor(argmax)] + sizes(shape),
-          perSample: shape.outputTime * shape.channels)
-      ]
-    case .maxPoolBackward(let shape, let argmax, let outputGradient, let inputGradient):
-      return [
-        try elements(
-          "pooling", "max_pool_backward",
-          [try tensor(argmax), try tensor(outputGradient), try tensor(inputGradient)]
-            + sizes(shape), perSample: shape.time * shape.channels)
-      ]
-    default:
-      throw unsupported(operation)
-    }
+  func commands(_ op: MaxPoolForward) throws(DeviceError) -> [Command] {
+    [
+      try elements(
+        "pooling", "max_pool_forward",
+        [try tensor(op.input), try tensor(op.output), try tensor(op.argmax)] + sizes(op.shape),
+        perSample: op.shape.outputTime * op.shape.channels)
+    ]
+  }
+
+  func commands(_ op: MaxPoolBackward) throws(DeviceError) -> [Command] {
+    [
+      try elements(
+        "pooling", "max_pool_backward",
+        [try tensor(op.argmax), try tensor(op.outputGradient), try tensor(op.inputGradient)]
+          + sizes(op.shape), perSample: op.shape.time * op.shape.channels)
+    ]
   }
 
   private func sizes(_ shape: PoolShape) -> [KernelArgument] {

@@ -5,12 +5,12 @@ import Compute
 extension Lowering {
   /// - Parameter isUnbiased: before a batch normalization the bias's gradient is zero by algebra;
   ///   what rounding makes of it, Adam would scale up to whole steps.
-  func conv1DBackwardKernel(
-    _ gradient: KernelGradient, isUnbiased: Bool = false
-  ) throws(DeviceError) -> [Command] {
+  func commands(_ op: Conv1DBackwardKernel, isUnbiased: Bool = false) throws(DeviceError)
+    -> [Command]
+  {
     try kernelGradients(
       KernelGradients(
-        terms: [KernelGradients.Term(gradient: gradient, isUnbiased: isUnbiased)]))
+        terms: [KernelGradients.Term(gradient: op, isUnbiased: isUnbiased)]))
   }
 
   /// On tensor cores one launch makes all products, otherwise each has its own.
@@ -38,7 +38,7 @@ extension Lowering {
 
   /// The product of one kernel's gradient, where it leaves its parts, and the steps of each.
   private func kernelProduct(
-    _ gradient: KernelGradient, _ isUnbiased: Bool, _ regions: inout ScratchRegions
+    _ gradient: Conv1DBackwardKernel, _ isUnbiased: Bool, _ regions: inout ScratchRegions
   ) throws(DeviceError) -> (Command, SplitSums, span: Int) {
     let shape = gradient.shape
     let (rows, columns) = (shape.taps * shape.inputChannels, shape.outputChannels)

@@ -32,39 +32,37 @@ struct ColumnGroups {
 }
 
 extension Lowering {
-  func normalizationCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .batchNormForward(
-      let shape, let input, let gamma, let beta, let output, let mean, let variance,
-      let movingMean, let movingVariance):
-      return try batchStatistics(
-        shape, input: input, mean: mean, variance: variance, moving: (movingMean, movingVariance))
-        + [try batchNormApply(shape, input, gamma, beta, mean, variance, output)]
-    case .batchNormInference(
-      let shape, let input, let gamma, let beta, let movingMean, let movingVariance, let output):
-      return [
-        try batchNormApply(shape, input, gamma, beta, movingMean, movingVariance, output)
-      ]
-    case .batchNormBackward(
-      let shape, let input, let outputGradient, let gamma, let mean, let variance,
-      let inputGradient, let gammaGradient, let betaGradient):
-      let sums = try normalizationSums(
-        "batch_norm_backward_partial", shape,
-        [
-          try tensor(input), try tensor(outputGradient), try tensor(mean), try tensor(variance),
-        ], gammaGradient, betaGradient)
-      let apply = try elements(
-        "normalization", "batch_norm_backward_apply",
-        [
-          try tensor(input), try tensor(outputGradient), try tensor(gamma), try tensor(mean),
-          try tensor(variance), try tensor(gammaGradient), try tensor(betaGradient),
-          try tensor(inputGradient), .float(shape.epsilon), .int(shape.channels),
-        ], perSample: shape.time * shape.channels,
-        defines: ["CHANNELS": shape.channels, "WIDTH": columns(shape).width])
-      return sums + [apply]
-    default:
-      return try layerNormCommands(operation)
-    }
+  func commands(_ op: BatchNormForward) throws(DeviceError) -> [Command] {
+    try batchStatistics(
+      op.shape, input: op.input, mean: op.mean, variance: op.variance,
+      moving: (op.movingMean, op.movingVariance))
+      + [try batchNormApply(op.shape, op.input, op.gamma, op.beta, op.mean, op.variance, op.output)]
+  }
+
+  func commands(_ op: BatchNormInference) throws(DeviceError) -> [Command] {
+    [
+      try batchNormApply(
+        op.shape, op.input, op.gamma, op.beta, op.movingMean, op.movingVariance, op.output)
+    ]
+  }
+
+  func commands(_ op: BatchNormBackward) throws(DeviceError) -> [Command] {
+    let sums = try normalizationSums(
+      "batch_norm_backward_partial", op.shape,
+      [
+        try tensor(op.input), try tensor(op.outputGradient), try tensor(op.mean),
+        try tensor(op.variance),
+      ], op.gammaGradient, op.betaGradient)
+    let apply = try elements(
+      "normalization", "batch_norm_backward_apply",
+      [
+        try tensor(op.input), try tensor(op.outputGradient), try tensor(op.gamma),
+        try tensor(op.mean),
+        try tensor(op.variance), try tensor(op.gammaGradient), try tensor(op.betaGradient),
+        try tensor(op.inputGradient), .float(op.shape.epsilon), .int(op.shape.channels),
+      ], perSample: op.shape.time * op.shape.channels,
+      defines: ["CHANNELS": op.shape.channels, "WIDTH": columns(op.shape).width])
+    return sums + [apply]
   }
 
   // MARK: Batch normalization
@@ -141,36 +139,32 @@ extension Lowering {
 
   // MARK: Layer normalization
 
-  private func layerNormCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .layerNormForward(
-      let shape, let input, let gamma, let beta, let output, let mean, let variance):
-      return [
-        try rowGroups(
-          "layer_norm_forward", shape,
-          [
-            try tensor(input), try tensor(gamma), try tensor(beta), try tensor(output),
-            try tensor(mean), try tensor(variance),
-          ])
-      ]
-    case .layerNormBackward(
-      let shape, let input, let outputGradient, let gamma, let mean, let variance,
-      let inputGradient, let gammaGradient, let betaGradient):
-      let sums = try normalizationSums(
-        "layer_norm_backward_partial", shape,
+  func commands(_ op: LayerNormForward) throws(DeviceError) -> [Command] {
+    [
+      try rowGroups(
+        "layer_norm_forward", op.shape,
         [
-          try tensor(input), try tensor(outputGradient), try tensor(mean), try tensor(variance),
-        ], gammaGradient, betaGradient)
-      let apply = try rowGroups(
-        "layer_norm_backward_apply", shape,
-        [
-          try tensor(input), try tensor(outputGradient), try tensor(gamma), try tensor(mean),
-          try tensor(variance), try tensor(inputGradient),
+          try tensor(op.input), try tensor(op.gamma), try tensor(op.beta), try tensor(op.output),
+          try tensor(op.mean), try tensor(op.variance),
         ])
-      return sums + [apply]
-    default:
-      throw unsupported(operation)
-    }
+    ]
+  }
+
+  func commands(_ op: LayerNormBackward) throws(DeviceError) -> [Command] {
+    let sums = try normalizationSums(
+      "layer_norm_backward_partial", op.shape,
+      [
+        try tensor(op.input), try tensor(op.outputGradient), try tensor(op.mean),
+        try tensor(op.variance),
+      ], op.gammaGradient, op.betaGradient)
+    let apply = try rowGroups(
+      "layer_norm_backward_apply", op.shape,
+      [
+        try tensor(op.input), try tensor(op.outputGradient), try tensor(op.gamma),
+        try tensor(op.mean),
+        try tensor(op.variance), try tensor(op.inputGradient),
+      ])
+    return sums + [apply]
   }
 
   private func rowGroups(
@@ -187,38 +181,38 @@ extension Lowering {
 
   // MARK: Means over time, and scales
 
-  func overTimeCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .meanOverTimeForward(let shape, let input, let output):
-      return [
-        try timeGroups("mean_over_time_forward", shape, [try tensor(input), try tensor(output)])
-      ]
-    case .meanOverTimeBackward(let shape, let outputGradient, let inputGradient):
-      return [
-        try timeElements(
-          "mean_over_time_backward", shape,
-          [try tensor(outputGradient), try tensor(inputGradient)])
-      ]
-    case .scaleChannelsForward(let shape, let input, let scale, let output):
-      return [
-        try timeElements(
-          "scale_channels_forward", shape,
-          [try tensor(input), try tensor(scale), try tensor(output)])
-      ]
-    case .scaleChannelsBackward(
-      let shape, let input, let scale, let outputGradient, let inputGradient,
-      let scaleGradient):
-      return [
-        try timeGroups(
-          "scale_channels_backward", shape,
-          [
-            try tensor(input), try tensor(scale), try tensor(outputGradient),
-            try tensor(inputGradient), try tensor(scaleGradient),
-          ])
-      ]
-    default:
-      throw unsupported(operation)
-    }
+  func commands(_ op: MeanOverTimeForward) throws(DeviceError) -> [Command] {
+    [
+      try timeGroups(
+        "mean_over_time_forward", op.shape, [try tensor(op.input), try tensor(op.output)])
+    ]
+  }
+
+  func commands(_ op: MeanOverTimeBackward) throws(DeviceError) -> [Command] {
+    [
+      try timeElements(
+        "mean_over_time_backward", op.shape,
+        [try tensor(op.outputGradient), try tensor(op.inputGradient)])
+    ]
+  }
+
+  func commands(_ op: ScaleChannelsForward) throws(DeviceError) -> [Command] {
+    [
+      try timeElements(
+        "scale_channels_forward", op.shape,
+        [try tensor(op.input), try tensor(op.scale), try tensor(op.output)])
+    ]
+  }
+
+  func commands(_ op: ScaleChannelsBackward) throws(DeviceError) -> [Command] {
+    [
+      try timeGroups(
+        "scale_channels_backward", op.shape,
+        [
+          try tensor(op.input), try tensor(op.scale), try tensor(op.outputGradient),
+          try tensor(op.inputGradient), try tensor(op.scaleGradient),
+        ])
+    ]
   }
 
   /// One work-group some channels of a sample.

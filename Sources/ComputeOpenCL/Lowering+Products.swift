@@ -126,44 +126,36 @@ extension Lowering {
       ? try ownColumnsProduct(product, regions: scratch) : [try ownRowsProduct(product)]
   }
 
-  func denseForward(
-    _ shape: DenseShape, input: TensorID, kernel weights: TensorID, bias: TensorID,
-    output: TensorID
-  ) throws(DeviceError) -> [Command] {
+  func commands(_ op: DenseForward) throws(DeviceError) -> [Command] {
     let forward = MatrixProduct(
-      form: .plain, rows: .live(times: shape.rowsPerSample), columns: shape.outputs,
-      depth: .fixed(shape.inputs), a: Matrix(memory: try tensor(input), stride: shape.inputs),
-      b: Matrix(memory: try tensor(weights), stride: shape.outputs),
-      c: Matrix(memory: try tensor(output), stride: shape.outputs), bias: try tensor(bias))
-    if let command = try tensorCoreProduct(forward, weights: weights) { return [command] }
+      form: .plain, rows: .live(times: op.shape.rowsPerSample), columns: op.shape.outputs,
+      depth: .fixed(op.shape.inputs),
+      a: Matrix(memory: try tensor(op.input), stride: op.shape.inputs),
+      b: Matrix(memory: try tensor(op.kernel), stride: op.shape.outputs),
+      c: Matrix(memory: try tensor(op.output), stride: op.shape.outputs), bias: try tensor(op.bias))
+    if let command = try tensorCoreProduct(forward, weights: op.kernel) { return [command] }
     return try product(forward)
   }
 
-  func denseBackwardInput(
-    _ shape: DenseShape, outputGradient: TensorID, kernel weights: TensorID,
-    inputGradient: TensorID
-  ) throws(DeviceError) -> [Command] {
+  func commands(_ op: DenseBackwardInput) throws(DeviceError) -> [Command] {
     let backward = MatrixProduct(
-      form: .rightTurned, rows: .live(times: shape.rowsPerSample), columns: shape.inputs,
-      depth: .fixed(shape.outputs),
-      a: Matrix(memory: try tensor(outputGradient), stride: shape.outputs),
-      b: Matrix(memory: try tensor(weights), stride: shape.outputs),
-      c: Matrix(memory: try tensor(inputGradient), stride: shape.inputs))
-    if let command = try tensorCoreProduct(backward, weights: weights) { return [command] }
+      form: .rightTurned, rows: .live(times: op.shape.rowsPerSample), columns: op.shape.inputs,
+      depth: .fixed(op.shape.outputs),
+      a: Matrix(memory: try tensor(op.outputGradient), stride: op.shape.outputs),
+      b: Matrix(memory: try tensor(op.kernel), stride: op.shape.outputs),
+      c: Matrix(memory: try tensor(op.inputGradient), stride: op.shape.inputs))
+    if let command = try tensorCoreProduct(backward, weights: op.kernel) { return [command] }
     return try product(backward)
   }
 
-  func denseBackwardKernel(
-    _ shape: DenseShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
-    biasGradient: TensorID
-  ) throws(DeviceError) -> [Command] {
+  func commands(_ op: DenseBackwardKernel) throws(DeviceError) -> [Command] {
     let backward = MatrixProduct(
-      form: .leftTurned, rows: .fixed(shape.inputs), columns: shape.outputs,
-      depth: .live(times: shape.rowsPerSample),
-      a: Matrix(memory: try tensor(input), stride: shape.inputs),
-      b: Matrix(memory: try tensor(outputGradient), stride: shape.outputs),
-      c: Matrix(memory: try tensor(kernelGradient), stride: shape.outputs),
-      columnSums: try tensor(biasGradient))
+      form: .leftTurned, rows: .fixed(op.shape.inputs), columns: op.shape.outputs,
+      depth: .live(times: op.shape.rowsPerSample),
+      a: Matrix(memory: try tensor(op.input), stride: op.shape.inputs),
+      b: Matrix(memory: try tensor(op.outputGradient), stride: op.shape.outputs),
+      c: Matrix(memory: try tensor(op.kernelGradient), stride: op.shape.outputs),
+      columnSums: try tensor(op.biasGradient))
     if let commands = try tensorCoreColumnsProduct(backward) { return commands }
     return try product(backward)
   }

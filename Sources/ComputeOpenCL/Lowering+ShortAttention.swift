@@ -7,8 +7,8 @@ extension Lowering {
   func shortAttention(_ attention: AttentionMean) throws(DeviceError) -> [Command] {
     let weights = attention.parameters.queryKernel
     let isTrained = program.operations.contains {
-      if case .attentionBackward(_, _, _, let parameters, _, _, _) = $0 {
-        parameters.queryKernel == weights
+      if case .attentionBackward(let op) = $0 {
+        op.parameters.queryKernel == weights
       } else {
         false
       }

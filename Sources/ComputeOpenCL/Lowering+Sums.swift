@@ -47,11 +47,7 @@ extension Lowering {
   private var beginsScaledSteps: Bool {
     program.id == .forwardBackward
       && program.operations.contains {
-        if case .softmaxCrossEntropy(_, _, _, _, _, logitsGradient: .some) = $0 {
-          true
-        } else {
-          false
-        }
+        if case .softmaxCrossEntropy(let op) = $0 { op.logitsGradient != nil } else { false }
       }
   }
 

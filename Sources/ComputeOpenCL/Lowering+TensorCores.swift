@@ -22,51 +22,50 @@ extension Lowering {
     return offsets
   }
 
-  func tensorCoreForward(
-    _ shape: Conv1DShape, input: TensorID, kernel weights: TensorID, bias: TensorID,
-    output: TensorID
-  ) throws(DeviceError) -> Command {
-    let rows = program.capacity * shape.time
+  func tensorCoreForward(_ op: Conv1DForward) throws(DeviceError) -> Command {
+    let rows = program.capacity * op.shape.time
     let key = ProductKey(
-      kernel: "conv1d_forward", rows: rows, columns: shape.outputChannels,
-      depth: shape.taps * shape.inputChannels, isOnTensorCores: true)
+      kernel: "conv1d_forward", rows: rows, columns: op.shape.outputChannels,
+      depth: op.shape.taps * op.shape.inputChannels, isOnTensorCores: true)
     let tile = device.tensorCoreTile(of: key)
     var statistics: [KernelArgument] = []
-    if options.fuses, isNormalizedByBatch(output) {
-      let partial = scratch.keep(floats: 2 * shape.outputChannels * tile.rowCount(rows))
-      leftStatistics[output] = StatisticsChunks(
-        command: nil, partial: partial, chunk: tile.rows, bias: try tensor(bias))
+    if options.fuses, isNormalizedByBatch(op.output) {
+      let partial = scratch.keep(floats: 2 * op.shape.outputChannels * tile.rowCount(rows))
+      leftStatistics[op.output] = StatisticsChunks(
+        command: nil, partial: partial, chunk: tile.rows, bias: try tensor(op.bias))
       statistics = [partial]
     }
     return try tensorCoreKernel(
-      key, .forward, shape, tile,
-      [try tensor(input), try halves(of: weights), try tensor(bias), try tensor(output)],
+      key, .forward, op.shape, tile,
+      [
+        try tensor(op.input), try halves(of: op.kernel), try tensor(op.bias), try tensor(op.output),
+      ],
       rest: statistics, leavesStatistics: !statistics.isEmpty,
-      groups: { [tile.rowCount($0 * shape.time), tile.columnCount(shape.outputChannels), 1] })
+      groups: { [tile.rowCount($0 * op.shape.time), tile.columnCount(op.shape.outputChannels), 1] })
   }
 
   private func isNormalizedByBatch(_ tensor: TensorID) -> Bool {
     program.operations.contains {
-      if case .batchNormForward(_, input: tensor, _, _, _, _, _, _, _) = $0 { true } else { false }
+      if case .batchNormForward(let op) = $0 { op.input == tensor } else { false }
     }
   }
 
-  func tensorCoreBackwardInput(
-    _ shape: Conv1DShape, outputGradient: TensorID, kernel weights: TensorID,
-    inputGradient: TensorID, addend: TensorID?
-  ) throws(DeviceError) -> Command {
+  func tensorCoreBackwardInput(_ op: Conv1DBackwardInput, addend: TensorID?) throws(DeviceError)
+    -> Command
+  {
     let key = ProductKey(
-      kernel: "conv1d_backward_input", rows: program.capacity * shape.time,
-      columns: shape.inputChannels, depth: shape.taps * shape.outputChannels,
+      kernel: "conv1d_backward_input", rows: program.capacity * op.shape.time,
+      columns: op.shape.inputChannels, depth: op.shape.taps * op.shape.outputChannels,
       isOnTensorCores: true)
     let tile = device.tensorCoreTile(of: key)
     return try tensorCoreKernel(
-      key, .backwardInput, shape, tile,
+      key, .backwardInput, op.shape, tile,
       [
-        try tensor(outputGradient), try halves(of: weights), try tensor(addend ?? inputGradient),
-        .int(addend == nil ? 0 : 1), try tensor(inputGradient),
+        try tensor(op.outputGradient), try halves(of: op.kernel),
+        try tensor(addend ?? op.inputGradient),
+        .int(addend == nil ? 0 : 1), try tensor(op.inputGradient),
       ],
-      groups: { [tile.rowCount($0 * shape.time), tile.columnCount(shape.inputChannels), 1] })
+      groups: { [tile.rowCount($0 * op.shape.time), tile.columnCount(op.shape.inputChannels), 1] })
   }
 
   func halves(of weights: TensorID) throws(DeviceError) -> KernelArgument {

@@ -6,46 +6,43 @@ extension Lowering {
   /// Work-groups that share a sum of squares.
   private static let penaltyGroups = 64
 
-  func trainingCommands(_ operation: Operation) throws(DeviceError) -> [Command] {
-    switch operation {
-    case .softmax(let classes, let logits, let probabilities):
-      let local = groupSize(Self.lossGroup, in: "loss")
-      return [
-        try kernel(
-          "loss", "softmax",
-          [try tensor(logits), try tensor(probabilities), .int(classes), .live],
-          local: [local], groups: { [($0 + local - 1) / local] })
-      ]
-    case .softmaxCrossEntropy(
-      let shape, let logits, let targets, let sampleWeights, let probabilities,
-      let logitsGradient):
-      return [
-        try crossEntropy(
-          shape, logits: logits, targets: targets, sampleWeights: sampleWeights,
-          probabilities: probabilities, logitsGradient: logitsGradient)
-      ]
-    case .l2Penalty(let coefficient, let kernels):
-      return try penalty(coefficient, kernels)
-    case .adam(
-      let settings, let decayed, let parameters, let gradients, let firstMoments,
-      let secondMoments):
-      let elements = parameters.prefix(decayed).reduce(0) { $0 + plan[$1].elementCount }
-      var (commands, first): ([Command], Int) = ([], 0)
-      for run in try runs(of: [parameters, gradients, firstMoments, secondMoments]) {
-        commands.append(
-          try adam(
-            settings, run, at: place(of: parameters[run.first]),
-            decayed: min(max(elements - first, 0), run.count)))
-        first += run.count
-      }
-      if let scaler {
-        search += try search(
-          scaler, gradients: runs(of: [gradients]).map { ($0.places[0], $0.count) })
-      }
-      return commands
-    default:
-      throw unsupported(operation)
+  func commands(_ op: Softmax) throws(DeviceError) -> [Command] {
+    let local = groupSize(Self.lossGroup, in: "loss")
+    return [
+      try kernel(
+        "loss", "softmax",
+        [try tensor(op.logits), try tensor(op.probabilities), .int(op.classes), .live],
+        local: [local], groups: { [($0 + local - 1) / local] })
+    ]
+  }
+
+  func commands(_ op: SoftmaxCrossEntropy) throws(DeviceError) -> [Command] {
+    [
+      try crossEntropy(
+        op.shape, logits: op.logits, targets: op.targets, sampleWeights: op.sampleWeights,
+        probabilities: op.probabilities, logitsGradient: op.logitsGradient)
+    ]
+  }
+
+  func commands(_ op: L2Penalty) throws(DeviceError) -> [Command] {
+    try penalty(op.coefficient, op.kernels)
+  }
+
+  func commands(_ op: Adam) throws(DeviceError) -> [Command] {
+    let elements = op.parameters.prefix(op.decayed).reduce(0) { $0 + plan[$1].elementCount }
+    var (commands, first): ([Command], Int) = ([], 0)
+    for run in try runs(of: [op.parameters, op.gradients, op.firstMoments, op.secondMoments]) {
+      commands.append(
+        try adam(
+          op.settings, run, at: place(of: op.parameters[run.first]),
+          decayed: min(max(elements - first, 0), run.count)))
+      first += run.count
     }
+    if let scaler {
+      search += try search(
+        scaler, gradients: runs(of: [op.gradients]).map { ($0.places[0], $0.count) })
+    }
+    return commands
   }
 
   /// - Parameter penalty: from partial sums of squares; without one it is zero.

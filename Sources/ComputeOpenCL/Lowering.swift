@@ -207,7 +207,7 @@ final class Lowering {
     case .normBlockGradient(let gradient): return try normBlockBackward(gradient)
     case .gradientSum(let sum): return try gradientSum(sum)
     case .unbiasedKernel(let gradient):
-      return try conv1DBackwardKernel(gradient, isUnbiased: true)
+      return try commands(gradient, isUnbiased: true)
     case .kernelGradients(let gradients): return try kernelGradients(gradients)
     case .noisyWindows(let windows): return [try noisyWindows(windows)]
     case .denseBlock(let block): return [try denseBlock(block)]
@@ -218,30 +218,40 @@ final class Lowering {
 
   func commands(_ operation: Operation) throws(DeviceError) -> [Command] {
     switch operation {
-    case .gatherWindows, .gaussianNoise, .dropoutForward, .dropoutBackward:
-      return try batchCommands(operation)
-    case .reluForward, .reluBackward, .sigmoidForward, .sigmoidBackward, .add,
-      .concatenateForward, .concatenateBackward:
-      return try elementCommands(operation)
-    case .conv1DForward, .conv1DBackwardInput, .conv1DBackwardKernel, .denseForward,
-      .denseBackwardInput, .denseBackwardKernel:
-      return try productCommands(operation)
-    case .maxPoolForward, .maxPoolBackward:
-      return try poolCommands(operation)
-    case .attentionForward, .attentionBackward:
-      return try attentionCommands(operation)
-    case .softmax, .softmaxCrossEntropy, .l2Penalty, .adam:
-      return try trainingCommands(operation)
-    case .batchNormForward, .batchNormInference, .batchNormBackward, .layerNormForward,
-      .layerNormBackward:
-      return try normalizationCommands(operation)
-    case .scaleChannelsForward, .scaleChannelsBackward, .meanOverTimeForward,
-      .meanOverTimeBackward:
-      return try overTimeCommands(operation)
+    case .gatherWindows(let op): try commands(op)
+    case .gaussianNoise(let op): try commands(op)
+    case .conv1DForward(let op): try commands(op)
+    case .conv1DBackwardInput(let op): try commands(op)
+    case .conv1DBackwardKernel(let op): try commands(op)
+    case .batchNormForward(let op): try commands(op)
+    case .batchNormInference(let op): try commands(op)
+    case .batchNormBackward(let op): try commands(op)
+    case .layerNormForward(let op): try commands(op)
+    case .layerNormBackward(let op): try commands(op)
+    case .reluForward(let op): try commands(op)
+    case .reluBackward(let op): try commands(op)
+    case .sigmoidForward(let op): try commands(op)
+    case .sigmoidBackward(let op): try commands(op)
+    case .denseForward(let op): try commands(op)
+    case .denseBackwardInput(let op): try commands(op)
+    case .denseBackwardKernel(let op): try commands(op)
+    case .concatenateForward(let op): try commands(op)
+    case .concatenateBackward(let op): try commands(op)
+    case .add(let op): try commands(op)
+    case .scaleChannelsForward(let op): try commands(op)
+    case .scaleChannelsBackward(let op): try commands(op)
+    case .maxPoolForward(let op): try commands(op)
+    case .maxPoolBackward(let op): try commands(op)
+    case .meanOverTimeForward(let op): try commands(op)
+    case .meanOverTimeBackward(let op): try commands(op)
+    case .dropoutForward(let op): try commands(op)
+    case .dropoutBackward(let op): try commands(op)
+    case .attentionForward(let op): try commands(op)
+    case .attentionBackward(let op): try commands(op)
+    case .softmax(let op): try commands(op)
+    case .softmaxCrossEntropy(let op): try commands(op)
+    case .l2Penalty(let op): try commands(op)
+    case .adam(let op): try commands(op)
     }
-  }
-
-  func unsupported(_ operation: Operation) -> DeviceError {
-    .unsupported(device: device.name, what: operation.name)
   }
 }

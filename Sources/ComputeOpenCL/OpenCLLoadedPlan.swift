@@ -237,12 +237,12 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     }
     let dataset =
       datasets.indices.contains(table.dataset.index) ? datasets[table.dataset.index] : nil
-    for case .gatherWindows(let shape, _, _, _) in loaded.operations {
+    for case .gatherWindows(let op) in loaded.operations {
       guard let dataset else {
         throw .unsupported(
           device: device.name, what: "a table of dataset \(table.dataset.index): not uploaded")
       }
-      if let fault = table.firstFault(shape: shape, dataset: dataset.dataset) {
+      if let fault = table.firstFault(shape: op.shape, dataset: dataset.dataset) {
         throw .unsupported(device: device.name, what: "this table: \(fault)")
       }
     }
@@ -423,27 +423,20 @@ extension OpenCLLoadedPlan: GuardedPlan {
 /// What a program asks of its table, found out once.
 private struct TableNeeds {
   let capacity: Int
-  var gathers = false
-  var trains = false
+  let gathers: Bool
+  let trains: Bool
 
   init(_ program: Program) {
     capacity = program.capacity
-    for operation in program.operations {
-      switch operation {
-      case .gatherWindows: gathers = true
-      case .adam: trains = true
-      default: break
-      }
-    }
+    gathers = program.operations.contains { $0.kind == .gatherWindows }
+    trains = program.operations.contains { $0.phase == .update }
   }
 }
 
 extension Plan {
   /// Those of the update, if the plan has one.
   fileprivate var adamSettings: AdamSettings? {
-    for case .adam(let settings, _, _, _, _, _) in programs[.update]?.operations ?? [] {
-      return settings
-    }
+    for case .adam(let op) in programs[.update]?.operations ?? [] { return op.settings }
     return nil
   }
 }

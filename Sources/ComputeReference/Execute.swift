@@ -6,164 +6,173 @@ extension ReferencePlan {
   func execute(_ operation: Operation, _ context: RunContext) throws(DeviceError) {
     let live = context.live
     switch operation {
-    case .gatherWindows(let shape, let batch, let targets, let weights):
+    case .gatherWindows(let op):
       try gatherWindows(
-        shape, context, batch: &self[batch].values, targets: &self[targets].values,
-        sampleWeights: &self[weights].values)
-    case .gaussianNoise(let count, let deviation, let stream, let input, let output):
+        op.shape, context, batch: &self[op.batch].values, targets: &self[op.targets].values,
+        sampleWeights: &self[op.sampleWeights].values)
+    case .gaussianNoise(let op):
       gaussianNoise(
-        count, deviation: deviation, stream: stream, context, input: self[input].values,
-        output: &self[output].values)
+        op.elementsPerSample, deviation: op.deviation, stream: op.stream, context,
+        input: self[op.input].values,
+        output: &self[op.output].values)
 
-    case .conv1DForward(let shape, let input, let kernel, let bias, let output):
+    case .conv1DForward(let op):
       conv1DForward(
-        shape, live, input: self[input].values, kernel: self[kernel].values,
-        bias: self[bias].values, output: &self[output].values)
-    case .conv1DBackwardInput(let shape, let dOutput, let kernel, let dInput):
+        op.shape, live, input: self[op.input].values, kernel: self[op.kernel].values,
+        bias: self[op.bias].values, output: &self[op.output].values)
+    case .conv1DBackwardInput(let op):
       conv1DBackwardInput(
-        shape, live, outputGradient: self[dOutput].values, kernel: self[kernel].values,
-        inputGradient: &self[dInput].values)
-    case .conv1DBackwardKernel(let shape, let input, let dOutput, let dKernel, let dBias):
+        op.shape, live, outputGradient: self[op.outputGradient].values,
+        kernel: self[op.kernel].values,
+        inputGradient: &self[op.inputGradient].values)
+    case .conv1DBackwardKernel(let op):
       conv1DBackwardKernel(
-        shape, live, input: self[input].values, outputGradient: self[dOutput].values,
-        kernelGradient: &self[dKernel].values, biasGradient: &self[dBias].values)
+        op.shape, live, input: self[op.input].values,
+        outputGradient: self[op.outputGradient].values,
+        kernelGradient: &self[op.kernelGradient].values, biasGradient: &self[op.biasGradient].values
+      )
 
-    case .batchNormForward(
-      let shape, let input, let gamma, let beta, let output, let mean, let variance,
-      let movingMean, let movingVariance):
+    case .batchNormForward(let op):
       batchNormForward(
-        shape, live, input: self[input].values, gamma: self[gamma].values,
-        beta: self[beta].values, output: &self[output].values, mean: &self[mean].values,
-        variance: &self[variance].values, movingMean: &self[movingMean].values,
-        movingVariance: &self[movingVariance].values)
-    case .batchNormInference(
-      let shape, let input, let gamma, let beta, let movingMean, let movingVariance, let output):
+        op.shape, live, input: self[op.input].values, gamma: self[op.gamma].values,
+        beta: self[op.beta].values, output: &self[op.output].values, mean: &self[op.mean].values,
+        variance: &self[op.variance].values, movingMean: &self[op.movingMean].values,
+        movingVariance: &self[op.movingVariance].values)
+    case .batchNormInference(let op):
       batchNormInference(
-        shape, live, input: self[input].values, gamma: self[gamma].values,
-        beta: self[beta].values, movingMean: self[movingMean].values,
-        movingVariance: self[movingVariance].values, output: &self[output].values)
-    case .batchNormBackward(
-      let shape, let input, let dOutput, let gamma, let mean, let variance, let dInput,
-      let dGamma, let dBeta):
+        op.shape, live, input: self[op.input].values, gamma: self[op.gamma].values,
+        beta: self[op.beta].values, movingMean: self[op.movingMean].values,
+        movingVariance: self[op.movingVariance].values, output: &self[op.output].values)
+    case .batchNormBackward(let op):
       batchNormBackward(
-        shape, live, input: self[input].values, outputGradient: self[dOutput].values,
-        gamma: self[gamma].values, mean: self[mean].values, variance: self[variance].values,
-        inputGradient: &self[dInput].values, gammaGradient: &self[dGamma].values,
-        betaGradient: &self[dBeta].values)
-    case .layerNormForward(
-      let shape, let input, let gamma, let beta, let output, let mean, let variance):
+        op.shape, live, input: self[op.input].values,
+        outputGradient: self[op.outputGradient].values,
+        gamma: self[op.gamma].values, mean: self[op.mean].values,
+        variance: self[op.variance].values,
+        inputGradient: &self[op.inputGradient].values,
+        gammaGradient: &self[op.gammaGradient].values,
+        betaGradient: &self[op.betaGradient].values)
+    case .layerNormForward(let op):
       layerNormForward(
-        shape, live, input: self[input].values, gamma: self[gamma].values,
-        beta: self[beta].values, output: &self[output].values, mean: &self[mean].values,
-        variance: &self[variance].values)
-    case .layerNormBackward(
-      let shape, let input, let dOutput, let gamma, let mean, let variance, let dInput,
-      let dGamma, let dBeta):
+        op.shape, live, input: self[op.input].values, gamma: self[op.gamma].values,
+        beta: self[op.beta].values, output: &self[op.output].values, mean: &self[op.mean].values,
+        variance: &self[op.variance].values)
+    case .layerNormBackward(let op):
       layerNormBackward(
-        shape, live, input: self[input].values, outputGradient: self[dOutput].values,
-        gamma: self[gamma].values, mean: self[mean].values, variance: self[variance].values,
-        inputGradient: &self[dInput].values, gammaGradient: &self[dGamma].values,
-        betaGradient: &self[dBeta].values)
+        op.shape, live, input: self[op.input].values,
+        outputGradient: self[op.outputGradient].values,
+        gamma: self[op.gamma].values, mean: self[op.mean].values,
+        variance: self[op.variance].values,
+        inputGradient: &self[op.inputGradient].values,
+        gammaGradient: &self[op.gammaGradient].values,
+        betaGradient: &self[op.betaGradient].values)
 
-    case .reluForward(let count, let input, let output):
-      reluForward(live * count, input: self[input].values, output: &self[output].values)
-    case .reluBackward(let count, let output, let dOutput, let dInput):
+    case .reluForward(let op):
+      reluForward(
+        live * op.elementsPerSample, input: self[op.input].values, output: &self[op.output].values)
+    case .reluBackward(let op):
       reluBackward(
-        live * count, output: self[output].values, outputGradient: self[dOutput].values,
-        inputGradient: &self[dInput].values)
-    case .sigmoidForward(let count, let input, let output):
-      sigmoidForward(live * count, input: self[input].values, output: &self[output].values)
-    case .sigmoidBackward(let count, let output, let dOutput, let dInput):
+        live * op.elementsPerSample, output: self[op.output].values,
+        outputGradient: self[op.outputGradient].values,
+        inputGradient: &self[op.inputGradient].values)
+    case .sigmoidForward(let op):
+      sigmoidForward(
+        live * op.elementsPerSample, input: self[op.input].values, output: &self[op.output].values)
+    case .sigmoidBackward(let op):
       sigmoidBackward(
-        live * count, output: self[output].values, outputGradient: self[dOutput].values,
-        inputGradient: &self[dInput].values)
+        live * op.elementsPerSample, output: self[op.output].values,
+        outputGradient: self[op.outputGradient].values,
+        inputGradient: &self[op.inputGradient].values)
 
-    case .denseForward(let shape, let input, let kernel, let bias, let output):
+    case .denseForward(let op):
       denseForward(
-        shape, live, input: self[input].values, kernel: self[kernel].values,
-        bias: self[bias].values, output: &self[output].values)
-    case .denseBackwardInput(let shape, let dOutput, let kernel, let dInput):
+        op.shape, live, input: self[op.input].values, kernel: self[op.kernel].values,
+        bias: self[op.bias].values, output: &self[op.output].values)
+    case .denseBackwardInput(let op):
       denseBackwardInput(
-        shape, live, outputGradient: self[dOutput].values, kernel: self[kernel].values,
-        inputGradient: &self[dInput].values)
-    case .denseBackwardKernel(let shape, let input, let dOutput, let dKernel, let dBias):
+        op.shape, live, outputGradient: self[op.outputGradient].values,
+        kernel: self[op.kernel].values,
+        inputGradient: &self[op.inputGradient].values)
+    case .denseBackwardKernel(let op):
       denseBackwardKernel(
-        shape, live, input: self[input].values, outputGradient: self[dOutput].values,
-        kernelGradient: &self[dKernel].values, biasGradient: &self[dBias].values)
+        op.shape, live, input: self[op.input].values,
+        outputGradient: self[op.outputGradient].values,
+        kernelGradient: &self[op.kernelGradient].values, biasGradient: &self[op.biasGradient].values
+      )
 
-    case .concatenateForward(let time, let channels, let inputs, let output):
+    case .concatenateForward(let op):
       concatenateForward(
-        live * time, channels, inputs: inputs.map { self[$0].values },
-        output: &self[output].values)
-    case .concatenateBackward(let time, let channels, let dOutput, let dInputs):
-      for (part, dInput) in dInputs.enumerated() {
+        live * op.time, op.channels, inputs: op.inputs.map { self[$0].values },
+        output: &self[op.output].values)
+    case .concatenateBackward(let op):
+      for (part, dInput) in op.inputGradients.enumerated() {
         concatenateBackward(
-          live * time, channels, part: part, outputGradient: self[dOutput].values,
+          live * op.time, op.channels, part: part, outputGradient: self[op.outputGradient].values,
           inputGradient: &self[dInput].values)
       }
-    case .add(let count, let inputs, let output):
+    case .add(let op):
       add(
-        live * count, inputs: inputs.map { self[$0].values }, output: &self[output].values)
-    case .scaleChannelsForward(let shape, let input, let scale, let output):
+        live * op.elementsPerSample, inputs: op.inputs.map { self[$0].values },
+        output: &self[op.output].values)
+    case .scaleChannelsForward(let op):
       scaleChannelsForward(
-        shape, live, input: self[input].values, scale: self[scale].values,
-        output: &self[output].values)
-    case .scaleChannelsBackward(
-      let shape, let input, let scale, let dOutput, let dInput, let dScale):
+        op.shape, live, input: self[op.input].values, scale: self[op.scale].values,
+        output: &self[op.output].values)
+    case .scaleChannelsBackward(let op):
       scaleChannelsBackward(
-        shape, live, input: self[input].values, scale: self[scale].values,
-        outputGradient: self[dOutput].values, inputGradient: &self[dInput].values,
-        scaleGradient: &self[dScale].values)
+        op.shape, live, input: self[op.input].values, scale: self[op.scale].values,
+        outputGradient: self[op.outputGradient].values,
+        inputGradient: &self[op.inputGradient].values,
+        scaleGradient: &self[op.scaleGradient].values)
 
-    case .maxPoolForward(let shape, let input, let output, let argmax):
+    case .maxPoolForward(let op):
       maxPoolForward(
-        shape, live, input: self[input].values, output: &self[output].values,
-        argmax: &self[argmax].values)
-    case .maxPoolBackward(let shape, let argmax, let dOutput, let dInput):
+        op.shape, live, input: self[op.input].values, output: &self[op.output].values,
+        argmax: &self[op.argmax].values)
+    case .maxPoolBackward(let op):
       maxPoolBackward(
-        shape, live, argmax: self[argmax].values, outputGradient: self[dOutput].values,
-        inputGradient: &self[dInput].values)
-    case .meanOverTimeForward(let shape, let input, let output):
+        op.shape, live, argmax: self[op.argmax].values,
+        outputGradient: self[op.outputGradient].values,
+        inputGradient: &self[op.inputGradient].values)
+    case .meanOverTimeForward(let op):
       meanOverTimeForward(
-        shape, live, input: self[input].values, output: &self[output].values)
-    case .meanOverTimeBackward(let shape, let dOutput, let dInput):
+        op.shape, live, input: self[op.input].values, output: &self[op.output].values)
+    case .meanOverTimeBackward(let op):
       meanOverTimeBackward(
-        shape, live, outputGradient: self[dOutput].values, inputGradient: &self[dInput].values)
+        op.shape, live, outputGradient: self[op.outputGradient].values,
+        inputGradient: &self[op.inputGradient].values)
 
-    case .dropoutForward(let shape, let input, let output):
-      dropout(shape, context, input: self[input].values, output: &self[output].values)
-    case .dropoutBackward(let shape, let dOutput, let dInput):
-      dropout(shape, context, input: self[dOutput].values, output: &self[dInput].values)
+    case .dropoutForward(let op):
+      dropout(op.shape, context, input: self[op.input].values, output: &self[op.output].values)
+    case .dropoutBackward(let op):
+      dropout(
+        op.shape, context, input: self[op.outputGradient].values,
+        output: &self[op.inputGradient].values)
 
-    case .attentionForward(
-      let shape, let input, let parameters, let activations, let output):
+    case .attentionForward(let op):
       attentionForward(
-        shape, context, input: input, parameters: parameters, activations: activations,
-        output: output)
-    case .attentionBackward(
-      let shape, let input, let dOutput, let parameters, let activations, let dInput,
-      let gradients):
+        op.shape, context, input: op.input, parameters: op.parameters, activations: op.activations,
+        output: op.output)
+    case .attentionBackward(let op):
       attentionBackward(
-        shape, context, input: input, outputGradient: dOutput, parameters: parameters,
-        activations: activations, inputGradient: dInput, gradients: gradients)
+        op.shape, context, input: op.input, outputGradient: op.outputGradient,
+        parameters: op.parameters,
+        activations: op.activations, inputGradient: op.inputGradient, gradients: op.gradients)
 
-    case .softmax(let classes, let logits, let probabilities):
+    case .softmax(let op):
       softmax(
-        classes, live, logits: self[logits].values,
-        probabilities: &self[probabilities].values)
-    case .softmaxCrossEntropy(
-      let shape, let logits, let targets, let weights, let probabilities, let dLogits):
+        op.classes, live, logits: self[op.logits].values,
+        probabilities: &self[op.probabilities].values)
+    case .softmaxCrossEntropy(let op):
       executeCrossEntropy(
-        shape, context, logits: logits, targets: targets, sampleWeights: weights,
-        probabilities: probabilities, logitsGradient: dLogits)
-    case .l2Penalty(let coefficient, let kernels):
-      executePenalty(coefficient, context, kernels: kernels)
-    case .adam(
-      let settings, let decayed, let parameters, let gradients, let firstMoments,
-      let secondMoments):
+        op.shape, context, logits: op.logits, targets: op.targets, sampleWeights: op.sampleWeights,
+        probabilities: op.probabilities, logitsGradient: op.logitsGradient)
+    case .l2Penalty(let op):
+      executePenalty(op.coefficient, context, kernels: op.kernels)
+    case .adam(let op):
       try executeAdam(
-        settings, decayed, context, parameters: parameters, gradients: gradients,
-        firstMoments: firstMoments, secondMoments: secondMoments)
+        op.settings, op.decayed, context, parameters: op.parameters, gradients: op.gradients,
+        firstMoments: op.firstMoments, secondMoments: op.secondMoments)
     }
   }
 

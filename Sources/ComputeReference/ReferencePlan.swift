@@ -99,8 +99,8 @@ public final class ReferencePlan: LoadedPlan {
 
   public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
     let dataset = dataset(table.dataset)
-    for case .gatherWindows(let shape, _, _, _) in plan.programs[program]?.operations ?? [] {
-      if let fault = table.firstFault(shape: shape, dataset: DatasetOutline(dataset)) {
+    for case .gatherWindows(let op) in plan.programs[program]?.operations ?? [] {
+      if let fault = table.firstFault(shape: op.shape, dataset: DatasetOutline(dataset)) {
         throw .unsupported(device: "reference", what: "this table: \(fault)")
       }
     }

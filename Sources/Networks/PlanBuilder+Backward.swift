@@ -34,7 +34,9 @@ extension PlanBuilder {
       "\(network.layers[index].name)/output_gradient", network.shapes[index])
     operations.append(
       .add(
-        elementsPerSample: network.shapes[index].reduce(1, *), inputs: contributions, output: sum))
+        Add(
+          elementsPerSample: network.shapes[index].reduce(1, *), inputs: contributions, output: sum)
+      ))
     return sum
   }
 
@@ -68,7 +70,8 @@ extension PlanBuilder {
       let gradient = inputGradient(index)
       operations.append(
         .dropoutBackward(
-          dropout(index, rate: rate), outputGradient: outputGradient, inputGradient: gradient))
+          DropoutBackward(
+            dropout(index, rate: rate), outputGradient: outputGradient, inputGradient: gradient)))
       return [gradient]
     case .conv1D:
       return [convolutionBackward(index, inputs[0], outputGradient, wantsInput: wanted[0])]
@@ -78,21 +81,24 @@ extension PlanBuilder {
       let gradient = inputGradient(index)
       operations.append(
         .reluBackward(
-          elementsPerSample: elements, output: traces[index].output,
-          outputGradient: outputGradient, inputGradient: gradient))
+          ReluBackward(
+            elementsPerSample: elements, output: traces[index].output,
+            outputGradient: outputGradient, inputGradient: gradient)))
       return [gradient]
     case .concatenate:
       let gradients = inputs.indices.map { inputGradient(index, $0) }
       operations.append(
         .concatenateBackward(
-          time: network.shapes[index][0], channels: layer.inputs.map { network.shapes[$0][1] },
-          outputGradient: outputGradient, inputGradients: gradients))
+          ConcatenateBackward(
+            time: network.shapes[index][0], channels: layer.inputs.map { network.shapes[$0][1] },
+            outputGradient: outputGradient, inputGradients: gradients)))
       return gradients
     case .globalAveragePooling1D:
       let gradient = inputGradient(index)
       operations.append(
         .meanOverTimeBackward(
-          inputSequence(index), outputGradient: outputGradient, inputGradient: gradient))
+          MeanOverTimeBackward(
+            inputSequence(index), outputGradient: outputGradient, inputGradient: gradient)))
       return [gradient]
     case .dense(_, let activation, _):
       return [denseBackward(index, activation, inputs[0], outputGradient, wanted[0])]
@@ -100,9 +106,10 @@ extension PlanBuilder {
       let gradients = [inputGradient(index, 0), inputGradient(index, 1)]
       operations.append(
         .scaleChannelsBackward(
-          inputSequence(index), input: inputs[0], scale: inputs[1],
-          outputGradient: outputGradient, inputGradient: gradients[0],
-          scaleGradient: gradients[1]))
+          ScaleChannelsBackward(
+            inputSequence(index), input: inputs[0], scale: inputs[1],
+            outputGradient: outputGradient, inputGradient: gradients[0],
+            scaleGradient: gradients[1])))
       return gradients
     case .multiHeadAttention:
       return [attentionBackward(index, inputs[0], outputGradient)]
@@ -111,7 +118,8 @@ extension PlanBuilder {
       let gradient = inputGradient(index)
       operations.append(
         .maxPoolBackward(
-          pool(index), argmax: argmax, outputGradient: outputGradient, inputGradient: gradient))
+          MaxPoolBackward(
+            pool(index), argmax: argmax, outputGradient: outputGradient, inputGradient: gradient)))
       return [gradient]
     }
   }
@@ -122,13 +130,15 @@ extension PlanBuilder {
     let shape = convolution(index)
     operations.append(
       .conv1DBackwardKernel(
-        shape, input: input, outputGradient: outputGradient, kernelGradient: gradient(index, 0),
-        biasGradient: gradient(index, 1)))
+        Conv1DBackwardKernel(
+          shape, input: input, outputGradient: outputGradient, kernelGradient: gradient(index, 0),
+          biasGradient: gradient(index, 1))))
     guard wantsInput else { return nil }
     let result = inputGradient(index)
     operations.append(
       .conv1DBackwardInput(
-        shape, outputGradient: outputGradient, kernel: weight(index, 0), inputGradient: result))
+        Conv1DBackwardInput(
+          shape, outputGradient: outputGradient, kernel: weight(index, 0), inputGradient: result)))
     return result
   }
 
@@ -141,15 +151,17 @@ extension PlanBuilder {
     if case .layerNormalization = network.layers[index].kind {
       operations.append(
         .layerNormBackward(
-          shape, input: input, outputGradient: outputGradient, gamma: weight(index, 0),
-          mean: mean, variance: variance, inputGradient: result,
-          gammaGradient: gradient(index, 0), betaGradient: gradient(index, 1)))
+          LayerNormBackward(
+            shape, input: input, outputGradient: outputGradient, gamma: weight(index, 0),
+            mean: mean, variance: variance, inputGradient: result,
+            gammaGradient: gradient(index, 0), betaGradient: gradient(index, 1))))
     } else {
       operations.append(
         .batchNormBackward(
-          shape, input: input, outputGradient: outputGradient, gamma: weight(index, 0),
-          mean: mean, variance: variance, inputGradient: result,
-          gammaGradient: gradient(index, 0), betaGradient: gradient(index, 1)))
+          BatchNormBackward(
+            shape, input: input, outputGradient: outputGradient, gamma: weight(index, 0),
+            mean: mean, variance: variance, inputGradient: result,
+            gammaGradient: gradient(index, 0), betaGradient: gradient(index, 1))))
     }
     return result
   }
@@ -168,24 +180,28 @@ extension PlanBuilder {
     if kind == .relu {
       operations.append(
         .reluBackward(
-          elementsPerSample: elements, output: output, outputGradient: outputGradient,
-          inputGradient: linearGradient))
+          ReluBackward(
+            elementsPerSample: elements, output: output, outputGradient: outputGradient,
+            inputGradient: linearGradient)))
     } else if kind == .sigmoid {
       operations.append(
         .sigmoidBackward(
-          elementsPerSample: elements, output: output, outputGradient: outputGradient,
-          inputGradient: linearGradient))
+          SigmoidBackward(
+            elementsPerSample: elements, output: output, outputGradient: outputGradient,
+            inputGradient: linearGradient)))
     }
     operations.append(
       .denseBackwardKernel(
-        denseShape(index), input: input, outputGradient: linearGradient,
-        kernelGradient: gradient(index, 0), biasGradient: gradient(index, 1)))
+        DenseBackwardKernel(
+          denseShape(index), input: input, outputGradient: linearGradient,
+          kernelGradient: gradient(index, 0), biasGradient: gradient(index, 1))))
     guard wantsInput else { return nil }
     let result = inputGradient(index)
     operations.append(
       .denseBackwardInput(
-        denseShape(index), outputGradient: linearGradient, kernel: weight(index, 0),
-        inputGradient: result))
+        DenseBackwardInput(
+          denseShape(index), outputGradient: linearGradient, kernel: weight(index, 0),
+          inputGradient: result)))
     return result
   }
 
@@ -196,9 +212,10 @@ extension PlanBuilder {
     let result = inputGradient(index)
     operations.append(
       .attentionBackward(
-        attention(index), input: input, outputGradient: outputGradient,
-        parameters: attentionParameters(index) { weight(index, $0) }, activations: activations,
-        inputGradient: result, gradients: attentionParameters(index) { gradient(index, $0) }))
+        AttentionBackward(
+          attention(index), input: input, outputGradient: outputGradient,
+          parameters: attentionParameters(index) { weight(index, $0) }, activations: activations,
+          inputGradient: result, gradients: attentionParameters(index) { gradient(index, $0) })))
     return result
   }
 }

@@ -56,8 +56,9 @@ extension PlanBuilder {
       let y = output(index)
       operations.append(
         .gaussianNoise(
-          elementsPerSample: elements, deviation: deviation, stream: stream(index),
-          input: inputs[0], output: y))
+          GaussianNoise(
+            elementsPerSample: elements, deviation: deviation, stream: stream(index),
+            input: inputs[0], output: y)))
       return LayerTrace(output: y)
     case .dropout(let rate):
       guard isTraining && options.regularizes && rate > 0 else {
@@ -65,32 +66,36 @@ extension PlanBuilder {
       }
       let y = output(index)
       operations.append(
-        .dropoutForward(dropout(index, rate: rate), input: inputs[0], output: y))
+        .dropoutForward(DropoutForward(dropout(index, rate: rate), input: inputs[0], output: y)))
       return LayerTrace(output: y)
     case .conv1D:
       let y = output(index)
       operations.append(
         .conv1DForward(
-          convolution(index), input: inputs[0], kernel: weight(index, 0), bias: weight(index, 1),
-          output: y))
+          Conv1DForward(
+            convolution(index), input: inputs[0], kernel: weight(index, 0), bias: weight(index, 1),
+            output: y)))
       return LayerTrace(output: y)
     case .batchNormalization, .layerNormalization:
       return normalize(index, input: inputs[0])
     case .relu:
       let y = output(index)
-      operations.append(.reluForward(elementsPerSample: elements, input: inputs[0], output: y))
+      operations.append(
+        .reluForward(ReluForward(elementsPerSample: elements, input: inputs[0], output: y)))
       return LayerTrace(output: y)
     case .concatenate:
       let y = output(index)
       operations.append(
         .concatenateForward(
-          time: network.shapes[index][0], channels: layer.inputs.map { network.shapes[$0][1] },
-          inputs: inputs, output: y))
+          ConcatenateForward(
+            time: network.shapes[index][0], channels: layer.inputs.map { network.shapes[$0][1] },
+            inputs: inputs, output: y)))
       return LayerTrace(output: y)
     case .globalAveragePooling1D:
       let y = output(index)
       operations.append(
-        .meanOverTimeForward(inputSequence(index), input: inputs[0], output: y))
+        .meanOverTimeForward(MeanOverTimeForward(inputSequence(index), input: inputs[0], output: y))
+      )
       return LayerTrace(output: y)
     case .dense(_, let activation, _):
       return dense(index, activation: activation, input: inputs[0])
@@ -98,11 +103,12 @@ extension PlanBuilder {
       let y = output(index)
       operations.append(
         .scaleChannelsForward(
-          inputSequence(index), input: inputs[0], scale: inputs[1], output: y))
+          ScaleChannelsForward(
+            inputSequence(index), input: inputs[0], scale: inputs[1], output: y)))
       return LayerTrace(output: y)
     case .add:
       let y = output(index)
-      operations.append(.add(elementsPerSample: elements, inputs: inputs, output: y))
+      operations.append(.add(Add(elementsPerSample: elements, inputs: inputs, output: y)))
       return LayerTrace(output: y)
     case .multiHeadAttention:
       return attend(index, input: inputs[0])
@@ -110,7 +116,7 @@ extension PlanBuilder {
       let y = output(index)
       let argmax = activation("\(layer.name)/argmax", network.shapes[index], type: .uint8)
       operations.append(
-        .maxPoolForward(pool(index), input: inputs[0], output: y, argmax: argmax))
+        .maxPoolForward(MaxPoolForward(pool(index), input: inputs[0], output: y, argmax: argmax)))
       return LayerTrace(output: y, argmax: argmax)
     }
   }
@@ -124,24 +130,27 @@ extension PlanBuilder {
       let variance = activation("\(layer.name)/variance", [shape.time])
       operations.append(
         .layerNormForward(
-          shape, input: input, gamma: weight(index, 0), beta: weight(index, 1), output: y,
-          mean: mean, variance: variance))
+          LayerNormForward(
+            shape, input: input, gamma: weight(index, 0), beta: weight(index, 1), output: y,
+            mean: mean, variance: variance)))
       return LayerTrace(output: y, mean: mean, variance: variance)
     }
     guard isTraining else {
       operations.append(
         .batchNormInference(
-          shape, input: input, gamma: weight(index, 0), beta: weight(index, 1),
-          movingMean: weight(index, 2), movingVariance: weight(index, 3), output: y))
+          BatchNormInference(
+            shape, input: input, gamma: weight(index, 0), beta: weight(index, 1),
+            movingMean: weight(index, 2), movingVariance: weight(index, 3), output: y)))
       return LayerTrace(output: y)
     }
     let mean = activation("\(layer.name)/mean", [shape.channels], batched: false)
     let variance = activation("\(layer.name)/variance", [shape.channels], batched: false)
     operations.append(
       .batchNormForward(
-        shape, input: input, gamma: weight(index, 0), beta: weight(index, 1), output: y,
-        mean: mean, variance: variance, movingMean: weight(index, 2),
-        movingVariance: weight(index, 3)))
+        BatchNormForward(
+          shape, input: input, gamma: weight(index, 0), beta: weight(index, 1), output: y,
+          mean: mean, variance: variance, movingMean: weight(index, 2),
+          movingVariance: weight(index, 3))))
     return LayerTrace(output: y, mean: mean, variance: variance)
   }
 
@@ -152,19 +161,22 @@ extension PlanBuilder {
     let linear = output(index, kind == .linear ? "output" : "linear")
     operations.append(
       .denseForward(
-        denseShape(index), input: input, kernel: weight(index, 0), bias: weight(index, 1),
-        output: linear))
+        DenseForward(
+          denseShape(index), input: input, kernel: weight(index, 0), bias: weight(index, 1),
+          output: linear)))
     let elements = network.shapes[index].reduce(1, *)
     switch kind {
     case .linear, .softmax:
       return LayerTrace(output: linear, linear: linear)
     case .relu:
       let y = output(index)
-      operations.append(.reluForward(elementsPerSample: elements, input: linear, output: y))
+      operations.append(
+        .reluForward(ReluForward(elementsPerSample: elements, input: linear, output: y)))
       return LayerTrace(output: y, linear: linear)
     case .sigmoid:
       let y = output(index)
-      operations.append(.sigmoidForward(elementsPerSample: elements, input: linear, output: y))
+      operations.append(
+        .sigmoidForward(SigmoidForward(elementsPerSample: elements, input: linear, output: y)))
       return LayerTrace(output: y, linear: linear)
     }
   }
@@ -182,8 +194,9 @@ extension PlanBuilder {
     let y = output(index)
     operations.append(
       .attentionForward(
-        shape, input: input, parameters: attentionParameters(index) { weight(index, $0) },
-        activations: activations, output: y))
+        AttentionForward(
+          shape, input: input, parameters: attentionParameters(index) { weight(index, $0) },
+          activations: activations, output: y)))
     return LayerTrace(output: y, attention: activations)
   }
 

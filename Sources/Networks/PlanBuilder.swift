@@ -113,9 +113,10 @@ struct PlanBuilder {
     let logitsGradient = activation("logits_gradient", [classes])
     operations.append(
       .softmaxCrossEntropy(
-        LossShape(classes: classes, smoothing: options.smoothing), logits: logits,
-        targets: batch.targets, sampleWeights: batch.sampleWeights, probabilities: probabilities,
-        logitsGradient: logitsGradient))
+        SoftmaxCrossEntropy(
+          LossShape(classes: classes, smoothing: options.smoothing), logits: logits,
+          targets: batch.targets, sampleWeights: batch.sampleWeights, probabilities: probabilities,
+          logitsGradient: logitsGradient)))
     appendPenalty()
     appendBackward(logitsGradient: logitsGradient)
     programs.append(
@@ -130,9 +131,10 @@ struct PlanBuilder {
 
   mutating func buildUpdate() {
     let adam = Operation.adam(
-      AdamSettings(l2: network.l2), decayed: parameters.count { $0.isDecayed },
-      parameters: parameters.map(\.value), gradients: parameters.map(\.gradient),
-      firstMoments: parameters.map(\.firstMoment), secondMoments: parameters.map(\.secondMoment))
+      Adam(
+        AdamSettings(l2: network.l2), decayed: parameters.count { $0.isDecayed },
+        parameters: parameters.map(\.value), gradients: parameters.map(\.gradient),
+        firstMoments: parameters.map(\.firstMoment), secondMoments: parameters.map(\.secondMoment)))
     programs.append(
       Program(id: .update, capacity: options.batchCapacity, operations: [adam]))
   }
@@ -146,7 +148,8 @@ struct PlanBuilder {
       let batch = activation("batch", [time, channels])
       let logits = appendForward(batch: batch)
       let probabilities = activation("probabilities", [classes])
-      operations.append(.softmax(classes: classes, logits: logits, probabilities: probabilities))
+      operations.append(
+        .softmax(Softmax(classes: classes, logits: logits, probabilities: probabilities)))
       programs.append(
         Program(
           id: id, capacity: capacity, operations: operations, inputs: [batch],
@@ -159,9 +162,10 @@ struct PlanBuilder {
     let probabilities = activation("probabilities", [classes])
     operations.append(
       .softmaxCrossEntropy(
-        LossShape(classes: classes, smoothing: options.smoothing), logits: logits,
-        targets: batch.targets, sampleWeights: batch.sampleWeights, probabilities: probabilities,
-        logitsGradient: nil))
+        SoftmaxCrossEntropy(
+          LossShape(classes: classes, smoothing: options.smoothing), logits: logits,
+          targets: batch.targets, sampleWeights: batch.sampleWeights, probabilities: probabilities,
+          logitsGradient: nil)))
     appendPenalty()
     programs.append(
       Program(
@@ -181,10 +185,11 @@ struct PlanBuilder {
     if gathers {
       operations.append(
         .gatherWindows(
-          GatherShape(
-            time: time, channels: channels, classes: network.classes,
-            mixesLabels: options.mixesLabels, classWeights: classWeights),
-          batch: batch, targets: targets, sampleWeights: sampleWeights))
+          GatherWindows(
+            GatherShape(
+              time: time, channels: channels, classes: network.classes,
+              mixesLabels: options.mixesLabels, classWeights: classWeights),
+            batch: batch, targets: targets, sampleWeights: sampleWeights)))
     }
     return (batch, targets, sampleWeights)
   }
@@ -192,6 +197,6 @@ struct PlanBuilder {
   private mutating func appendPenalty() {
     let decayed = parameters.filter(\.isDecayed).map(\.value)
     guard !decayed.isEmpty else { return }
-    operations.append(.l2Penalty(coefficient: network.l2, kernels: decayed))
+    operations.append(.l2Penalty(L2Penalty(coefficient: network.l2, kernels: decayed)))
   }
 }

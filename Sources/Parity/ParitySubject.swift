@@ -44,27 +44,12 @@ struct ParitySubject {
 
 extension ParitySubject {
   init(_ subject: OperationCase, reference: any Device) {
-    let (name, shape) = Self.parts(of: subject.name)
     self.init(
-      name: name, shape: shape, program: subject.program, step: subject.step, live: subject.live,
+      name: subject.title, shape: subject.sizes, program: subject.program, step: subject.step,
+      live: subject.live,
       reference: reference
     ) { device, fuses in
       try subject.load(on: device, fuses: fuses)
     }
-  }
-
-  /// "conv1d same 3 taps, T 13, 2/2" → "conv1d same" and "3 taps, T 13, 2/2": sizes begin at the
-  /// first figure, list or one-letter axis.
-  static func parts(of name: String) -> (name: String, shape: String) {
-    let words = name.split(separator: " ")
-    let start =
-      words.firstIndex { word in
-        word.count == 1 || word.first.map { $0.isNumber || $0 == "[" } == true
-      } ?? words.endIndex
-    let head = words[..<start].joined(separator: " ")
-    return (
-      head.hasSuffix(",") ? String(head.dropLast()) : head,
-      words[start...].joined(separator: " ")
-    )
   }
 }

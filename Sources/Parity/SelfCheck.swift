@@ -3,8 +3,8 @@ import ComputeCases
 import ComputeReference
 
 /// A brief check of a device before it is trusted with a training: every operation once or twice,
-/// at small awkward shapes, alone and as the device fuses them, against the reference. Drivers that
-/// compile a kernel wrongly are no rarity.
+/// at small awkward shapes, alone and as the device fuses them, against the reference. Miscompiling
+/// drivers are common.
 public enum SelfCheck {
   /// Cases of `OperationCase.awkward` that run every operation of the list: for each the first case
   /// with a partial batch, else the first one; and the attention with the mean after it, which has
@@ -13,23 +13,24 @@ public enum SelfCheck {
     let ordered =
       OperationCase.awkward.filter { $0.live < $0.capacity }
       + OperationCase.awkward.filter { $0.live == $0.capacity }
-    var covered: Set<String> = []
+    var covered: Set<Operation.Kind> = []
+    var hasAttentionMean = false
     return ordered.filter { subject in
-      let names = subject.plan.programs[subject.program]?.operations.map(\.name) ?? []
-      defer { covered.formUnion(names) }
-      if subject.name.hasPrefix("attention and mean"), !covered.contains("attention and mean") {
-        covered.insert("attention and mean")
+      let kinds = subject.operations.map(\.kind)
+      defer { covered.formUnion(kinds) }
+      if subject.family == .attentionMean, !hasAttentionMean {
+        hasAttentionMean = true
         return true
       }
-      return !covered.isSuperset(of: names)
+      return !covered.isSuperset(of: kinds)
     }
   }()
 
   /// Two of `cases` for a look in passing: a batch gathered from what is uploaded, and a product.
-  static let briefCases: [OperationCase] = ["gather_windows", "conv1d_forward"].compactMap { name in
-    cases.first { subject in
-      subject.plan.programs[subject.program]?.operations.contains { $0.name == name } == true
-    }
+  static let briefCases: [OperationCase] = [
+    Operation.Kind.gatherWindows, .conv1DForward,
+  ].compactMap { kind in
+    cases.first { $0.operations.contains { $0.kind == kind } }
   }
 
   /// - Parameter isBrief: a case or two in place of all.

@@ -8,12 +8,12 @@ import Testing
 
 @Suite(.needsOpenCL) struct AttentionTests {
   static let averaged = OperationCase.awkward.filter {
-    $0.name.hasPrefix("attention and mean")
+    $0.family == .attentionMean
   }
 
   /// The published network's attention, of two samples.
   static let model = OperationCase.models(batch: 2).filter {
-    $0.name.hasPrefix("attention")
+    [.attention, .attentionMean].contains($0.family)
   }
 
   /// Devices whose products are made by CLBlast, or by our own kernels, and whose kernels are built
@@ -79,7 +79,7 @@ import Testing
   func theModelsShapeAgreesWithTheCPU(
     on subject: OperationCase, _ choice: (usesCLBlast: Bool, fuses: Bool)
   ) throws {
-    let averages = subject.name.hasPrefix("attention and mean")
+    let averages = subject.family == .attentionMean
     guard averages || !choice.fuses else { return }
     try expectAgreement(
       of: subject, on: Self.device(usesCLBlast: choice.usesCLBlast), with: CPUDevice(threads: 2),
@@ -88,7 +88,7 @@ import Testing
 
   @Test(
     .enabled(if: runsSlowTests),
-    arguments: OperationCase.awkward.filter { $0.name.hasPrefix("attention,") })
+    arguments: OperationCase.awkward.filter { $0.family == .attention })
   func CLBlastsProductsAgreeWithTheReference(on subject: OperationCase) throws {
     try expectAgreement(
       of: subject, on: Self.device(usesCLBlast: true), with: ReferenceDevice(), fuses: false,
@@ -97,7 +97,7 @@ import Testing
 
   @Test(arguments: [false, true])
   func theSameSeedGivesTheSameBitsTwice(fuses: Bool) throws {
-    let subject = try #require(Self.averaged.first { $0.name.contains("dropout 0.3") })
+    let subject = try #require(Self.averaged.first { $0.tags.contains(.dropsOut) })
     let device = try Self.device(usesCLBlast: false)
     func gradients() throws -> [[Float]] {
       let loaded = try subject.load(on: device, fuses: fuses)

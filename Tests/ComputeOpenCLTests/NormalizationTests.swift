@@ -8,14 +8,16 @@ import Testing
 /// Batch and layer normalization, means over time and scales by them, at the networks' shapes and
 /// where rounding is worst.
 @Suite(.needsOpenCL) struct NormalizationTests {
-  private static let families = ["batch norm", "layer norm", "scale channels", "mean over time"]
+  private static let families: Set<OperationCase.Family> = [
+    .batchNorm, .batchNormInference, .layerNorm, .scaleChannels, .meanOverTime,
+  ]
 
   /// At these shapes a tensor has many chunks of rows. Builds for one shape are made of one only,
   /// since compiling takes long.
   static let models = OperationCase.models(batch: 3).flatMap {
     subject -> [(OperationCase, Bool)] in
-    guard families.contains(where: { subject.name.hasPrefix($0) }) else { return [] }
-    return subject.name.contains("C 64")
+    guard families.contains(subject.family) else { return [] }
+    return subject.axes[.channels] == 64
       ? [(subject, false), (subject, true)] : [(subject, false)]
   }
 

@@ -98,7 +98,7 @@ import Testing
   }
 
   static let models = OperationCase.models(batch: 2).filter {
-    $0.name.hasPrefix("conv1d") || $0.name.hasPrefix("dense")
+    [.conv1D, .dense].contains($0.family)
   }
 
   @Test(.enabled(if: runsSlowTests), arguments: models)
@@ -108,7 +108,7 @@ import Testing
 
   /// Beside the networks' shapes one that is large enough for the library to want its temporary.
   static let libraryShapes =
-    models.filter { $0.name.hasPrefix("dense") } + [
+    models.filter { $0.family == .dense } + [
       OperationCase.dense(DenseShape(inputs: 512, outputs: 512), capacity: 512, live: 500)
     ]
 

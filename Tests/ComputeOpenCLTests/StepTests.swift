@@ -82,13 +82,13 @@ import Testing
     let operations = try #require(made.plan.plan.programs[.forwardBackward]).operations
     var found = 0
     for (index, operation) in operations.enumerated() {
-      guard case .conv1DBackwardKernel(_, _, let gradient, let kernel, let bias) = operation,
+      guard case .conv1DBackwardKernel(let op) = operation,
         operations[..<index].contains(where: {
-          if case .batchNormBackward = $0 { $0.writes.contains(gradient) } else { false }
+          if case .batchNormBackward = $0 { $0.writes.contains(op.outputGradient) } else { false }
         })
       else { continue }
-      #expect(try loaded.read(bias).allSatisfy { $0 == 0 })
-      #expect(try loaded.read(kernel).contains { $0 != 0 })
+      #expect(try loaded.read(op.biasGradient).allSatisfy { $0 == 0 })
+      #expect(try loaded.read(op.kernelGradient).contains { $0 != 0 })
       found += 1
     }
     #expect(found == [8, 4][network])

@@ -40,7 +40,7 @@ struct TensorCoreLaunchTests {
   /// The products of all convolutions' weight gradients are one launch.
   private static func kernelGradients(_ operations: [Compute.Operation]) -> String {
     let shapes = operations.compactMap {
-      if case .conv1DBackwardKernel(let shape, _, _, _, _) = $0 { shape } else { nil }
+      if case .conv1DBackwardKernel(let op) = $0 { op.shape } else { nil }
     }
     let tile = TensorCoreTile.best(
       rows: shapes.reduce(0) { $0 + $1.taps * $1.inputChannels },
@@ -59,16 +59,18 @@ struct TensorCoreLaunchTests {
     of operation: Compute.Operation, among operations: [Compute.Operation]
   ) -> [String] {
     switch operation {
-    case .conv1DForward(let shape, input: _, kernel: _, bias: _, output: let output):
-      let tile = TensorCoreTile.best(rows: batch * shape.time, columns: shape.outputChannels)
+    case .conv1DForward(let op):
+      let tile = TensorCoreTile.best(
+        rows: batch * op.shape.time, columns: op.shape.outputChannels)
       return [
-        text("conv1d_forward", shape, tile)
-          + (isNormalized(output, in: operations) ? " STATISTICS=1" : "")
+        text("conv1d_forward", op.shape, tile)
+          + (isNormalized(op.output, in: operations) ? " STATISTICS=1" : "")
       ]
-    case .conv1DBackwardInput(let shape, _, _, _):
-      let tile = TensorCoreTile.best(rows: batch * shape.time, columns: shape.inputChannels)
-      return [text("conv1d_backward_input", shape, tile)]
-    case .attentionBackward(let shape, _, _, _, _, _, _): return lines(of: shape)
+    case .conv1DBackwardInput(let op):
+      let tile = TensorCoreTile.best(
+        rows: batch * op.shape.time, columns: op.shape.inputChannels)
+      return [text("conv1d_backward_input", op.shape, tile)]
+    case .attentionBackward(let op): return lines(of: op.shape)
     default: return []
     }
   }
@@ -88,7 +90,7 @@ struct TensorCoreLaunchTests {
 
   private static func isNormalized(_ tensor: TensorID, in operations: [Compute.Operation]) -> Bool {
     operations.contains {
-      if case .batchNormForward(_, input: tensor, _, _, _, _, _, _, _) = $0 { true } else { false }
+      if case .batchNormForward(let op) = $0 { op.input == tensor } else { false }
     }
   }
 

@@ -31,7 +31,7 @@ import Testing
         TensorID(index: Int.random(in: first..<first + count, using: &generator))
       }
       let operations = (0..<Int.random(in: 1...30, using: &generator)).map { _ in
-        Operation.add(elementsPerSample: 1, inputs: [id(), id()], output: id())
+        Operation.add(Add(elementsPerSample: 1, inputs: [id(), id()], output: id()))
       }
       plan = Plan(
         name: "random", tensors: tensors,
@@ -99,7 +99,8 @@ import Testing
     }
     let operations = (0..<9).map {
       Operation.reluForward(
-        elementsPerSample: 1024, input: TensorID(index: $0), output: TensorID(index: $0 + 1))
+        ReluForward(
+          elementsPerSample: 1024, input: TensorID(index: $0), output: TensorID(index: $0 + 1)))
     }
     let plan = Plan(
       name: "chain", tensors: tensors,
@@ -178,21 +179,23 @@ import Testing
     let training = Program(
       id: .forwardBackward, capacity: 2,
       operations: [
-        .reluForward(elementsPerSample: 40, input: x, output: y),
+        .reluForward(ReluForward(elementsPerSample: 40, input: x, output: y)),
         .denseBackwardKernel(
-          DenseShape(inputs: 3, outputs: 5), input: x, outputGradient: y,
-          kernelGradient: ids(1)[0], biasGradient: ids(1)[1]),
+          DenseBackwardKernel(
+            DenseShape(inputs: 3, outputs: 5), input: x, outputGradient: y,
+            kernelGradient: ids(1)[0], biasGradient: ids(1)[1])),
       ])
     let update = Program(
       id: .update, capacity: 2,
       operations: [
         .adam(
-          AdamSettings(l2: 0), decayed: 0, parameters: ids(0), gradients: ids(1),
-          firstMoments: ids(2), secondMoments: ids(3))
+          Adam(
+            AdamSettings(l2: 0), decayed: 0, parameters: ids(0), gradients: ids(1),
+            firstMoments: ids(2), secondMoments: ids(3)))
       ])
     let predict = Program(
       id: .predict, capacity: 1,
-      operations: [.reluForward(elementsPerSample: 40, input: u, output: v)])
+      operations: [.reluForward(ReluForward(elementsPerSample: 40, input: u, output: v))])
     return Plan(name: "training", tensors: tensors, programs: [training, update, predict])
   }
 }

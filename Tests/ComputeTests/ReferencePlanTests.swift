@@ -188,7 +188,8 @@ private struct Gathering {
         Program(
           id: .validate, capacity: count,
           operations: [
-            .gatherWindows(shape, batch: ids[0], targets: ids[1], sampleWeights: ids[2])
+            .gatherWindows(
+              GatherWindows(shape, batch: ids[0], targets: ids[1], sampleWeights: ids[2]))
           ], outputs: ids)
       ])
     let loaded = try ReferenceDevice().load(plan, options: LoadOptions())

@@ -58,9 +58,10 @@ enum OverflowSearchCheck: DeviceCheck {
       parameters = list("parameter", .parameter)
       let gradients = list("gradient", .gradient)
       let adam = Operation.adam(
-        AdamSettings(l2: 0), decayed: 0, parameters: parameters, gradients: gradients,
-        firstMoments: list("first_moment", .firstMoment),
-        secondMoments: list("second_moment", .secondMoment))
+        Adam(
+          AdamSettings(l2: 0), decayed: 0, parameters: parameters, gradients: gradients,
+          firstMoments: list("first_moment", .firstMoment),
+          secondMoments: list("second_moment", .secondMoment)))
       let (logits, targets) = (add("logits", [live, 2]), add("targets", [live, 2]))
       let weights = add("weights", [live])
       let (probabilities, logitsGradient) = (
@@ -73,14 +74,17 @@ enum OverflowSearchCheck: DeviceCheck {
       )
       let operations: [Operation] = [
         .softmaxCrossEntropy(
-          LossShape(classes: 2, smoothing: 0), logits: logits, targets: targets,
-          sampleWeights: weights, probabilities: probabilities, logitsGradient: logitsGradient),
+          SoftmaxCrossEntropy(
+            LossShape(classes: 2, smoothing: 0), logits: logits, targets: targets,
+            sampleWeights: weights, probabilities: probabilities, logitsGradient: logitsGradient)),
         .denseBackwardKernel(
-          DenseShape(inputs: Self.inputs, outputs: 1), input: a, outputGradient: g,
-          kernelGradient: gradients[3], biasGradient: gradients[0]),
+          DenseBackwardKernel(
+            DenseShape(inputs: Self.inputs, outputs: 1), input: a, outputGradient: g,
+            kernelGradient: gradients[3], biasGradient: gradients[0])),
         .conv1DBackwardKernel(
-          shape, input: x, outputGradient: dy, kernelGradient: gradients[1],
-          biasGradient: gradients[2]),
+          Conv1DBackwardKernel(
+            shape, input: x, outputGradient: dy, kernelGradient: gradients[1],
+            biasGradient: gradients[2])),
       ]
       let inputs = [logits, targets, weights, a, g, x, dy]
       let plan = Plan(

@@ -65,9 +65,10 @@ enum WeightCopiesCheck: DeviceCheck {
       let parameters = list("parameter", .parameter)
       let gradients = list("gradient", .gradient)
       let adam = Operation.adam(
-        AdamSettings(l2: 1e-4), decayed: 2, parameters: parameters, gradients: gradients,
-        firstMoments: list("first_moment", .firstMoment),
-        secondMoments: list("second_moment", .secondMoment))
+        Adam(
+          AdamSettings(l2: 1e-4), decayed: 2, parameters: parameters, gradients: gradients,
+          firstMoments: list("first_moment", .firstMoment),
+          secondMoments: list("second_moment", .secondMoment)))
       var layers = [add("input", [2, Self.time, 8], .activation, batched: true)]
       var operations: [Operation] = []
       for (index, shape) in Self.shapes.enumerated() {
@@ -75,8 +76,9 @@ enum WeightCopiesCheck: DeviceCheck {
           "output_\(index)", [2, Self.time, shape.outputChannels], .activation, batched: true)
         operations.append(
           .conv1DForward(
-            shape, input: layers[index], kernel: parameters[1 + 2 * index],
-            bias: parameters[2 + 2 * index], output: output))
+            Conv1DForward(
+              shape, input: layers[index], kernel: parameters[1 + 2 * index],
+              bias: parameters[2 + 2 * index], output: output)))
         layers.append(output)
       }
       results = Array(layers.dropFirst())

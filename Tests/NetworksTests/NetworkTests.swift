@@ -96,16 +96,15 @@ import Testing
     let network = try Network.inceptionSE(padding: .causal)
     let built = NetworkPlan(network)
     guard
-      case .adam(let settings, let decayed, let parameters, _, _, _)? =
-        built.plan.programs[.update]?.operations.first
+      case .adam(let op)? = built.plan.programs[.update]?.operations.first
     else { Issue.record("the update is no Adam"); return }
-    #expect(settings.l2 == 1e-4)
+    #expect(op.settings.l2 == 1e-4)
     // Eight convolutions, eight dense kernels of squeeze-excitation, one dense layer.
-    #expect(decayed == 17)
-    let names = parameters.map { built.plan[$0].name }
-    #expect(names.prefix(decayed).allSatisfy { $0.hasSuffix("/kernel") })
+    #expect(op.decayed == 17)
+    let names = op.parameters.map { built.plan[$0].name }
+    #expect(names.prefix(op.decayed).allSatisfy { $0.hasSuffix("/kernel") })
     #expect(names.contains("conv1d_2/kernel"))
-    #expect(parameters == built.plan.tensors(role: .parameter))
+    #expect(op.parameters == built.plan.tensors(role: .parameter))
   }
 
   @Test func predictionAllocatesNoGradientsOrMoments() throws {

@@ -97,18 +97,19 @@ struct ParityTests {
     #expect(failures.allSatisfy { $0.name == "softmax" && $0.error == nil })
   }
 
-  @Test(arguments: [
-    ("conv1d same 3 taps, T 13, 2/2", "conv1d same", "3 taps, T 13, 2/2"),
-    ("attention and mean, 4 heads of 5", "attention and mean", "4 heads of 5"),
-    ("adam [[1]], 0 decayed", "adam", "[[1]], 0 decayed"),
-    ("gather T 1, C 1", "gather", "T 1, C 1"), ("relu", "relu", ""),
-  ])
-  func namesArePartedFromSizes(_ text: String, _ name: String, _ shape: String) {
-    #expect(ParitySubject.parts(of: text) == (name, shape))
+  /// The values of a case depend on its name: title and sizes are parts of it, never parsed from it.
+  @Test func aCaseIsNamedByItsTitleAndItsSizes() throws {
+    let convolution = try #require(OperationCase.awkward.first { $0.family == .conv1D })
+    #expect(convolution.title == "conv1d same")
+    #expect(convolution.name == convolution.title + " " + convolution.sizes)
+    let attention = try #require(OperationCase.awkward.first { $0.family == .attentionMean })
+    #expect(attention.name == "attention and mean, " + attention.sizes)
+    let results = ParitySubject(convolution, reference: ReferenceDevice())
+    #expect(results.name == convolution.title && results.shape == convolution.sizes)
   }
 
   private static func names(of subject: OperationCase) -> [String] {
-    subject.plan.programs[subject.program]?.operations.map(\.name) ?? []
+    subject.operations.map(\.name)
   }
 }
 

@@ -27,32 +27,35 @@ public struct AttentionMeanGradient: Sendable {
 extension FusionFinder {
   func attentionMeans() -> [FusedPattern] {
     program.operations.indices.compactMap { index in
-      switch self[index] {
-      case .attentionForward(let shape, let input, let parameters, _, let output):
-        guard let next = onlyReader(of: output),
-          case .meanOverTimeForward(_, _, let mean) = self[next]
-        else { return nil }
-        return FusedPattern(
-          kind: .attentionMean(
-            AttentionMean(shape: shape, input: input, parameters: parameters, mean: mean)),
-          name: "attention_mean_forward", operations: [index, next], place: index,
-          needs: Set([input] + parameters.all), produces: [mean])
-      case .attentionBackward(
-        let shape, let input, let outputGradient, let parameters, _, let inputGradient,
-        let gradients):
-        guard let before = writer[outputGradient], onlyReader(of: outputGradient) == index,
-          case .meanOverTimeBackward(_, let meanGradient, _) = self[before]
-        else { return nil }
-        return FusedPattern(
-          kind: .attentionMeanGradient(
-            AttentionMeanGradient(
-              shape: shape, input: input, parameters: parameters, meanGradient: meanGradient,
-              inputGradient: inputGradient, gradients: gradients)),
-          name: "attention_mean_backward", operations: [before, index], place: index,
-          needs: Set([input, meanGradient] + parameters.all),
-          produces: Set([inputGradient] + gradients.all))
-      default: return nil
-      }
+      attentionMean(at: index) ?? attentionMeanGradient(at: index)
     }
+  }
+
+  private func attentionMean(at index: Int) -> FusedPattern? {
+    guard let op = operation(index, AttentionForward.self),
+      let (next, average) = onlyReader(of: op.output, MeanOverTimeForward.self)
+    else { return nil }
+    return FusedPattern(
+      kind: .attentionMean(
+        AttentionMean(
+          shape: op.shape, input: op.input, parameters: op.parameters, mean: average.output)),
+      name: "attention_mean_forward", operations: [index, next], place: index,
+      needs: Set(op.reads), produces: [average.output])
+  }
+
+  private func attentionMeanGradient(at index: Int) -> FusedPattern? {
+    guard let op = operation(index, AttentionBackward.self),
+      onlyReader(of: op.outputGradient) == index,
+      let (before, average) = writer(of: op.outputGradient, MeanOverTimeBackward.self)
+    else { return nil }
+    return FusedPattern(
+      kind: .attentionMeanGradient(
+        AttentionMeanGradient(
+          shape: op.shape, input: op.input, parameters: op.parameters,
+          meanGradient: average.outputGradient, inputGradient: op.inputGradient,
+          gradients: op.gradients)),
+      name: "attention_mean_backward", operations: [before, index], place: index,
+      needs: Set([op.input, average.outputGradient] + op.parameters.all),
+      produces: Set(op.writes))
   }
 }

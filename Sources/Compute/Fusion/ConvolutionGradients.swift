@@ -13,29 +13,15 @@ public struct GradientSum: Sendable {
   public var output: TensorID
 }
 
-/// Gradients of a convolution's kernel and bias. Before a batch normalization, whose input's gradient
-/// sums to zero over each channel, the bias's is zero, exactly: such a kernel is called unbiased.
-public struct KernelGradient: Sendable {
-  public var shape: Conv1DShape
-  public var input, outputGradient, kernelGradient, biasGradient: TensorID
-
-  public init(
-    shape: Conv1DShape, input: TensorID, outputGradient: TensorID, kernelGradient: TensorID,
-    biasGradient: TensorID
-  ) {
-    (self.shape, self.input, self.outputGradient) = (shape, input, outputGradient)
-    (self.kernelGradient, self.biasGradient) = (kernelGradient, biasGradient)
-  }
-}
-
 /// The gradients of all convolutions' kernels, which nothing reads before the program ends.
 public struct KernelGradients: Sendable {
   public struct Term: Sendable {
-    public var gradient: KernelGradient
-    /// Whether the bias's gradient is zero, as before a batch normalization.
+    public var gradient: Conv1DBackwardKernel
+    /// Before a batch normalization, whose input's gradient sums to zero over each channel, the
+    /// bias's gradient is zero, exactly: such a kernel is called unbiased.
     public var isUnbiased: Bool
 
-    public init(gradient: KernelGradient, isUnbiased: Bool) {
+    public init(gradient: Conv1DBackwardKernel, isUnbiased: Bool) {
       (self.gradient, self.isUnbiased) = (gradient, isUnbiased)
     }
   }
@@ -48,28 +34,33 @@ public struct KernelGradients: Sendable {
 extension FusionFinder {
   func gradientSums() -> [FusedPattern] {
     program.operations.indices.compactMap { index in
-      guard case .add(let count, let inputs, let output) = self[index] else { return nil }
+      guard let sum = operation(index, Add.self) else { return nil }
       var terms: [GradientSum.Term] = []
       var operations: [Int] = []
       var others: [TensorID] = []
-      for input in inputs {
-        if let place = writer[input], onlyReader(of: input) == index,
-          case .conv1DBackwardInput(let shape, let outputGradient, let kernel, _) = self[place]
+      for input in sum.inputs {
+        if onlyReader(of: input) == index,
+          let (place, op) = writer(of: input, Conv1DBackwardInput.self)
         {
           terms.append(
-            GradientSum.Term(shape: shape, outputGradient: outputGradient, kernel: kernel))
+            GradientSum.Term(
+              shape: op.shape, outputGradient: op.outputGradient, kernel: op.kernel))
           operations.append(place)
         } else {
           others.append(input)
         }
       }
-      guard !terms.isEmpty, others.count <= 1, Set(inputs).count == inputs.count else { return nil }
+      guard !terms.isEmpty, others.count <= 1, Set(sum.inputs).count == sum.inputs.count else {
+        return nil
+      }
       return FusedPattern(
         kind: .gradientSum(
-          GradientSum(elementsPerSample: count, terms: terms, others: others, output: output)),
+          GradientSum(
+            elementsPerSample: sum.elementsPerSample, terms: terms, others: others,
+            output: sum.output)),
         name: "conv1d_backward_input_sum", operations: (operations + [index]).sorted(),
         place: index, needs: Set(terms.flatMap { [$0.outputGradient, $0.kernel] } + others),
-        produces: [output])
+        produces: [sum.output])
     }
   }
 
@@ -101,19 +92,8 @@ extension FusionFinder {
   }
 
   private func kernelGradient(at index: Int) -> KernelGradients.Term? {
-    guard
-      case .conv1DBackwardKernel(
-        let shape, let input, let outputGradient, let kernelGradient, let biasGradient) =
-        self[index]
-    else { return nil }
-    var isUnbiased = false
-    if let before = writer[outputGradient], case .batchNormBackward = self[before] {
-      isUnbiased = true
-    }
+    guard let op = operation(index, Conv1DBackwardKernel.self) else { return nil }
     return KernelGradients.Term(
-      gradient: KernelGradient(
-        shape: shape, input: input, outputGradient: outputGradient,
-        kernelGradient: kernelGradient, biasGradient: biasGradient),
-      isUnbiased: isUnbiased)
+      gradient: op, isUnbiased: writer(of: op.outputGradient, BatchNormBackward.self) != nil)
   }
 }

@@ -50,17 +50,15 @@ extension FusionFinder {
   }
 
   private func denseBlock(at index: Int) -> DenseBlock? {
-    guard case .denseForward(let shape, let input, let kernel, let bias, let sums) = self[index],
-      let relu = onlyReader(of: sums), case .reluForward(_, _, let positive) = self[relu]
+    guard let dense = operation(index, DenseForward.self),
+      let (next, relu) = onlyReader(of: dense.output, ReluForward.self)
     else { return nil }
     var block = DenseBlock(
-      shape: shape, input: input, kernel: kernel, bias: bias, output: positive,
-      operations: [index, relu])
-    if let next = forwardReader(of: positive),
-      case .dropoutForward(let shape, _, let kept) = self[next]
-    {
+      shape: dense.shape, input: dense.input, kernel: dense.kernel, bias: dense.bias,
+      output: relu.output, operations: [index, next])
+    if let (next, dropout) = forwardReader(of: relu.output, DropoutForward.self) {
       block.operations.append(next)
-      (block.dropout, block.output) = (shape, kept)
+      (block.dropout, block.output) = (dropout.shape, dropout.output)
     }
     return block
   }
@@ -76,54 +74,43 @@ extension FusionFinder {
   private func gradient(
     of block: DenseBlock
   ) -> (gradient: DenseBlockGradient, operations: [Int])? {
-    guard
-      let layer = readers[block.output]?.first(where: {
-        if case .denseBackwardKernel = self[$0] { true } else { false }
-      }),
-      case .denseBackwardKernel(
-        let shape, _, let outputGradient, let kernelGradient, let biasGradient) = self[layer],
-      let through = readers[outputGradient]?.first(where: {
-        if case .denseBackwardInput = self[$0] { true } else { false }
-      }), case .denseBackwardInput(_, _, let kernel, var gradient) = self[through],
-      var next = onlyReader(of: gradient)
+    guard let (layer, weights) = reader(of: block.output, DenseBackwardKernel.self),
+      let (through, input) = reader(of: weights.outputGradient, DenseBackwardInput.self)
     else { return nil }
-    var operations = [layer, through, next]
+    var operations = [layer, through]
+    var gradient = input.inputGradient
     if block.dropout != nil {
-      guard case .dropoutBackward(_, _, let before) = self[next],
-        let relu = onlyReader(of: before)
-      else { return nil }
-      (gradient, next) = (before, relu)
-      operations.append(relu)
+      guard let (place, dropout) = onlyReader(of: gradient, DropoutBackward.self) else {
+        return nil
+      }
+      operations.append(place)
+      gradient = dropout.inputGradient
     }
-    guard case .reluBackward(_, let positive, _, let inputGradient) = self[next],
-      writer[positive] == block.operations[1]
+    guard let (place, relu) = onlyReader(of: gradient, ReluBackward.self),
+      writer[relu.output] == block.operations[1]
     else { return nil }
+    operations.append(place)
     let result = DenseBlockGradient(
-      shape: shape, kernel: kernel, outputGradient: outputGradient,
-      kernelGradient: kernelGradient, biasGradient: biasGradient, input: block.output,
-      dropout: block.dropout, inputGradient: inputGradient)
+      shape: weights.shape, kernel: input.kernel, outputGradient: weights.outputGradient,
+      kernelGradient: weights.kernelGradient, biasGradient: weights.biasGradient,
+      input: block.output, dropout: block.dropout, inputGradient: relu.inputGradient)
     return (result, operations)
   }
 
   func denseGradients() -> [FusedPattern] {
     program.operations.indices.compactMap { index in
-      guard
-        case .denseBackwardKernel(
-          let shape, let input, let outputGradient, let kernelGradient, let biasGradient) =
-          self[index],
-        let other = readers[outputGradient]?.first(where: {
-          if case .denseBackwardInput = self[$0] { true } else { false }
-        }), case .denseBackwardInput(_, _, let kernel, let inputGradient) = self[other]
+      guard let weights = operation(index, DenseBackwardKernel.self),
+        let (other, input) = reader(of: weights.outputGradient, DenseBackwardInput.self)
       else { return nil }
       return FusedPattern(
         kind: .denseGradient(
           DenseGradient(
-            shape: shape, input: input, kernel: kernel, outputGradient: outputGradient,
-            inputGradient: inputGradient, kernelGradient: kernelGradient,
-            biasGradient: biasGradient)),
+            shape: weights.shape, input: weights.input, kernel: input.kernel,
+            outputGradient: weights.outputGradient, inputGradient: input.inputGradient,
+            kernelGradient: weights.kernelGradient, biasGradient: weights.biasGradient)),
         name: "dense_backward", operations: [index, other].sorted(), place: min(index, other),
-        needs: [input, kernel, outputGradient],
-        produces: [inputGradient, kernelGradient, biasGradient])
+        needs: [weights.input, input.kernel, weights.outputGradient],
+        produces: [input.inputGradient, weights.kernelGradient, weights.biasGradient])
     }
   }
 
@@ -146,21 +133,18 @@ extension FusionFinder {
   }
 
   private func denseLoss(at index: Int) -> (loss: DenseLoss, layer: Int)? {
-    guard
-      case .softmaxCrossEntropy(
-        let loss, let logits, let targets, let sampleWeights, let probabilities,
-        let logitsGradient) = self[index],
-      let layer = writer[logits], onlyReader(of: logits) == index,
-      case .denseForward(let shape, let input, let kernel, let bias, _) = self[layer],
+    guard let op = operation(index, SoftmaxCrossEntropy.self),
+      onlyReader(of: op.logits) == index,
+      let (layer, dense) = writer(of: op.logits, DenseForward.self),
       program.operations.indices.contains(index + 1),
-      case .l2Penalty(let coefficient, let decayed) = self[index + 1]
+      let penalty = operation(index + 1, L2Penalty.self)
     else { return nil }
-    return (
-      DenseLoss(
-        shape: shape, input: input, kernel: kernel, bias: bias, logits: logits, loss: loss,
-        targets: targets, sampleWeights: sampleWeights, probabilities: probabilities,
-        logitsGradient: logitsGradient, coefficient: coefficient, decayed: decayed), layer
-    )
+    let loss = DenseLoss(
+      shape: dense.shape, input: dense.input, kernel: dense.kernel, bias: dense.bias,
+      logits: op.logits, loss: op.shape, targets: op.targets, sampleWeights: op.sampleWeights,
+      probabilities: op.probabilities, logitsGradient: op.logitsGradient,
+      coefficient: penalty.coefficient, decayed: penalty.kernels)
+    return (loss, layer)
   }
 
   private func pattern(of loss: DenseLoss, _ operations: [Int]) -> FusedPattern {

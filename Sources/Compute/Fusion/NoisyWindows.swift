@@ -11,17 +11,17 @@ public struct NoisyWindows: Sendable {
 extension FusionFinder {
   func noisyWindows() -> [FusedPattern] {
     program.operations.indices.compactMap { index in
-      guard case .gatherWindows(let shape, let batch, let targets, let weights) = self[index],
-        let next = onlyReader(of: batch),
-        case .gaussianNoise(_, let deviation, let stream, _, let output) = self[next]
+      guard let gather = operation(index, GatherWindows.self),
+        let (next, noise) = onlyReader(of: gather.batch, GaussianNoise.self)
       else { return nil }
       return FusedPattern(
         kind: .noisyWindows(
           NoisyWindows(
-            shape: shape, batch: output, targets: targets, sampleWeights: weights,
-            deviation: deviation, stream: stream)),
+            shape: gather.shape, batch: noise.output, targets: gather.targets,
+            sampleWeights: gather.sampleWeights, deviation: noise.deviation,
+            stream: noise.stream)),
         name: "gather_noisy_windows", operations: [index, next], place: index, needs: [],
-        produces: [output, targets, weights])
+        produces: [noise.output, gather.targets, gather.sampleWeights])
     }
   }
 }

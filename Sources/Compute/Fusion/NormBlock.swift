@@ -37,84 +37,68 @@ extension FusionFinder {
   }
 
   func normBlock(at index: Int) -> NormBlock? {
-    var block: NormBlock
-    switch self[index] {
-    case .batchNormForward(
-      let shape, let input, let gamma, let beta, let output, let mean, let variance,
-      let movingMean, let movingVariance):
-      block = NormBlock(
-        shape: shape, input: input, gamma: gamma, beta: beta, mean: mean, variance: variance,
-        moving: (movingMean, movingVariance), output: output, operations: [index])
-    case .batchNormInference(
-      let shape, let input, let gamma, let beta, let mean, let variance, let output):
-      block = NormBlock(
-        shape: shape, input: input, gamma: gamma, beta: beta, mean: mean, variance: variance,
-        output: output, operations: [index])
-    default: return nil
-    }
-    guard let relu = forwardReader(of: block.output),
-      case .reluForward(_, _, let positive) = self[relu]
+    guard var block = normalization(at: index),
+      let (next, relu) = forwardReader(of: block.output, ReluForward.self)
     else { return nil }
-    block.operations.append(relu)
-    block.output = positive
-    if let next = forwardReader(of: block.output),
-      case .dropoutForward(let shape, _, let kept) = self[next]
-    {
+    block.operations.append(next)
+    block.output = relu.output
+    if let (next, dropout) = forwardReader(of: block.output, DropoutForward.self) {
       block.operations.append(next)
-      (block.dropout, block.output) = (shape, kept)
+      (block.dropout, block.output) = (dropout.shape, dropout.output)
     }
-    if let next = forwardReader(of: block.output),
-      case .maxPoolForward(let shape, _, let output, let argmax) = self[next]
-    {
+    if let (next, pool) = forwardReader(of: block.output, MaxPoolForward.self) {
       block.operations.append(next)
-      (block.pool, block.output, block.argmax) = (shape, output, argmax)
+      (block.pool, block.output, block.argmax) = (pool.shape, pool.output, pool.argmax)
     }
     return block
   }
 
+  /// The block's first operation alone.
+  private func normalization(at index: Int) -> NormBlock? {
+    if let op = operation(index, BatchNormForward.self) {
+      return NormBlock(
+        shape: op.shape, input: op.input, gamma: op.gamma, beta: op.beta, mean: op.mean,
+        variance: op.variance, moving: (op.movingMean, op.movingVariance), output: op.output,
+        operations: [index])
+    }
+    guard let op = operation(index, BatchNormInference.self) else { return nil }
+    return NormBlock(
+      shape: op.shape, input: op.input, gamma: op.gamma, beta: op.beta, mean: op.movingMean,
+      variance: op.movingVariance, output: op.output, operations: [index])
+  }
+
   /// The backward operations that mirror a block, last to first.
   private func gradient(of block: NormBlock) -> NormBlockGradient? {
-    guard
-      let norm = readers[block.mean]?.first(where: {
-        if case .batchNormBackward = self[$0] { true } else { false }
-      }),
-      case .batchNormBackward(
-        _, _, var gradient, _, _, _, let inputGradient, let gammaGradient, let betaGradient) =
-        self[norm]
+    guard let (place, norm) = reader(of: block.mean, BatchNormBackward.self),
+      let (next, relu) = writer(of: norm.outputGradient, ReluBackward.self)
     else { return nil }
-    var operations = [norm]
-    guard let relu = writer[gradient], case .reluBackward(_, _, let before, _) = self[relu] else {
-      return nil
-    }
-    operations.append(relu)
-    gradient = before
+    var operations = [place, next]
+    var gradient = relu.outputGradient
     if block.dropout != nil {
-      guard let index = writer[gradient], case .dropoutBackward(_, let before, _) = self[index]
-      else { return nil }
-      operations.append(index)
-      gradient = before
+      guard let (place, dropout) = writer(of: gradient, DropoutBackward.self) else { return nil }
+      operations.append(place)
+      gradient = dropout.outputGradient
     }
     if block.pool != nil {
-      guard let index = writer[gradient], case .maxPoolBackward(_, _, let before, _) = self[index]
-      else { return nil }
-      operations.append(index)
-      gradient = before
+      guard let (place, pool) = writer(of: gradient, MaxPoolBackward.self) else { return nil }
+      operations.append(place)
+      gradient = pool.outputGradient
     }
     return NormBlockGradient(
-      block: block, outputGradient: gradient, inputGradient: inputGradient,
-      gammaGradient: gammaGradient, betaGradient: betaGradient,
+      block: block, outputGradient: gradient, inputGradient: norm.inputGradient,
+      gammaGradient: norm.gammaGradient, betaGradient: norm.betaGradient,
       operations: operations.sorted())
   }
 
   /// The same with the mean over time that follows the block, if one does.
   private func ofMean(_ gradient: NormBlockGradient) -> NormBlockGradient? {
-    guard let place = writer[gradient.outputGradient],
-      case .meanOverTimeBackward(_, let before, _) = self[place],
+    guard
+      let (place, average) = writer(of: gradient.outputGradient, MeanOverTimeBackward.self),
       onlyReader(of: gradient.outputGradient) == gradient.operations[0]
     else { return nil }
     var result = gradient
     result.operations.insert(place, at: 0)
-    (result.outputGradient, result.isOfMean) = (before, true)
+    (result.outputGradient, result.isOfMean) = (average.outputGradient, true)
     return result
   }
 

@@ -9,7 +9,7 @@ public struct FusedPattern: Sendable {
     case normBlock(NormBlock)
     case normBlockGradient(NormBlockGradient)
     case gradientSum(GradientSum)
-    case unbiasedKernel(KernelGradient)
+    case unbiasedKernel(Conv1DBackwardKernel)
     case kernelGradients(KernelGradients)
     case noisyWindows(NoisyWindows)
     case denseBlock(DenseBlock)
@@ -123,7 +123,49 @@ struct FusionFinder {
     }
   }
 
-  subscript(index: Int) -> Operation { program.operations[index] }
+  /// The operation at a place, if it is of this type.
+  func operation<Wanted: PlanOperation>(_ index: Int?, _: Wanted.Type) -> Wanted? {
+    index.flatMap { program.operations[$0].content as? Wanted }
+  }
+
+  /// The operation that writes a tensor, if it is of this type, with its place.
+  func writer<Wanted: PlanOperation>(
+    of id: TensorID, _: Wanted.Type
+  ) -> (place: Int, op: Wanted)? {
+    guard let place = writer[id], let op = operation(place, Wanted.self) else { return nil }
+    return (place, op)
+  }
+
+  /// The first operation of this type that reads a tensor, with its place.
+  func reader<Wanted: PlanOperation>(
+    of id: TensorID, _: Wanted.Type
+  ) -> (place: Int, op: Wanted)? {
+    for place in readers[id] ?? [] {
+      if let op = operation(place, Wanted.self) { return (place, op) }
+    }
+    return nil
+  }
+
+  /// The only operation that reads a tensor, if it is of this type, with its place.
+  func onlyReader<Wanted: PlanOperation>(
+    of id: TensorID, _: Wanted.Type
+  ) -> (place: Int, op: Wanted)? {
+    guard let place = onlyReader(of: id), let op = operation(place, Wanted.self) else {
+      return nil
+    }
+    return (place, op)
+  }
+
+  /// The only operation of the forward pass that reads a tensor, if it is of this type, with its
+  /// place.
+  func forwardReader<Wanted: PlanOperation>(
+    of id: TensorID, _: Wanted.Type
+  ) -> (place: Int, op: Wanted)? {
+    guard let place = forwardReader(of: id), let op = operation(place, Wanted.self) else {
+      return nil
+    }
+    return (place, op)
+  }
 
   /// The only operation that reads a tensor, if there is but one.
   func onlyReader(of id: TensorID) -> Int? {
@@ -133,7 +175,7 @@ struct FusionFinder {
 
   /// Readers of a tensor in the forward pass: those that are not backward operations.
   func forwardReader(of id: TensorID) -> Int? {
-    let all = (readers[id] ?? []).filter { !self[$0].isBackward }
+    let all = (readers[id] ?? []).filter { program.operations[$0].phase == .forward }
     return all.count == 1 ? all[0] : nil
   }
 
@@ -150,23 +192,5 @@ struct FusionFinder {
       result.append(pattern)
     }
     return result
-  }
-}
-
-extension Operation {
-  /// Whether it changes the weights.
-  var isUpdate: Bool {
-    if case .adam = self { true } else { false }
-  }
-
-  var isBackward: Bool {
-    switch self {
-    case .conv1DBackwardInput, .conv1DBackwardKernel, .batchNormBackward, .layerNormBackward,
-      .reluBackward, .sigmoidBackward, .denseBackwardInput, .denseBackwardKernel,
-      .concatenateBackward, .scaleChannelsBackward, .maxPoolBackward, .meanOverTimeBackward,
-      .dropoutBackward, .attentionBackward:
-      true
-    default: false
-    }
   }
 }

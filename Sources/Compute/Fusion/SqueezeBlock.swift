@@ -43,51 +43,43 @@ extension FusionFinder {
     return result
   }
 
-  /// The operation that writes a tensor, with its index.
-  private func made(_ id: TensorID) -> (index: Int, operation: Operation)? {
-    writer[id].map { ($0, self[$0]) }
-  }
-
   // MARK: Forward
 
   private func squeezeBlock(scaledBy index: Int) -> SqueezeBlock? {
-    guard case .scaleChannelsForward(let sequence, let kept, let scale, let scaled) = self[index],
-      case (let sigmoid, .sigmoidForward(_, let exciteLinear, _))? = made(scale),
-      case (let exciteDense, .denseForward(let shape, let hidden, let w2, let b2, _))? =
-        made(exciteLinear),
-      case (let relu, .reluForward(_, let squeezeLinear, _))? = made(hidden),
-      case (let squeezeDense, .denseForward(_, let mean, let w1, let b1, _))? = made(squeezeLinear),
-      case (let average, .meanOverTimeForward(_, let squeezed, _))? = made(mean), squeezed == kept,
-      let sum = forwardReader(of: scaled), case .add(_, let inputs, let output) = self[sum],
-      inputs.count == 2, let shortcut = inputs.first(where: { $0 != scaled })
+    guard let scaling = operation(index, ScaleChannelsForward.self),
+      let sigmoid = writer(of: scaling.scale, SigmoidForward.self),
+      let excite = writer(of: sigmoid.op.input, DenseForward.self),
+      let relu = writer(of: excite.op.input, ReluForward.self),
+      let squeeze = writer(of: relu.op.input, DenseForward.self),
+      let average = writer(of: squeeze.op.input, MeanOverTimeForward.self),
+      average.op.input == scaling.input,
+      let sum = forwardReader(of: scaling.output, Add.self), sum.op.inputs.count == 2,
+      let shortcut = sum.op.inputs.first(where: { $0 != scaling.output })
     else { return nil }
-    var operations = [index, sigmoid, exciteDense, relu, squeezeDense, average, sum]
-    var dropout: DropoutShape?
-    var joined = kept
-    if case (let place, .dropoutForward(let shape, let input, _))? = made(kept) {
-      operations.append(place)
-      (dropout, joined) = (shape, input)
-    }
-    guard case (let place, .concatenateForward(_, _, let parts, _))? = made(joined) else {
-      return nil
-    }
+    var operations =
+      [index, sigmoid.place, excite.place, relu.place, squeeze.place, average.place, sum.place]
+    let dropout = writer(of: scaling.input, DropoutForward.self)
+    if let dropout { operations.append(dropout.place) }
+    let joined = dropout?.op.input ?? scaling.input
+    guard let (place, parts) = writer(of: joined, ConcatenateForward.self) else { return nil }
     operations.append(place)
     var branches: [NormBlock] = []
-    for part in parts {
-      guard case (let relu, .reluForward(_, let normalized, _))? = made(part),
-        let (norm, _) = made(normalized), var block = normBlock(at: norm)
+    for part in parts.inputs {
+      guard let relu = writer(of: part, ReluForward.self), let norm = writer[relu.op.input],
+        var block = normBlock(at: norm)
       else { return nil }
-      (block.operations, block.output) = ([norm, relu], part)
+      (block.operations, block.output) = ([norm, relu.place], part)
       branches.append(block)
-      operations += [norm, relu]
+      operations += [norm, relu.place]
     }
     guard branches.count <= 4 else { return nil }
     return SqueezeBlock(
-      sequence: sequence, units: shape.inputs, branches: branches, dropout: dropout, kept: kept,
-      mean: mean, hidden: hidden, scale: scale,
-      squeeze: SqueezeBlock.Dense(kernel: w1, bias: b1),
-      excite: SqueezeBlock.Dense(kernel: w2, bias: b2), shortcut: shortcut, output: output,
-      operations: operations.sorted())
+      sequence: scaling.shape, units: excite.op.shape.inputs, branches: branches,
+      dropout: dropout?.op.shape, kept: scaling.input, mean: squeeze.op.input,
+      hidden: excite.op.input, scale: scaling.scale,
+      squeeze: SqueezeBlock.Dense(kernel: squeeze.op.kernel, bias: squeeze.op.bias),
+      excite: SqueezeBlock.Dense(kernel: excite.op.kernel, bias: excite.op.bias),
+      shortcut: shortcut, output: sum.op.output, operations: operations.sorted())
   }
 
   private func pattern(of block: SqueezeBlock) -> FusedPattern {
@@ -114,71 +106,59 @@ extension FusionFinder {
 
   // MARK: Backward
 
-  private func reader(
-    of id: TensorID, where matches: (Operation) -> Bool
-  ) -> (index: Int, operation: Operation)? {
-    (readers[id] ?? []).first { matches(self[$0]) }.map { ($0, self[$0]) }
-  }
-
   private func gradient(of block: SqueezeBlock) -> SqueezeBlockGradient? {
-    guard
-      case (let start, .scaleChannelsBackward(_, _, _, let dOutput, let scaled, let dScale))? =
-        reader(
-          of: block.scale, where: { if case .scaleChannelsBackward = $0 { true } else { false } }),
-      let sigmoid = onlyReader(of: dScale),
-      case .sigmoidBackward(_, _, _, let dExcite) = self[sigmoid],
-      let excite = denseGradient(dExcite),
-      let hiddenGradient = excite.inputGradient, let relu = onlyReader(of: hiddenGradient),
-      case .reluBackward(_, _, _, let dSqueeze) = self[relu],
-      let squeeze = denseGradient(dSqueeze),
-      let meanGradient = squeeze.inputGradient, let average = onlyReader(of: meanGradient),
-      case .meanOverTimeBackward(_, _, let spread) = self[average],
-      let sum = onlyReader(of: spread), case .add(_, let inputs, var gradient) = self[sum],
-      inputs.count == 2, Set(inputs) == [scaled, spread]
+    guard let scaling = reader(of: block.scale, ScaleChannelsBackward.self),
+      let sigmoid = onlyReader(of: scaling.op.scaleGradient, SigmoidBackward.self),
+      let excite = denseGradient(sigmoid.op.inputGradient),
+      let relu = onlyReader(of: excite.inputGradient, ReluBackward.self),
+      let squeeze = denseGradient(relu.op.inputGradient),
+      let average = onlyReader(of: squeeze.inputGradient, MeanOverTimeBackward.self),
+      let sum = onlyReader(of: average.op.inputGradient, Add.self), sum.op.inputs.count == 2,
+      Set(sum.op.inputs) == [scaling.op.inputGradient, average.op.inputGradient]
     else { return nil }
     var operations =
-      [start, sigmoid, relu, average, sum] + excite.operations + squeeze.operations
+      [scaling.place, sigmoid.place, relu.place, average.place, sum.place] + excite.operations
+      + squeeze.operations
+    var gradient = sum.op.output
     if block.dropout != nil {
-      guard let place = onlyReader(of: gradient),
-        case .dropoutBackward(_, _, let before) = self[place]
-      else { return nil }
+      guard let (place, dropout) = onlyReader(of: gradient, DropoutBackward.self) else {
+        return nil
+      }
       operations.append(place)
-      gradient = before
+      gradient = dropout.inputGradient
     }
-    guard let place = onlyReader(of: gradient),
-      case .concatenateBackward(_, _, _, let parts) = self[place]
-    else { return nil }
+    guard let (place, parts) = onlyReader(of: gradient, ConcatenateBackward.self) else {
+      return nil
+    }
     operations.append(place)
     var branches: [SqueezeBlockGradient.Branch] = []
-    for part in parts {
-      guard let relu = onlyReader(of: part),
-        case .reluBackward(_, _, _, let normalized) = self[relu],
-        let norm = onlyReader(of: normalized),
-        case .batchNormBackward(
-          _, _, _, _, _, _, let inputGradient, let gammaGradient, let betaGradient) = self[norm]
+    for part in parts.inputGradients {
+      guard let relu = onlyReader(of: part, ReluBackward.self),
+        let norm = onlyReader(of: relu.op.inputGradient, BatchNormBackward.self)
       else { return nil }
-      operations += [relu, norm]
+      operations += [relu.place, norm.place]
       branches.append(
         SqueezeBlockGradient.Branch(
-          inputGradient: inputGradient, gammaGradient: gammaGradient,
-          betaGradient: betaGradient))
+          inputGradient: norm.op.inputGradient, gammaGradient: norm.op.gammaGradient,
+          betaGradient: norm.op.betaGradient))
     }
     return SqueezeBlockGradient(
-      block: block, outputGradient: dOutput, branches: branches, squeeze: squeeze.gradients,
+      block: block, outputGradient: scaling.op.outputGradient, branches: branches,
+      squeeze: squeeze.gradients,
       excite: excite.gradients, operations: operations.sorted())
   }
 
   /// Both backward operations of a dense layer.
   private func denseGradient(
     _ outputGradient: TensorID
-  ) -> (gradients: SqueezeBlock.Dense, inputGradient: TensorID?, operations: [Int])? {
-    guard
-      case (let kernel, .denseBackwardKernel(_, _, _, let dKernel, let dBias))? = reader(
-        of: outputGradient, where: { if case .denseBackwardKernel = $0 { true } else { false } }),
-      case (let input, .denseBackwardInput(_, _, _, let dInput))? = reader(
-        of: outputGradient, where: { if case .denseBackwardInput = $0 { true } else { false } })
+  ) -> (gradients: SqueezeBlock.Dense, inputGradient: TensorID, operations: [Int])? {
+    guard let weights = reader(of: outputGradient, DenseBackwardKernel.self),
+      let input = reader(of: outputGradient, DenseBackwardInput.self)
     else { return nil }
-    return (SqueezeBlock.Dense(kernel: dKernel, bias: dBias), dInput, [kernel, input])
+    return (
+      SqueezeBlock.Dense(kernel: weights.op.kernelGradient, bias: weights.op.biasGradient),
+      input.op.inputGradient, [weights.place, input.place]
+    )
   }
 
   private func pattern(of gradient: SqueezeBlockGradient) -> FusedPattern {
