@@ -120,7 +120,9 @@ let package = Package(
         "Artifacts", "CHDF5", "Networks", "ComputeReference", "ComputeCPU", "semg-hdf5-reader",
       ]),
     tests(
-      "ParityTests", ["Parity", "Compute", "ComputeCases", "ComputeCPU", "Networks"], exclude: []),
+      "ParityTests",
+      ["Parity", "Compute", "ComputeCases", "ComputeReference", "ComputeCPU", "Networks"],
+      exclude: []),
     tests("SEMGTrainTests", ["SEMGTrain", "Parity"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,6 +1,7 @@
 import Compute
 import ComputeCPU
 import ComputeCases
+import ComputeReference
 import Networks
 import TestSupport
 import Testing
