@@ -1,3 +1,5 @@
+import Networks
+
 /// Why a `.keras` archive cannot be read or written. Messages name the file, what was found, what
 /// was expected and what to do.
 public enum ArchiveError: Error, Equatable, CustomStringConvertible {
@@ -89,6 +91,26 @@ public enum ArchiveError: Error, Equatable, CustomStringConvertible {
       "Values for \(what): found \(found), expected \(expected) by the network. "
         + "This is a defect of semg-train."
     case .write(let error): error.description
+    }
+  }
+}
+
+extension ArchiveError {
+  /// A layer of an archive that our layers do not have.
+  init(_ error: LayerConfigError, path: String) {
+    self = .unsupported(
+      path: path, layer: error.layer, setting: error.setting, found: error.found,
+      expected: error.expected, advice: error.advice ?? Self.ownLayersAlone)
+  }
+
+  /// Says in which archive a layer is that could not be read.
+  static func naming<Result>(
+    _ path: String, _ body: () throws(LayerConfigError) -> Result
+  ) throws(ArchiveError) -> Result {
+    do throws(LayerConfigError) {
+      return try body()
+    } catch {
+      throw ArchiveError(error, path: path)
     }
   }
 }

@@ -1,3 +1,5 @@
+import Networks
+
 /// What `compile_config` says, as far as we train so: Adam and categorical cross-entropy. Anything
 /// else is no reason to refuse a model that can predict; it is noted.
 struct CompileConfigReader {

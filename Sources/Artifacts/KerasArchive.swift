@@ -97,11 +97,11 @@ public enum KerasArchive {
     var counter = KerasLayout.ClassCounter()
     for index in order {
       let layer = network.layers[index]
-      let path = counter.path(of: layer.kind.kerasName)
+      let path = counter.path(of: type(of: layer.kind).automaticName)
       items.append(.group(path: "\(path)/vars"))
       let variables = ofLayer[index, default: []]
       let paths = KerasLayout.variablePaths(
-        of: layer.kind, below: path, count: variables.count)
+        of: layer.kind.variables(layer.inputs.map { network.shapes[$0] }), below: path)
       for (variable, path) in zip(variables, paths) {
         items.append(
           .floats(

@@ -68,52 +68,40 @@ struct KerasConfigReader {
 
   // MARK: Layers
 
-  private mutating func append(_ config: KerasLayerConfig) throws(ArchiveError) {
+  private mutating func append(_ config: LayerConfig) throws(ArchiveError) {
     if config.className != "Cast" {
-      let policy = try config.dtypePolicy()
+      let policy = try naming { () throws(LayerConfigError) in try config.dtypePolicy() }
       if self.policy == "float32" && policy != "float32" { self.policy = policy }
       if config.settings["trainable"] == false { hasFrozenLayers = true }
     }
     guard config.keywordInputs.isEmpty || config.className == "MultiHeadAttention" else {
-      throw config.unsupported(
-        "call arguments", found: config.keywordInputs.keys.sorted().joined(separator: ", "),
+      throw unsupported(
+        config, "call arguments", found: config.keywordInputs.keys.sorted().joined(separator: ", "),
         expected: "none")
     }
     var inputs: [Int] = []
     for name in config.inputs { inputs.append(try index(of: name, for: config)) }
-    switch try KerasLayerReader(config: config, shapes: inputs.map { shapes[$0] }).result() {
-    case .input(let time, let channels):
-      try add(.input(time: time, channels: channels), [], config)
-    case .kinds(let kinds):
+    let inputShapes = inputs.map { shapes[$0] }
+    switch try naming({ () throws(LayerConfigError) in try Self.read(config, inputShapes) }) {
+    case .layers(let kinds):
       var inputs = inputs
       for (step, kind) in kinds.enumerated() {
-        try add(kind, inputs, config, suffix: step == 0 ? "" : "_\(kind.kerasName)")
+        let suffix = step == 0 ? "" : "_\(type(of: kind).automaticName)"
+        try add(kind, inputs, config, suffix: suffix)
         inputs = [layers.count - 1]
       }
     case .scaled(let sequence, let scale, let isVector):
       var factor = inputs[scale]
       if isVector {
-        try add(.reshapeToSequence, [factor], config, suffix: "_reshape")
+        try add(Layers.Reshape(), [factor], config, suffix: "_reshape")
         factor = layers.count - 1
       }
-      try add(.multiply, [inputs[sequence], factor], config)
-    case .attention(let kind):
-      for name in config.keywordInputs.keys.sorted() {
-        guard ["query", "key", "value"].contains(name), let source = config.keywordInputs[name]
-        else {
-          throw config.unsupported("call argument \(name)", found: "a tensor", expected: "none")
-        }
-        inputs.append(try index(of: source, for: config))
-      }
-      guard let first = inputs.first, inputs.allSatisfy({ $0 == first }), inputs.count >= 2 else {
-        throw config.unsupported(
-          "query, value and key", found: "different layers' outputs",
-          expected: "one layer's output (self-attention)")
-      }
-      try add(kind, [first], config)
+      try add(Layers.Multiply(), [inputs[sequence], factor], config)
+    case .attention(let attention):
+      try add(attention, [try selfAttended(config, inputs)], config)
     case .identity:
       guard inputs.count == 1 else {
-        throw config.unsupported("inputs", found: "\(inputs.count)", expected: "one")
+        throw unsupported(config, "inputs", found: "\(inputs.count)", expected: "one")
       }
       outputs[config.name] = inputs[0]
       passedThrough[config.name] = config.inputs[0]
@@ -122,15 +110,51 @@ struct KerasConfigReader {
     }
   }
 
-  private func index(of name: String, for config: KerasLayerConfig) throws(ArchiveError) -> Int {
+  private static func read(
+    _ config: LayerConfig, _ shapes: [[Int]]
+  ) throws(LayerConfigError) -> LayerReading {
+    if config.className == "Cast" {
+      try config.checkCast()
+      return .identity
+    }
+    guard let layer = Layers.type(ofClass: config.className) else {
+      throw config.unsupported(
+        "class", found: config.className,
+        expected: "one of \(Layers.classNames.joined(separator: ", "))")
+    }
+    return try layer.read(config, shapes: shapes)
+  }
+
+  /// The one layer that an attention reads as query, as value and, if it is given one, as key.
+  private func selfAttended(
+    _ config: LayerConfig, _ positional: [Int]
+  ) throws(ArchiveError) -> Int {
+    var inputs = positional
+    for name in config.keywordInputs.keys.sorted() {
+      guard ["query", "key", "value"].contains(name), let source = config.keywordInputs[name]
+      else {
+        throw unsupported(config, "call argument \(name)", found: "a tensor", expected: "none")
+      }
+      inputs.append(try index(of: source, for: config))
+    }
+    guard let first = inputs.first, inputs.allSatisfy({ $0 == first }), inputs.count >= 2 else {
+      throw unsupported(
+        config, "query, value and key", found: "different layers' outputs",
+        expected: "one layer's output (self-attention)")
+    }
+    return first
+  }
+
+  private func index(of name: String, for config: LayerConfig) throws(ArchiveError) -> Int {
     guard let index = outputs[name] else {
-      throw config.unsupported("input", found: name, expected: "a layer that comes before it")
+      throw unsupported(
+        config, "input", found: name, expected: "a layer that comes before it")
     }
     return index
   }
 
   private mutating func add(
-    _ kind: Layer.Kind, _ inputs: [Int], _ config: KerasLayerConfig, suffix: String = ""
+    _ kind: any NetworkLayer, _ inputs: [Int], _ config: LayerConfig, suffix: String = ""
   ) throws(ArchiveError) {
     var name = config.name + suffix
     while names.contains(name) { name += "_" }
@@ -150,27 +174,28 @@ struct KerasConfigReader {
     layers.append(layer)
     shapes = network.shapes
     outputs[config.name] = layers.count - 1
-    let count = network.weights.count { $0.layer == layers.count - 1 }
-    if count > 0 {
+    let variables = kind.variables(inputs.map { shapes[$0] })
+    if !variables.isEmpty {
       // Only layers with variables need their counter, and each has a class of its own.
-      let group = counter.path(of: kind.kerasName, in: config.container)
-      variablePaths += KerasLayout.variablePaths(of: kind, below: group, count: count)
+      let group = counter.path(of: type(of: kind).automaticName, in: config.container)
+      variablePaths += KerasLayout.variablePaths(of: variables, below: group)
     }
   }
 
   /// Sigmoid and softmax exist as part of a dense layer: an activation right after a linear one,
   /// its only reader, becomes that.
   private mutating func fuse(
-    _ activation: Layer.Activation, _ inputs: [Int], _ config: KerasLayerConfig
+    _ activation: Activation, _ inputs: [Int], _ config: LayerConfig
   ) throws(ArchiveError) {
     guard inputs.count == 1, config.inputs.count == 1, isOnlyReader(of: config.inputs[0]),
-      case .dense(let units, .linear, let l2) = layers[inputs[0]].kind
+      var dense = layers[inputs[0]].kind as? Layers.Dense, dense.activation == .linear
     else {
-      throw config.unsupported(
-        "activation", found: activation.rawValue,
+      throw unsupported(
+        config, "activation", found: activation.rawValue,
         expected: "relu, except right after a linear Dense that nothing else reads")
     }
-    layers[inputs[0]].kind = .dense(units: units, activation: activation, l2: l2)
+    dense.activation = activation
+    layers[inputs[0]].kind = dense
     outputs[config.name] = inputs[0]
   }
 
@@ -189,11 +214,11 @@ struct KerasConfigReader {
     for (index, layer) in layers.dropLast().enumerated() where !read.contains(index) {
       throw notOurs("a layer, \(layer.name), that nothing reads")
     }
-    let inputCount = layers.count { if case .input = $0.kind { true } else { false } }
+    let inputCount = layers.count { $0.kind is Layers.Input }
     guard inputCount == 1 else {
       throw notOurs(inputCount == 0 ? "a model without an InputLayer" : "\(inputCount) inputs")
     }
-    if let last = layers.last, case .dense(_, .linear, _) = last.kind {
+    if let last = layers.last, (last.kind as? Layers.Dense)?.activation == .linear {
       throw .foreign(
         path: path, found: "logits: the last layer, \(last.name) (Dense), has no softmax",
         expected: "probabilities",
@@ -211,12 +236,22 @@ struct KerasConfigReader {
     }
   }
 
+  private func naming<Result>(
+    _ body: () throws(LayerConfigError) -> Result
+  ) throws(ArchiveError) -> Result { try ArchiveError.naming(path, body) }
+
+  private func unsupported(
+    _ layer: LayerConfig, _ setting: String, found: String, expected: String
+  ) -> ArchiveError {
+    ArchiveError(layer.unsupported(setting, found: found, expected: expected), path: path)
+  }
+
   /// An intact model, and none that we can run.
   private func notOurs(_ found: String) -> ArchiveError {
     .foreign(
       path: path, found: found,
       expected: "one chain of known layers from one input to one softmax, such as "
-        + "\(KerasLayerReader.known.joined(separator: ", "))",
+        + "\(Layers.classNames.joined(separator: ", "))",
       advice: ArchiveError.ownLayersAlone)
   }
 

@@ -1,3 +1,5 @@
+import Networks
+
 /// The layers of a model of `config.json` in one list, those of models within it among them: each
 /// names the layers it reads, whatever model these lie in.
 struct KerasLayerList {
@@ -5,7 +7,7 @@ struct KerasLayerList {
   let layerLimit: Int
 
   /// Each behind those it reads.
-  private(set) var layers: [KerasLayerConfig] = []
+  private(set) var layers: [LayerConfig] = []
   /// Some model within is frozen.
   private(set) var hasFrozenModel = false
   private var names: Set<String> = []
@@ -48,8 +50,8 @@ struct KerasLayerList {
       guard outputs[name] == nil else {
         throw bad("the layers", found: "two called \(name)", expected: "unique names")
       }
-      var layer = KerasLayerConfig(
-        path: path, className: className, name: place.scope + name,
+      var layer = LayerConfig(
+        className: className, name: place.scope + name,
         settings: item["config"]?.object ?? [:])
       layer.container = place.container
       try check(item, of: &layer)
@@ -70,12 +72,12 @@ struct KerasLayerList {
   ///
   /// - Returns: the name of the layer that gives its output.
   private mutating func append(
-    _ layer: KerasLayerConfig, _ item: JSONValue, at place: Place
+    _ layer: LayerConfig, _ item: JSONValue, at place: Place
   ) throws(ArchiveError) -> String {
     if Self.models.contains(layer.className) { return try appendModel(layer, item) }
     if layer.className == "InputLayer", let source = place.source {
       // The model's input is what it is called with; its type may still be a cast to integers.
-      _ = try layer.dtypePolicy()
+      _ = try ArchiveError.naming(path) { () throws(LayerConfigError) in try layer.dtypePolicy() }
       return source
     }
     guard layers.count < layerLimit else {
@@ -90,10 +92,11 @@ struct KerasLayerList {
   }
 
   private mutating func appendModel(
-    _ layer: KerasLayerConfig, _ item: JSONValue
+    _ layer: LayerConfig, _ item: JSONValue
   ) throws(ArchiveError) -> String {
     guard layer.inputs.count == 1, layer.keywordInputs.isEmpty else {
-      throw layer.unsupported(
+      throw unsupported(
+        layer,
         "inputs", found: "\(layer.inputs.count + layer.keywordInputs.count)", expected: "one")
     }
     let group = layer.className == "Sequential" ? "sequential" : "functional"
@@ -121,16 +124,18 @@ struct KerasLayerList {
   private static let functions = ["Add", "Cast", "Concatenate", "Multiply", "Softmax"]
 
   private func check(
-    _ item: JSONValue, of layer: inout KerasLayerConfig
+    _ item: JSONValue, of layer: inout LayerConfig
   ) throws(ArchiveError) {
-    let known = "one of Keras's own: " + KerasLayerReader.known.joined(separator: ", ")
+    let known = "one of Keras's own: " + Layers.classNames.joined(separator: ", ")
     guard item.isOfKeras else {
-      throw layer.unsupported(
+      throw unsupported(
+        layer,
         "class", found: "\(item.foreignName), which is none of Keras's own", expected: known)
     }
     layer.isFunction = item["module"]?.string?.hasPrefix("keras.src.ops") ?? false
     guard !layer.isFunction || Self.functions.contains(layer.className) else {
-      throw layer.unsupported(
+      throw unsupported(
+        layer,
         "class", found: "the function \(layer.className) of keras.ops", expected: known)
     }
   }
@@ -138,11 +143,12 @@ struct KerasLayerList {
   // MARK: Connections
 
   private func readNodes(
-    _ item: JSONValue, into layer: inout KerasLayerConfig, outputs: [String: String]
+    _ item: JSONValue, into layer: inout LayerConfig, outputs: [String: String]
   ) throws(ArchiveError) {
     let nodes = item["inbound_nodes"]?.array ?? []
     guard nodes.count <= 1 else {
-      throw layer.unsupported(
+      throw unsupported(
+        layer,
         "use", found: "\(nodes.count) calls of one layer", expected: "one call")
     }
     guard let node = nodes.first else { return }
@@ -156,23 +162,26 @@ struct KerasLayerList {
       if value["class_name"] == "__keras_tensor__" {
         layer.keywordInputs[key] = try source(of: value, layer, outputs)
       } else if !value.isUnset {
-        throw layer.unsupported("call argument \(key)", found: value.brief, expected: "none")
+        throw unsupported(
+          layer, "call argument \(key)", found: value.brief, expected: "none")
       }
     }
   }
 
   private func source(
-    of tensor: JSONValue, _ layer: KerasLayerConfig, _ outputs: [String: String]
+    of tensor: JSONValue, _ layer: LayerConfig, _ outputs: [String: String]
   ) throws(ArchiveError) -> String {
     guard tensor["class_name"] == "__keras_tensor__",
       let history = tensor["config"]?["keras_history"]?.array, history.count == 3,
       let name = history[0].string, history[1] == 0, history[2] == 0
     else {
-      throw layer.unsupported(
+      throw unsupported(
+        layer,
         "input", found: tensor.brief, expected: "the one output of another layer")
     }
     guard let output = outputs[name] else {
-      throw layer.unsupported("input", found: name, expected: "a layer that comes before it")
+      throw unsupported(
+        layer, "input", found: name, expected: "a layer that comes before it")
     }
     return output
   }
@@ -203,6 +212,12 @@ struct KerasLayerList {
       found.append(output)
     }
     return found[1]
+  }
+
+  private func unsupported(
+    _ layer: LayerConfig, _ setting: String, found: String, expected: String
+  ) -> ArchiveError {
+    ArchiveError(layer.unsupported(setting, found: found, expected: expected), path: path)
   }
 
   private func bad(_ part: String, found: String, expected: String) -> ArchiveError {

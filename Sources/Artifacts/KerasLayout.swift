@@ -55,14 +55,13 @@ enum KerasLayout {
     }
   }
 
-  /// Sublayers of Keras's `MultiHeadAttention` that hold its variables, kernel and bias each.
-  static let attentionSublayers = ["query_dense", "key_dense", "value_dense", "output_dense"]
-
-  /// Paths of a layer's variables in the order of its `WeightSpec`s.
-  static func variablePaths(of kind: Layer.Kind, below path: String, count: Int) -> [String] {
-    if case .multiHeadAttention = kind {
-      return attentionSublayers.flatMap { ["\(path)/\($0)/vars/0", "\(path)/\($0)/vars/1"] }
+  /// Paths of a layer's variables in their order; each sublayer counts its own.
+  static func variablePaths(of variables: [LayerVariable], below path: String) -> [String] {
+    var counts: [String?: Int] = [:]
+    return variables.map { variable in
+      let place = counts[variable.sublayer, default: 0]
+      counts[variable.sublayer] = place + 1
+      return "\(path)/\(variable.sublayer.map { "\($0)/" } ?? "")vars/\(place)"
     }
-    return (0..<count).map { "\(path)/vars/\($0)" }
   }
 }

@@ -1,5 +1,6 @@
 import CZip
 import Foundation
+import Networks
 
 /// Reads entries of a zip archive that anyone may have made: every name and size is judged before
 /// a byte is unpacked, and nothing is ever written to disk.

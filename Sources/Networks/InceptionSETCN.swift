@@ -16,37 +16,37 @@ extension Network {
     let l2: Float = 1e-4
     let wide = 2 * width
     var net = NetworkBuilder()
-    var x = net.append(.input(time: time, channels: channels))
-    x = net.append(.gaussianNoise(standardDeviation: 0.05), x)
+    var x = net.append(Layers.Input(time: time, channels: channels))
+    x = net.append(Layers.GaussianNoise(standardDeviation: 0.05), x)
     for (block, dilation) in dilations.enumerated() {
       var branches: [NetworkBuilder.Node] = []
       for kernelSize in [3, 7] {
         var y = net.append(
-          .conv1D(
+          Layers.Conv1D(
             filters: width, kernelSize: kernelSize, dilation: dilation, padding: padding, l2: l2),
           x)
-        y = net.append(.batchNormalization(momentum: 0.99, epsilon: 1e-3), y)
-        branches.append(net.append(.relu, y))
+        y = net.append(Layers.BatchNormalization(momentum: 0.99, epsilon: 1e-3), y)
+        branches.append(net.append(Layers.ReLU(), y))
       }
-      var y = net.append(.concatenate, branches[0], branches[1])
-      y = net.append(.dropout(rate: 0.2), y)
-      var scale = net.append(.globalAveragePooling1D, y)
-      scale = net.append(.dense(units: max(1, wide / 8), activation: .relu, l2: l2), scale)
-      scale = net.append(.dense(units: wide, activation: .sigmoid, l2: l2), scale)
-      scale = net.append(.reshapeToSequence, scale)
-      y = net.append(.multiply, y, scale)
+      var y = net.append(Layers.Concatenate(), branches[0], branches[1])
+      y = net.append(Layers.Dropout(rate: 0.2), y)
+      var scale = net.append(Layers.GlobalAveragePooling1D(), y)
+      scale = net.append(Layers.Dense(units: max(1, wide / 8), activation: .relu, l2: l2), scale)
+      scale = net.append(Layers.Dense(units: wide, activation: .sigmoid, l2: l2), scale)
+      scale = net.append(Layers.Reshape(), scale)
+      y = net.append(Layers.Multiply(), y, scale)
       if block == 0 && channels != wide {
         x = net.append(
-          .conv1D(filters: wide, kernelSize: 1, dilation: 1, padding: .same, l2: 0), x)
+          Layers.Conv1D(filters: wide, kernelSize: 1, dilation: 1, padding: .same, l2: 0), x)
       }
-      x = net.append(.add, x, y)
+      x = net.append(Layers.Add(), x, y)
     }
-    x = net.append(.layerNormalization(epsilon: 1e-6), x)
-    x = net.append(.multiHeadAttention(heads: heads, keySize: keySize, dropout: 0.3), x)
-    x = net.append(.globalAveragePooling1D, x)
-    x = net.append(.dense(units: denseUnits, activation: .relu, l2: l2), x)
-    x = net.append(.dropout(rate: 0.5), x)
-    _ = net.append(.dense(units: classes, activation: .softmax, l2: 0), x)
+    x = net.append(Layers.LayerNormalization(epsilon: 1e-6), x)
+    x = net.append(Layers.MultiHeadAttention(heads: heads, keySize: keySize, dropout: 0.3), x)
+    x = net.append(Layers.GlobalAveragePooling1D(), x)
+    x = net.append(Layers.Dense(units: denseUnits, activation: .relu, l2: l2), x)
+    x = net.append(Layers.Dropout(rate: 0.5), x)
+    _ = net.append(Layers.Dense(units: classes, activation: .softmax, l2: 0), x)
     return try net.build(name: "Inception_SE_Attn")
   }
 }

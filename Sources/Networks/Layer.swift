@@ -1,74 +1,53 @@
 import Compute
 
-/// One layer of a network: the fixed list that we can build, train, write and read. Names and
-/// semantics are those of `keras.layers`; shapes leave out the batch axis.
-public struct Layer: Sendable, Hashable {
-  /// What the layer computes, with its hyper-parameters.
-  public enum Kind: Sendable, Hashable {
-    /// `[time, channels]`.
-    case input(time: Int, channels: Int)
-    /// Adds noise while training.
-    case gaussianNoise(standardDeviation: Float)
-    /// `[T, C]` → `[T, filters]`, stride 1, with bias.
-    case conv1D(filters: Int, kernelSize: Int, dilation: Int, padding: Padding, l2: Float)
-    case batchNormalization(momentum: Float, epsilon: Float)
-    case relu
-    /// Along the channels.
-    case concatenate
-    case dropout(rate: Float)
-    /// `[T, C]` → `[C]`.
-    case globalAveragePooling1D
-    /// On the last axis, with bias.
-    case dense(units: Int, activation: Activation, l2: Float)
-    /// `[C]` → `[1, C]`: how squeeze-excitation's scale meets the sequence it scales.
-    case reshapeToSequence
-    /// `[T, C]` · `[1, C]`.
-    case multiply
-    case add
-    case layerNormalization(epsilon: Float)
-    /// Self-attention: query, key and value are the one input.
-    case multiHeadAttention(heads: Int, keySize: Int, dropout: Float)
-    /// `[T, C]` → `[⌊T/size⌋, C]`.
-    case maxPooling1D(size: Int)
-  }
-
-  public enum Activation: String, Sendable, Hashable {
-    case linear, relu, sigmoid, softmax
-  }
-
+/// One layer of a network.
+public struct Layer: Sendable {
   /// Unique in the network; Keras's automatic name unless an archive says otherwise.
   public var name: String
-  public var kind: Kind
+  /// What it computes, with its settings.
+  public var kind: any NetworkLayer
   /// Indices of the layers it reads, each below its own.
   public var inputs: [Int]
 
-  public init(name: String, kind: Kind, inputs: [Int]) {
+  public init(name: String, kind: any NetworkLayer, inputs: [Int]) {
     self.name = name
     self.kind = kind
     self.inputs = inputs
   }
+
+  /// Shape of the output for the given shapes of the inputs, without batch axes.
+  func outputShape(inputs: [[Int]]) throws(NetworkError) -> [Int] {
+    let count = type(of: kind).inputCount
+    guard count.allows(inputs.count) else {
+      throw .inputCount(layer: name, expected: count.text, found: inputs.count)
+    }
+    if let fault = kind.fault() { throw .setting(layer: name, what: fault) }
+    do {
+      return try kind.outputShape(inputs)
+    } catch {
+      throw .shape(layer: name, expected: error.expected, found: inputs)
+    }
+  }
+
+  /// Variables in Keras's order.
+  func weightSpecs(index: Int, inputs: [[Int]]) -> [WeightSpec] {
+    kind.variables(inputs).map {
+      WeightSpec(
+        name: "\(name)/\($0.name)", shape: $0.shape, initializer: $0.initializer,
+        isTrainable: $0.isTrainable, l2: $0.l2, layer: index)
+    }
+  }
 }
 
-extension Layer.Kind {
-  /// Keras's automatic name of a layer of this class: the class's name in snake case.
-  public var kerasName: String {
-    switch self {
-    case .input: "input_layer"
-    case .gaussianNoise: "gaussian_noise"
-    case .conv1D: "conv1d"
-    case .batchNormalization: "batch_normalization"
-    case .relu: "activation"
-    case .concatenate: "concatenate"
-    case .dropout: "dropout"
-    case .globalAveragePooling1D: "global_average_pooling1d"
-    case .dense: "dense"
-    case .reshapeToSequence: "reshape"
-    case .multiply: "multiply"
-    case .add: "add"
-    case .layerNormalization: "layer_normalization"
-    case .multiHeadAttention: "multi_head_attention"
-    case .maxPooling1D: "max_pooling1d"
-    }
+extension Layer: Hashable {
+  public static func == (a: Layer, b: Layer) -> Bool {
+    a.name == b.name && a.inputs == b.inputs && AnyHashable(a.kind) == AnyHashable(b.kind)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(name)
+    hasher.combine(inputs)
+    hasher.combine(AnyHashable(kind))
   }
 }
 

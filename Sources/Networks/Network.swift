@@ -34,10 +34,10 @@ public struct Network: Sendable, Hashable {
 
   /// Time steps and channels of the input.
   public var input: (time: Int, channels: Int) {
-    for layer in layers {
-      if case .input(let time, let channels) = layer.kind { return (time, channels) }
+    guard let input = layers.lazy.compactMap({ $0.kind as? Layers.Input }).first else {
+      return (0, 0)
     }
-    return (0, 0)
+    return (input.time, input.channels)
   }
   /// Units of the output.
   public var classes: Int { shapes.last?.last ?? 0 }
@@ -48,12 +48,7 @@ public struct Network: Sendable, Hashable {
   }
   /// Padding of the first dilated convolution, or nil where there is none.
   public var dilatedPadding: Padding? {
-    for layer in layers {
-      if case .conv1D(_, _, let dilation, let padding, _) = layer.kind, dilation > 1 {
-        return padding
-      }
-    }
-    return nil
+    layers.lazy.compactMap { $0.kind as? Layers.Conv1D }.first { $0.dilation > 1 }?.padding
   }
   /// The one L2 coefficient of all decayed kernels, 0 where none is decayed.
   public var l2: Float { weights.map(\.l2).first { $0 > 0 } ?? 0 }
@@ -92,8 +87,8 @@ public struct NetworkBuilder {
 
   public init() {}
 
-  public mutating func append(_ kind: Layer.Kind, _ inputs: Node...) -> Node {
-    let base = kind.kerasName
+  public mutating func append(_ kind: some NetworkLayer, _ inputs: Node...) -> Node {
+    let base = type(of: kind).automaticName
     let count = counts[base, default: 0]
     counts[base] = count + 1
     layers.append(

@@ -76,20 +76,20 @@ public struct NetworkPlan: Sendable {
 
   /// Whether a network can be trained and run by a plan: checked for networks that others wrote.
   public static func check(_ network: Network) throws(NetworkError) {
-    guard let last = network.layers.last, case .dense(let units, .softmax, _) = last.kind,
-      network.shapes.last?.count == 1
+    guard let last = network.layers.last, let dense = last.kind as? Layers.Dense,
+      dense.activation == .softmax, network.shapes.last?.count == 1
     else {
       throw .setting(
         layer: network.layers.last?.name ?? network.name,
         what: "a network ends in a Dense layer with softmax on one vector")
     }
-    guard units >= 2 else {
+    guard dense.units >= 2 else {
       throw .setting(layer: last.name, what: "a network tells at least 2 classes apart")
     }
     guard network.layers.dropLast().allSatisfy({ !$0.isSoftmax }) else {
       throw .setting(layer: last.name, what: "only the last layer may be a softmax")
     }
-    let inputs = network.layers.filter { if case .input = $0.kind { true } else { false } }
+    let inputs = network.layers.filter { $0.kind is Layers.Input }
     guard inputs.count == 1 else {
       throw .setting(layer: network.name, what: "a network has one input, found \(inputs.count)")
     }
@@ -105,6 +105,6 @@ public struct NetworkPlan: Sendable {
 
 extension Layer {
   var isSoftmax: Bool {
-    if case .dense(_, .softmax, _) = kind { true } else { false }
+    (kind as? Layers.Dense)?.activation == .softmax
   }
 }

@@ -2,7 +2,7 @@ import Compute
 
 /// Appends a network's operations to programs: forward in the order of the layers, backward in the
 /// mirrored order. Weight tensors come first and are shared; activations belong to one program.
-struct PlanBuilder {
+public struct PlanBuilder {
   /// A trainable weight and its companions, by index into `parameters`.
   struct Parameter {
     var value, gradient, firstMoment, secondMoment: TensorID
@@ -27,8 +27,12 @@ struct PlanBuilder {
   var capacity = 0
   var isTraining = false
   var operations: [Operation] = []
+  /// `[capacity, T, C]`: what the network's input layer is.
+  var batch = TensorID(index: 0)
   /// What the backward pass needs of each layer's forward pass.
   var traces: [LayerTrace] = []
+  /// The layer whose operations are being appended.
+  var place = 0
 
   init(network: Network, options: NetworkPlanOptions) {
     self.network = network
@@ -80,18 +84,6 @@ struct PlanBuilder {
         name: prefix + name, shape: batched ? [capacity] + shape : shape, hasBatchAxis: batched,
         role: .activation, elementType: type))
     return TensorID(index: tensors.count - 1)
-  }
-
-  /// Tensor of a layer's variable by its place in Keras's order.
-  func weight(_ layer: Int, _ place: Int) -> TensorID { weights[layerWeights[layer][place]] }
-
-  /// Gradient of a layer's trainable variable.
-  func gradient(_ layer: Int, _ place: Int) -> TensorID {
-    let value = weight(layer, place)
-    guard let parameter = parameters.first(where: { $0.value == value }) else {
-      preconditionFailure("variable \(place) of layer \(layer) is not trainable")
-    }
-    return parameter.gradient
   }
 
   // MARK: Programs

@@ -11,22 +11,22 @@ extension Network {
   ) throws(NetworkError) -> Network {
     let l2: Float = 1e-4
     var net = NetworkBuilder()
-    var x = net.append(.input(time: time, channels: channels))
-    x = net.append(.gaussianNoise(standardDeviation: 0.05), x)
+    var x = net.append(Layers.Input(time: time, channels: channels))
+    x = net.append(Layers.GaussianNoise(standardDeviation: 0.05), x)
     for (index, kernelSize) in [9, 5, 3, 3].enumerated() {
       x = net.append(
-        .conv1D(
+        Layers.Conv1D(
           filters: width << index, kernelSize: kernelSize, dilation: 1, padding: .same, l2: l2),
         x)
-      x = net.append(.batchNormalization(momentum: 0.99, epsilon: 1e-3), x)
-      x = net.append(.relu, x)
-      x = net.append(.dropout(rate: 0.25), x)
-      if index > 0 { x = net.append(.maxPooling1D(size: 2), x) }
+      x = net.append(Layers.BatchNormalization(momentum: 0.99, epsilon: 1e-3), x)
+      x = net.append(Layers.ReLU(), x)
+      x = net.append(Layers.Dropout(rate: 0.25), x)
+      if index > 0 { x = net.append(Layers.MaxPooling1D(size: 2), x) }
     }
-    x = net.append(.globalAveragePooling1D, x)
-    x = net.append(.dense(units: width * 8, activation: .relu, l2: l2), x)
-    x = net.append(.dropout(rate: 0.5), x)
-    _ = net.append(.dense(units: classes, activation: .softmax, l2: 0), x)
+    x = net.append(Layers.GlobalAveragePooling1D(), x)
+    x = net.append(Layers.Dense(units: width * 8, activation: .relu, l2: l2), x)
+    x = net.append(Layers.Dropout(rate: 0.5), x)
+    _ = net.append(Layers.Dense(units: classes, activation: .softmax, l2: 0), x)
     return try net.build(name: "sEMG_Net")
   }
 }

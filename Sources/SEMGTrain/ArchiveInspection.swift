@@ -61,7 +61,7 @@ struct ArchiveInspection: Inspection {
     notes = contents.info.notes
     layers = network.layers.indices.map { index in
       LayerLine(
-        name: network.layers[index].name, type: network.layers[index].kind.kerasName,
+        name: network.layers[index].name, type: type(of: network.layers[index].kind).automaticName,
         shape: network.shapes[index],
         parameters: network.weights.filter { $0.layer == index }
           .reduce(0) { $0 + $1.elementCount })

@@ -174,9 +174,7 @@ struct TrainedModels {
 
   /// By what sets the two apart, whatever a file or its layers are called.
   private static func kind(of network: Network) -> ModelKind {
-    let attends = network.layers.contains { layer in
-      if case .multiHeadAttention = layer.kind { true } else { false }
-    }
+    let attends = network.layers.contains { $0.kind is Layers.MultiHeadAttention }
     return attends ? .inceptionSE : .semgNet
   }
 }

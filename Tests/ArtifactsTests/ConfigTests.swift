@@ -155,7 +155,7 @@ import Testing
     try parts.set("activation", of: "shortcut", to: "relu")
     let archive = try parts.read()
     let index = try #require(archive.network.layers.firstIndex { $0.name == "shortcut" })
-    #expect(archive.network.layers[index + 1].kind == .relu)
+    #expect(archive.network.layers[index + 1].kind is Layers.ReLU)
     #expect(archive.network.layers[index + 1].inputs == [index])
     #expect(archive.weights == Fixture.weights(archive.network))
   }

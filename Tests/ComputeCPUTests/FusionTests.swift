@@ -39,15 +39,15 @@ import Testing
     /// sEMG-Net's block with pools of another size.
     private static func pooledNetwork(size: Int, time: Int) throws -> Network {
       var net = NetworkBuilder()
-      var x = net.append(.input(time: time, channels: 3))
+      var x = net.append(Layers.Input(time: time, channels: 3))
       x = net.append(
-        .conv1D(filters: 6, kernelSize: 5, dilation: 1, padding: .same, l2: 1e-4), x)
-      x = net.append(.batchNormalization(momentum: 0.99, epsilon: 1e-3), x)
-      x = net.append(.relu, x)
-      x = net.append(.dropout(rate: 0.25), x)
-      x = net.append(.maxPooling1D(size: size), x)
-      x = net.append(.globalAveragePooling1D, x)
-      _ = net.append(.dense(units: 4, activation: .softmax, l2: 0), x)
+        Layers.Conv1D(filters: 6, kernelSize: 5, dilation: 1, padding: .same, l2: 1e-4), x)
+      x = net.append(Layers.BatchNormalization(momentum: 0.99, epsilon: 1e-3), x)
+      x = net.append(Layers.ReLU(), x)
+      x = net.append(Layers.Dropout(rate: 0.25), x)
+      x = net.append(Layers.MaxPooling1D(size: size), x)
+      x = net.append(Layers.GlobalAveragePooling1D(), x)
+      _ = net.append(Layers.Dense(units: 4, activation: .softmax, l2: 0), x)
       return try net.build(name: "pooled")
     }
   }

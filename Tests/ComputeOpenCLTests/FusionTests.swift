@@ -52,15 +52,15 @@ import Testing
     /// sEMG-Net's block at other sizes.
     private static func block(filters: Int, pool: Int, time: Int) throws -> Network {
       var net = NetworkBuilder()
-      var x = net.append(.input(time: time, channels: 3))
+      var x = net.append(Layers.Input(time: time, channels: 3))
       x = net.append(
-        .conv1D(filters: filters, kernelSize: 5, dilation: 1, padding: .same, l2: 1e-4), x)
-      x = net.append(.batchNormalization(momentum: 0.99, epsilon: 1e-3), x)
-      x = net.append(.relu, x)
-      x = net.append(.dropout(rate: 0.25), x)
-      x = net.append(.maxPooling1D(size: pool), x)
-      x = net.append(.globalAveragePooling1D, x)
-      _ = net.append(.dense(units: 4, activation: .softmax, l2: 0), x)
+        Layers.Conv1D(filters: filters, kernelSize: 5, dilation: 1, padding: .same, l2: 1e-4), x)
+      x = net.append(Layers.BatchNormalization(momentum: 0.99, epsilon: 1e-3), x)
+      x = net.append(Layers.ReLU(), x)
+      x = net.append(Layers.Dropout(rate: 0.25), x)
+      x = net.append(Layers.MaxPooling1D(size: pool), x)
+      x = net.append(Layers.GlobalAveragePooling1D(), x)
+      _ = net.append(Layers.Dense(units: 4, activation: .softmax, l2: 0), x)
       return try net.build(name: "block")
     }
 
@@ -70,27 +70,27 @@ import Testing
     ) throws -> Network {
       let channels = filters.reduce(0, +)
       var net = NetworkBuilder()
-      var x = net.append(.input(time: time, channels: channels))
+      var x = net.append(Layers.Input(time: time, channels: channels))
       for _ in 0..<blocks {
         var branches: [NetworkBuilder.Node] = []
         for (width, kernelSize) in zip(filters, [3, 5]) {
           var y = net.append(
-            .conv1D(
+            Layers.Conv1D(
               filters: width, kernelSize: kernelSize, dilation: 2, padding: .causal, l2: 0), x)
-          y = net.append(.batchNormalization(momentum: 0.99, epsilon: 1e-3), y)
-          branches.append(net.append(.relu, y))
+          y = net.append(Layers.BatchNormalization(momentum: 0.99, epsilon: 1e-3), y)
+          branches.append(net.append(Layers.ReLU(), y))
         }
-        var y = net.append(.concatenate, branches[0], branches[1])
-        if let dropout { y = net.append(.dropout(rate: dropout), y) }
-        var scale = net.append(.globalAveragePooling1D, y)
-        scale = net.append(.dense(units: units, activation: .relu, l2: 0), scale)
-        scale = net.append(.dense(units: channels, activation: .sigmoid, l2: 0), scale)
-        scale = net.append(.reshapeToSequence, scale)
-        y = net.append(.multiply, y, scale)
-        x = net.append(.add, x, y)
+        var y = net.append(Layers.Concatenate(), branches[0], branches[1])
+        if let dropout { y = net.append(Layers.Dropout(rate: dropout), y) }
+        var scale = net.append(Layers.GlobalAveragePooling1D(), y)
+        scale = net.append(Layers.Dense(units: units, activation: .relu, l2: 0), scale)
+        scale = net.append(Layers.Dense(units: channels, activation: .sigmoid, l2: 0), scale)
+        scale = net.append(Layers.Reshape(), scale)
+        y = net.append(Layers.Multiply(), y, scale)
+        x = net.append(Layers.Add(), x, y)
       }
-      x = net.append(.globalAveragePooling1D, x)
-      _ = net.append(.dense(units: 4, activation: .softmax, l2: 0), x)
+      x = net.append(Layers.GlobalAveragePooling1D(), x)
+      _ = net.append(Layers.Dense(units: 4, activation: .softmax, l2: 0), x)
       return try net.build(name: "squeezed")
     }
   }

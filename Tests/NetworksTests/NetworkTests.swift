@@ -37,10 +37,10 @@ import Testing
         layer: "add", expected: "inputs of one shape", found: [[8, 2], [8, 3]])
     ) {
       var net = NetworkBuilder()
-      let x = net.append(.input(time: 8, channels: 2))
+      let x = net.append(Layers.Input(time: 8, channels: 2))
       let y = net.append(
-        .conv1D(filters: 3, kernelSize: 1, dilation: 1, padding: .same, l2: 0), x)
-      _ = net.append(.add, x, y)
+        Layers.Conv1D(filters: 3, kernelSize: 1, dilation: 1, padding: .same, l2: 0), x)
+      _ = net.append(Layers.Add(), x, y)
       _ = try net.build(name: "misfit")
     }
   }

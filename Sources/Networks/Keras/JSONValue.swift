@@ -2,7 +2,7 @@ import Compute
 import Foundation
 
 /// A JSON document as plain data: what `config.json` is read into and written from.
-enum JSONValue: Equatable, Sendable {
+public enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
   case number(Double)
@@ -13,37 +13,39 @@ enum JSONValue: Equatable, Sendable {
 
 extension JSONValue {
   /// The shortest decimal that reads back as this `Float`: `1e-05`, not `9.999999747378752e-06`.
-  static func number(_ value: Float) -> JSONValue { .number(value.decimalValue) }
-  static func integer(_ value: Int) -> JSONValue { .number(Double(value)) }
+  public static func number(_ value: Float) -> JSONValue { .number(value.decimalValue) }
+  public static func integer(_ value: Int) -> JSONValue { .number(Double(value)) }
 
-  var object: [String: JSONValue]? { if case .object(let value) = self { value } else { nil } }
-  var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
-  var string: String? { if case .string(let value) = self { value } else { nil } }
-  var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
-  var double: Double? { if case .number(let value) = self { value } else { nil } }
-  var int: Int? { double.flatMap { Int(exactly: $0) } }
+  public var object: [String: JSONValue]? {
+    if case .object(let value) = self { value } else { nil }
+  }
+  public var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+  public var string: String? { if case .string(let value) = self { value } else { nil } }
+  public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+  public var double: Double? { if case .number(let value) = self { value } else { nil } }
+  public var int: Int? { double.flatMap { Int(exactly: $0) } }
   /// Null and false say "nothing set".
-  var isUnset: Bool { self == .null || self == .bool(false) }
+  public var isUnset: Bool { self == .null || self == .bool(false) }
 
-  subscript(key: String) -> JSONValue? { object?[key] }
+  public subscript(key: String) -> JSONValue? { object?[key] }
 }
 
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByNilLiteral, ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral,
   ExpressibleByDictionaryLiteral
 {
-  init(stringLiteral value: String) { self = .string(value) }
-  init(booleanLiteral value: Bool) { self = .bool(value) }
-  init(nilLiteral: ()) { self = .null }
-  init(integerLiteral value: Int) { self = .integer(value) }
-  init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-  init(dictionaryLiteral elements: (String, JSONValue)...) {
+  public init(stringLiteral value: String) { self = .string(value) }
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
+  public init(nilLiteral: ()) { self = .null }
+  public init(integerLiteral value: Int) { self = .integer(value) }
+  public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+  public init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(Dictionary(elements) { _, last in last })
   }
 }
 
 extension JSONValue: Codable {
-  init(from decoder: any Decoder) throws {
+  public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
       self = .null
@@ -60,7 +62,7 @@ extension JSONValue: Codable {
     }
   }
 
-  func encode(to encoder: any Encoder) throws {
+  public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
     case .null: try container.encodeNil()
@@ -78,21 +80,21 @@ extension JSONValue: Codable {
   }
 
   /// Keys sorted, so that the same value gives the same bytes.
-  func encoded() throws -> Data {
+  public func encoded() throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return try encoder.encode(self)
   }
 
   /// As it stands in a message: short, on one line.
-  var brief: String {
+  public var brief: String {
     guard let data = try? encoded() else { return "?" }
     let text = String(decoding: data, as: UTF8.self)
     return text.count > 60 ? text.prefix(57) + "…" : text
   }
 
   /// How deep brackets nest in JSON text, strings left out: known before a recursive parser runs.
-  static func nestingDepth(of bytes: some Sequence<UInt8>) -> Int {
+  public static func nestingDepth(of bytes: some Sequence<UInt8>) -> Int {
     var depth = 0
     var deepest = 0
     var inString = false

@@ -1,42 +1,54 @@
-import Networks
+/// A layer of Keras, or a setting of one, that our layers do not have.
+public struct LayerConfigError: Error, Equatable {
+  /// `name (Class)`.
+  public var layer: String
+  public var setting: String
+  public var found: String
+  public var expected: String
+  /// What to do, where it is something particular.
+  public var advice: String?
+}
 
 /// One layer of a `config.json`, with questions that either have an answer we can represent or
-/// throw a sentence naming the layer and its setting.
-struct KerasLayerConfig {
-  /// The archive, for messages.
-  let path: String
-  let className: String
+/// throw what is wrong with which setting.
+public struct LayerConfig: Sendable {
+  public let className: String
   /// As the file has it; behind those of the models it lies in, where it lies within others.
-  let name: String
-  let settings: [String: JSONValue]
+  public let name: String
+  public let settings: [String: JSONValue]
   /// A function of `keras.ops`, not a layer: where inputs differ in their axes, it pairs the last
   /// ones, as NumPy does, and a layer the first.
-  var isFunction = false
+  public var isFunction = false
   /// The HDF5 group of the layers of its model.
-  var container = "layers"
+  public var container = "layers"
   /// Outputs of other layers that this one reads, in order, and by keyword.
-  var inputs: [String] = []
-  var keywordInputs: [String: String] = [:]
+  public var inputs: [String] = []
+  public var keywordInputs: [String: String] = [:]
 
-  /// `name (Class)`, as messages call the layer.
-  var title: String { "\(name) (\(className))" }
-
-  func unsupported(
-    _ setting: String, found: String, expected: String,
-    advice: String = ArchiveError.ownLayersAlone
-  ) -> ArchiveError {
-    .unsupported(
-      path: path, layer: title, setting: setting, found: found, expected: expected, advice: advice)
+  public init(className: String, name: String, settings: [String: JSONValue]) {
+    self.className = className
+    self.name = name
+    self.settings = settings
   }
 
-  func int(_ key: String) throws(ArchiveError) -> Int {
+  /// `name (Class)`, as messages call the layer.
+  public var title: String { "\(name) (\(className))" }
+
+  public func unsupported(
+    _ setting: String, found: String, expected: String, advice: String? = nil
+  ) -> LayerConfigError {
+    LayerConfigError(
+      layer: title, setting: setting, found: found, expected: expected, advice: advice)
+  }
+
+  func int(_ key: String) throws(LayerConfigError) -> Int {
     guard let value = settings[key]?.int else {
       throw unsupported(key, found: brief(key), expected: "a whole number")
     }
     return value
   }
 
-  func float(_ key: String) throws(ArchiveError) -> Float {
+  func float(_ key: String) throws(LayerConfigError) -> Float {
     guard let value = settings[key]?.double, value.isFinite, abs(value) < 1e30 else {
       throw unsupported(key, found: brief(key), expected: "a number")
     }
@@ -44,14 +56,14 @@ struct KerasLayerConfig {
   }
 
   /// A size that Keras writes as `3` or `[3]`.
-  func single(_ key: String) throws(ArchiveError) -> Int {
+  func single(_ key: String) throws(LayerConfigError) -> Int {
     if let value = settings[key]?.int { return value }
     if let list = settings[key]?.array, list.count == 1, let value = list[0].int { return value }
     throw unsupported(key, found: brief(key), expected: "one whole number")
   }
 
   /// The setting has one of these values; a missing one counts as the first.
-  func expect(_ key: String, _ allowed: JSONValue...) throws(ArchiveError) {
+  func expect(_ key: String, _ allowed: JSONValue...) throws(LayerConfigError) {
     guard let value = settings[key], let first = allowed.first else { return }
     guard allowed.contains(value) else {
       throw unsupported(key, found: value.brief, expected: first.brief)
@@ -59,11 +71,11 @@ struct KerasLayerConfig {
   }
 
   /// `linear`, `relu`, …: a name, or Keras's record of a function with that name.
-  func activation() throws(ArchiveError) -> Layer.Activation {
+  func activation() throws(LayerConfigError) -> Activation {
     guard let value = settings["activation"], value != .null else { return .linear }
     let isKerasFunction = value["class_name"] == "function" && value.isOfKeras
     let name = value.string ?? (isKerasFunction ? value["config"]?.string : nil)
-    guard let name, let activation = Layer.Activation(rawValue: name) else {
+    guard let name, let activation = Activation(rawValue: name) else {
       throw unsupported(
         "activation", found: value.brief, expected: "linear, relu, sigmoid or softmax")
     }
@@ -71,7 +83,7 @@ struct KerasLayerConfig {
   }
 
   /// The kernel's L2 coefficient, 0 for none.
-  func kernelL2() throws(ArchiveError) -> Float {
+  func kernelL2() throws(LayerConfigError) -> Float {
     guard let regularizer = settings["kernel_regularizer"], regularizer != .null else { return 0 }
     let isL2 =
       regularizer["class_name"] == "L2"
@@ -85,13 +97,13 @@ struct KerasLayerConfig {
   }
 
   /// The channel axis, counted from the end or from the batch axis.
-  func expectLastAxis(rank: Int) throws(ArchiveError) {
+  func expectLastAxis(rank: Int) throws(LayerConfigError) {
     try expect("axis", -1, [-1], .integer(rank), .array([.integer(rank)]))
   }
 
   /// Refuses settings that nobody asked about, unless they are off or change nothing but the
   /// initial values and names. New versions of Keras add keys, off by default.
-  func refuseUnknown(besides known: Set<String>) throws(ArchiveError) {
+  func refuseUnknown(besides known: Set<String>) throws(LayerConfigError) {
     let harmless: Set<String> = ["name", "trainable", "dtype", "seed", "batch_input_shape"]
     if let rank = settings["lora_rank"], !rank.isUnset {
       throw unsupported(
@@ -102,7 +114,7 @@ struct KerasLayerConfig {
       guard value.isUnset else {
         throw unsupported(
           key, found: value.brief, expected: "none",
-          advice: Self.advice[key] ?? ArchiveError.ownLayersAlone)
+          advice: Self.advice[key])
       }
     }
   }
@@ -123,7 +135,7 @@ struct KerasLayerConfig {
   private static let floatingTypes = ["float32", "float16", "bfloat16", "float64"]
 
   /// A cast must not take anything away but digits.
-  func checkCast() throws(ArchiveError) {
+  public func checkCast() throws(LayerConfigError) {
     let found = settings["dtype"]?.string ?? brief("dtype")
     guard Self.floatingTypes.contains(found) else {
       throw unsupported(
@@ -132,7 +144,7 @@ struct KerasLayerConfig {
   }
 
   /// The policy's name; every one of these computes the same function, up to rounding.
-  func dtypePolicy() throws(ArchiveError) -> String {
+  public func dtypePolicy() throws(LayerConfigError) -> String {
     guard let value = settings["dtype"], value != .null else { return "float32" }
     let isPolicy = value["class_name"] == "DTypePolicy" && value.isOfKeras
     let name = value.string ?? (isPolicy ? value["config"]?["name"]?.string : nil)
@@ -163,7 +175,7 @@ extension JSONValue {
   /// Whether this record names a class or function of Keras itself, not one that somebody wrote
   /// and called the same: Keras says the module it lies in, and under which name others are
   /// registered.
-  var isOfKeras: Bool {
+  public var isOfKeras: Bool {
     let isRegistered = self["registered_name"].map { $0 != .null } ?? false
     if isRegistered, self["registered_name"] != self["class_name"] { return false }
     guard let module = self["module"] else { return !isRegistered }
@@ -172,7 +184,7 @@ extension JSONValue {
   }
 
   /// `emg>Conv1D`, as Keras registers a class of somebody's own.
-  var foreignName: String {
+  public var foreignName: String {
     self["registered_name"]?.string
       ?? [self["module"]?.string, self["class_name"]?.string]
       .compactMap { $0 }.joined(separator: ".")
