@@ -1,4 +1,5 @@
 import Foundation
+import Networks
 
 /// A file or directory that is neither a recording nor a model that we read, and that its content
 /// tells by name: so that nobody is told of missing columns in a file that has none.
@@ -135,9 +136,10 @@ public struct ForeignFile: Sendable, Equatable {
   private static func json(_ content: Data) -> ForeignFile? {
     let first = content.prefix(64).first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
     guard first == UInt8(ascii: "{") || first == UInt8(ascii: "["),
-      let value = try? JSONSerialization.jsonObject(with: content)
+      JSONValue.nestingDepth(of: content) <= ArchiveLimits().jsonDepth,
+      let value = try? JSONDecoder().decode(JSONValue.self, from: content)
     else { return nil }
-    let keys = Set((value as? [String: Any] ?? [:]).keys)
+    let keys = Set(value.object?.keys ?? [:].keys)
     if keys.contains("weight_map") {
       return ForeignFile(
         "the list of weights that Keras saved in shards, without their model",

@@ -66,7 +66,7 @@ extension KerasArchive {
     _ metadata: JSONValue, _ root: JSONValue, _ zip: ZipReader, path: String
   ) throws(ArchiveError) {
     // Keras 2 kept its models in `keras.src.engine`, and `tf_keras` still does.
-    let isOld = root["module"]?.string?.contains(".engine.") ?? false
+    let isOld = root["module"]?.string?.firstRange(of: ".engine.") != nil
     let version = metadata["keras_version"]?.string ?? (isOld ? "2" : "3")
     if let major = version.split(separator: ".").first.flatMap({ Int($0) }), major < 3 {
       throw .foreign(

@@ -55,12 +55,12 @@ public struct OpenCLDriverList: Sendable {
     }
     // The loader looks for a file's bare name in its usual place, and takes what is no file for a
     // library.
-    let isBare = !place.contains("/")
+    let isBare = !place.contains("/" as Character)
     for file in [place] + (isBare ? ["\(usualPlace)/\(place)"] : [])
     where FileManager.default.fileExists(atPath: file) {
       return [file]
     }
-    return isBare && place.contains(".so") ? [place] : []
+    return isBare && place.firstRange(of: ".so") != nil ? [place] : []
   }
 
   /// All of the first line: the loader takes no more away than its end.
@@ -76,7 +76,7 @@ public struct OpenCLDriverList: Sendable {
     guard !name.isEmpty else { return "the file names no library" }
     guard let fault = probe(library) else { return nil }
     guard name != library else { return fault }
-    let stray = library.contains("\r") ? "a carriage return (CRLF)" : "a stray space"
+    let stray = library.contains("\r" as Character) ? "a carriage return (CRLF)" : "a stray space"
     return "the file has \(stray) beside the name, which the loader takes for a part of it; write "
       + "\(name) and a line feed, nothing else"
   }

@@ -80,7 +80,7 @@ final class RunProgress: @unchecked Sendable {
     let outcomes = Mutex((models: [ModelKind: TrainedModel](), failure: (any Error)?.none))
     let (loading, all) = (DispatchGroup(), DispatchGroup())
     let loadFailure = Mutex<(any Error)?>(nil)
-    let lock = NSLock()
+    let lock = Mutex(())
     // Called under the lock.
     nonisolated(unsafe) let load = load
     for _ in kinds {
@@ -91,7 +91,9 @@ final class RunProgress: @unchecked Sendable {
     @Sendable func loaded(_ kind: ModelKind) -> Trainer? {
       var trainer: Trainer?
       do {
-        trainer = try lock.withLock { loadFailure.withLock { $0 == nil } ? try load(kind) : nil }
+        trainer = try lock.withLock { _ in
+          loadFailure.withLock { $0 == nil } ? try load(kind) : nil
+        }
       } catch {
         loadFailure.withLock { $0 = error }
       }
@@ -105,7 +107,7 @@ final class RunProgress: @unchecked Sendable {
       return trainer
     }
     for kind in kinds {
-      let thread = Thread { [self] in
+      let isStarted = LargeThread.start { [self] in
         defer { all.leave() }
         do {
           guard let trainer = loaded(kind) else { return }
@@ -116,9 +118,15 @@ final class RunProgress: @unchecked Sendable {
           outcomes.withLock { $0.failure = $0.failure ?? error }
         }
       }
-      // Drivers compile on the caller's stack.
-      thread.stackSize = 8 << 20
-      thread.start()
+      if !isStarted {
+        // As where the device has no room for all: one after another.
+        loadFailure.withLock {
+          $0 = DeviceError.outOfMemory(
+            device: "a thread", bytes: LargeThread.stackBytes, advice: "")
+        }
+        loading.leave()
+        all.leave()
+      }
     }
     all.wait()
     let unloaded = loadFailure.withLock { $0 }
