@@ -85,6 +85,59 @@ VL_INLINE void clear(float *restrict y, long n) {
   for (long c = 0; c < n; c++) y[c] = 0;
 }
 
+static VL_CLONES void average_pool_part(const sequence *s, long first, long last) {
+  const long n = s->channels, out = s->time / s->size;
+  const float share = 1.f / (float)s->size;
+  for (long r = first; r < last; r++) {
+    const float *x = s->x + (r / out * s->time + r % out * s->size) * n;
+    float *restrict y = s->y + r * n;
+    clear(y, n);
+    for (long k = 0; k < s->size; k++) {
+      for (long c = 0; c < n; c++) y[c] += x[k * n + c];
+    }
+    for (long c = 0; c < n; c++) y[c] *= share;
+  }
+}
+
+static void average_pool_body(const void *context, long part, long first, long last) {
+  (void)part;
+  average_pool_part(context, first, last);
+}
+
+void vl_average_pool_forward(
+    int threads, float *y, const float *x, long batch, long time, long channels, long size) {
+  sequence s = {.y = y, .x = x, .time = time, .channels = channels, .size = size};
+  vl_for(threads, batch * (time / size), 1, average_pool_body, &s);
+}
+
+static VL_CLONES void average_pool_gradient_part(const sequence *s, long first, long last) {
+  const long n = s->channels, out = s->time / s->size;
+  const float share = 1.f / (float)s->size;
+  for (long b = first; b < last; b++) {
+    for (long t = 0; t < s->time; t++) {
+      float *restrict dx = s->y + (b * s->time + t) * n;
+      const long window = t / s->size;
+      if (window >= out) {
+        clear(dx, n);
+        continue;
+      }
+      const float *dy = s->dy + (b * out + window) * n;
+      for (long c = 0; c < n; c++) dx[c] = dy[c] * share;
+    }
+  }
+}
+
+static void average_pool_gradient_body(const void *context, long part, long first, long last) {
+  (void)part;
+  average_pool_gradient_part(context, first, last);
+}
+
+void vl_average_pool_backward(
+    int threads, float *dx, const float *dy, long batch, long time, long channels, long size) {
+  sequence s = {.y = dx, .dy = dy, .time = time, .channels = channels, .size = size};
+  vl_for(threads, batch, 1, average_pool_gradient_body, &s);
+}
+
 static VL_CLONES void mean_part(const sequence *s, long first, long last) {
   const long n = s->channels;
   for (long b = first; b < last; b++) {

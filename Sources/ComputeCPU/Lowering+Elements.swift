@@ -118,6 +118,24 @@ extension Lowering {
     }
   }
 
+  func body(_ op: AveragePoolForward) throws(DeviceError) -> LaunchBody {
+    let (x, y, threads) = (try floats(op.input), try floats(op.output), threads)
+    let shape = op.shape
+    return { context in
+      vl_average_pool_forward(
+        threads, y, x, context.live, shape.time, shape.channels, shape.size)
+    }
+  }
+
+  func body(_ op: AveragePoolBackward) throws(DeviceError) -> LaunchBody {
+    let (dy, dx, threads) = (try floats(op.outputGradient), try floats(op.inputGradient), threads)
+    let shape = op.shape
+    return { context in
+      vl_average_pool_backward(
+        threads, dx, dy, context.live, shape.time, shape.channels, shape.size)
+    }
+  }
+
   func body(_ op: MeanOverTimeForward) throws(DeviceError) -> LaunchBody {
     let threads = threads
     let (x, y) = (try floats(op.input), try floats(op.output))

@@ -143,6 +143,8 @@ final class Lowering {
     case .scaleChannelsBackward(let op): try body(op)
     case .maxPoolForward(let op): try body(op)
     case .maxPoolBackward(let op): try body(op)
+    case .averagePoolForward(let op): try body(op)
+    case .averagePoolBackward(let op): try body(op)
     case .meanOverTimeForward(let op): try body(op)
     case .meanOverTimeBackward(let op): try body(op)
     case .dropoutForward(let op): try body(op)

@@ -23,6 +23,7 @@ public struct OperationCase: Sendable, CustomStringConvertible {
     case scaleChannels = "scale channels"
     case meanOverTime = "mean over time"
     case maxPool = "max pool"
+    case averagePool = "average pool"
     case attention
     case attentionMean = "attention and mean"
     case softmax

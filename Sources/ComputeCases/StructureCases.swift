@@ -79,6 +79,22 @@ extension OperationCase {
         + "\(live)/\(capacity)", axes: [.time: shape.time, .channels: shape.channels], live: live)
   }
 
+  public static func averagePool(
+    _ shape: PoolShape, capacity: Int, live: Int
+  ) -> OperationCase {
+    var build = CaseBuilder(capacity: capacity)
+    let x = build.input("input", [shape.time, shape.channels])
+    let y = build.output("output", [shape.outputTime, shape.channels])
+    build.operations = [
+      .averagePoolForward(AveragePoolForward(shape, input: x.value, output: y.value)),
+      .averagePoolBackward(
+        AveragePoolBackward(shape, outputGradient: y.gradient, inputGradient: x.gradient)),
+    ]
+    return build.build(
+      .averagePool, "\(shape.size), T \(shape.time), C \(shape.channels), \(live)/\(capacity)",
+      axes: [.time: shape.time, .channels: shape.channels], live: live)
+  }
+
   static var awkwardStructures: [OperationCase] {
     var cases = [(1, 1, 1, 1), (13, 7, 3, 2), (8, 33, 2, 2), (1, 7, 2, 1)].flatMap {
       time, channels, capacity, live in
@@ -95,6 +111,7 @@ extension OperationCase {
     for (time, size) in [(2, 2), (13, 2), (14, 3), (7, 7), (8, 1), (17, 5)] {
       let shape = PoolShape(time: time, channels: 7, size: size)
       cases.append(maxPool(shape, capacity: 3, live: 2))
+      cases.append(averagePool(shape, capacity: 3, live: 2))
     }
     cases.append(
       maxPool(PoolShape(time: 21, channels: 33, size: 2), capacity: 2, live: 2, ties: true))
@@ -111,6 +128,7 @@ extension OperationCase {
       maxPool(PoolShape(time: 204, channels: 128, size: 2), capacity: batch, live: batch),
       maxPool(PoolShape(time: 102, channels: 256, size: 2), capacity: batch, live: batch),
       maxPool(PoolShape(time: 51, channels: 512, size: 2), capacity: batch, live: batch),
+      averagePool(PoolShape(time: 102, channels: 256, size: 2), capacity: batch, live: batch),
     ]
   }
 }

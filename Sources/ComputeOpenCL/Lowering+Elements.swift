@@ -102,6 +102,24 @@ extension Lowering {
     ]
   }
 
+  func commands(_ op: AveragePoolForward) throws(DeviceError) -> [Command] {
+    [
+      try elements(
+        "pooling", "average_pool_forward",
+        [try tensor(op.input), try tensor(op.output)] + sizes(op.shape),
+        perSample: op.shape.outputTime * op.shape.channels)
+    ]
+  }
+
+  func commands(_ op: AveragePoolBackward) throws(DeviceError) -> [Command] {
+    [
+      try elements(
+        "pooling", "average_pool_backward",
+        [try tensor(op.outputGradient), try tensor(op.inputGradient)] + sizes(op.shape),
+        perSample: op.shape.time * op.shape.channels)
+    ]
+  }
+
   private func sizes(_ shape: PoolShape) -> [KernelArgument] {
     [.int(shape.time), .int(shape.outputTime), .int(shape.channels), .int(shape.size)]
   }

@@ -242,6 +242,8 @@ final class Lowering {
     case .scaleChannelsBackward(let op): try commands(op)
     case .maxPoolForward(let op): try commands(op)
     case .maxPoolBackward(let op): try commands(op)
+    case .averagePoolForward(let op): try commands(op)
+    case .averagePoolBackward(let op): try commands(op)
     case .meanOverTimeForward(let op): try commands(op)
     case .meanOverTimeBackward(let op): try commands(op)
     case .dropoutForward(let op): try commands(op)

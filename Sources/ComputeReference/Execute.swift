@@ -134,6 +134,13 @@ extension ReferencePlan {
         op.shape, live, argmax: self[op.argmax].values,
         outputGradient: self[op.outputGradient].values,
         inputGradient: &self[op.inputGradient].values)
+    case .averagePoolForward(let op):
+      averagePoolForward(
+        op.shape, live, input: self[op.input].values, output: &self[op.output].values)
+    case .averagePoolBackward(let op):
+      averagePoolBackward(
+        op.shape, live, outputGradient: self[op.outputGradient].values,
+        inputGradient: &self[op.inputGradient].values)
     case .meanOverTimeForward(let op):
       meanOverTimeForward(
         op.shape, live, input: self[op.input].values, output: &self[op.output].values)

@@ -47,7 +47,8 @@ public protocol NetworkLayer: Sendable, Hashable {
 /// The layers that we can build, train, write and read.
 public enum Layers {
   public static let all: [any NetworkLayer.Type] = [
-    Add.self, BatchNormalization.self, Concatenate.self, Conv1D.self, Dense.self, Dropout.self,
+    Add.self, AveragePooling1D.self, BatchNormalization.self, Concatenate.self, Conv1D.self,
+    Dense.self, Dropout.self,
     GaussianNoise.self, GlobalAveragePooling1D.self, Input.self, LayerNormalization.self,
     MaxPooling1D.self, MultiHeadAttention.self, Multiply.self, ReLU.self, Reshape.self,
   ]

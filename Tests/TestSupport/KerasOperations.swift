@@ -194,6 +194,10 @@ public struct KerasOperation: Decodable, Sendable, CustomStringConvertible {
       return .maxPool(
         PoolShape(time: time, channels: channels, size: try number("size")), capacity: capacity,
         live: live)
+    case "average_pool":
+      return .averagePool(
+        PoolShape(time: time, channels: channels, size: try number("size")), capacity: capacity,
+        live: live)
     case "attention":
       let shape = AttentionShape(
         time: time, channels: channels, heads: try number("heads"),

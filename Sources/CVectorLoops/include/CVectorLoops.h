@@ -191,6 +191,10 @@ void vl_max_pool_forward(
 void vl_max_pool_backward(
     int threads, float *dx, const uint8_t *argmax, const float *dy, long batch, long time,
     long channels, long size);
+void vl_average_pool_forward(
+    int threads, float *y, const float *x, long batch, long time, long channels, long size);
+void vl_average_pool_backward(
+    int threads, float *dx, const float *dy, long batch, long time, long channels, long size);
 void vl_mean_over_time_forward(
     int threads, float *y, const float *x, long batch, long time, long channels);
 void vl_mean_over_time_backward(

@@ -45,6 +45,8 @@ public enum Operation: Sendable, Hashable {
   case scaleChannelsBackward(ScaleChannelsBackward)
   case maxPoolForward(MaxPoolForward)
   case maxPoolBackward(MaxPoolBackward)
+  case averagePoolForward(AveragePoolForward)
+  case averagePoolBackward(AveragePoolBackward)
   case meanOverTimeForward(MeanOverTimeForward)
   case meanOverTimeBackward(MeanOverTimeBackward)
   case dropoutForward(DropoutForward)
@@ -82,6 +84,8 @@ public enum Operation: Sendable, Hashable {
     case scaleChannelsBackward = "scale_channels_backward"
     case maxPoolForward = "max_pool_forward"
     case maxPoolBackward = "max_pool_backward"
+    case averagePoolForward = "average_pool_forward"
+    case averagePoolBackward = "average_pool_backward"
     case meanOverTimeForward = "mean_over_time_forward"
     case meanOverTimeBackward = "mean_over_time_backward"
     case dropoutForward = "dropout_forward"
@@ -131,6 +135,8 @@ public enum Operation: Sendable, Hashable {
     case .scaleChannelsBackward(let op): op
     case .maxPoolForward(let op): op
     case .maxPoolBackward(let op): op
+    case .averagePoolForward(let op): op
+    case .averagePoolBackward(let op): op
     case .meanOverTimeForward(let op): op
     case .meanOverTimeBackward(let op): op
     case .dropoutForward(let op): op

@@ -154,6 +154,12 @@ def max_pool(time, channels, size, live=2, capacity=3):
     case.differentiate({"input": x}, {}, keras.layers.MaxPooling1D(size))
 
 
+def average_pool(time, channels, size, live=2, capacity=3):
+    case = Case("average_pool", live, capacity, time=time, channels=channels, size=size)
+    x = case.draw("input", (live, time, channels))
+    case.differentiate({"input": x}, {}, keras.layers.AveragePooling1D(size))
+
+
 def attention(time, channels, heads, key_size, live=2, capacity=3, averages=False):
     case = Case("attention", live, capacity, time=time, channels=channels, heads=heads,
                 key_size=key_size, averages=int(averages))
@@ -247,6 +253,7 @@ scale_channels(13, 7)
 mean_over_time(13, 7)
 for time, size in [(13, 2), (14, 3), (7, 7)]:
     max_pool(time, 7, size)
+    average_pool(time, 7, size)
 # Keras rounds 1/√key_size to single precision, whatever the type of the layer: sizes where it is exact.
 attention(7, 6, 2, 16)
 attention(13, 7, 4, 4)
