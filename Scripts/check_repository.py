@@ -31,22 +31,25 @@ def large_files(root: pathlib.Path, files: list[str]) -> str | None:
     return f"over {LARGEST_FILE:,} bytes: {', '.join(found)}" if found else None
 
 
-# What half of Foundation it takes to do these brings ICU's 34 MB into a statically linked binary.
-NEEDS_ICU = re.compile(
-    r"localizedDescription|DateFormatter|NumberFormatter|CharacterSet|replacingOccurrences"
-    r"|trimmingCharacters|String\(format:|\bNS(String|Error|RegularExpression)\b")
+# A symbol of the half of Foundation that brings ICU's 34 MB into a statically linked binary; the
+# other half is FoundationEssentials.
+NEEDS_ICU = re.compile(r" U (\$s\w*(?:(?<!\d)10Foundation[0-9E]|27FoundationInternationalization)\w*)")
 
 
-def needing_icu(root: pathlib.Path, files: list[str]) -> str | None:
-    """Lines of the sources that make the installed program, and `make carry`, too large."""
-    found = [
-        f"{name}:{number}"
-        for name in files
-        if name.startswith("Sources/") and name.endswith(".swift") and (root / name).is_file()
-        for number, line in enumerate((root / name).read_text().splitlines(), 1)
-        if NEEDS_ICU.search(line.partition("//")[0])
-    ]
-    return f"use the standard library, as these need ICU: {', '.join(found)}" if found else None
+def icu_symbols(listing: str) -> list[str]:
+    """What of that half an object file asks for, in what `nm` prints."""
+    return NEEDS_ICU.findall(listing)
+
+
+def needing_icu(root: pathlib.Path, objects: pathlib.Path) -> str | None:
+    """Object files of the sources that make the installed program, and `make carry`, too large."""
+    found = []
+    for folder in sorted((root / "Sources").iterdir()):
+        for path in sorted((objects / f"{folder.name}.build").glob("*.o")):
+            listing = subprocess.run(["nm", str(path)], capture_output=True, text=True).stdout
+            if symbols := icu_symbols(listing):
+                found.append(f"{folder.name}: {', '.join(symbols[:3])}")
+    return f"use the standard library, as these need ICU: {'; '.join(found)}" if found else None
 
 
 def cancelled_tests(root: pathlib.Path, files: list[str]) -> str | None:
@@ -132,21 +135,25 @@ def missing_links(root: pathlib.Path, files: list[str]) -> str | None:
     return f"links to nowhere: {', '.join(wrong)}" if wrong else None
 
 
-def check(root: pathlib.Path, binary: pathlib.Path | None) -> list[tuple[str, str | None]]:
-    """Every check as (name, what is wrong or None); prints what is wrong."""
+def check(
+    root: pathlib.Path, binary: pathlib.Path | None, objects: pathlib.Path | None = None
+) -> list[tuple[str, str | None]]:
+    """Every check as (name, what is wrong or None); prints what is wrong. `objects`: the folder of a
+    release build, if there is one."""
     readme = (root / "README.md").read_text()
     cases: list[tuple[str, str | None]] = [
         ("the README's commands exist", unknown_commands(readme_commands(readme), binary)),
         ("the README's make targets exist",
          unknown_make_targets(readme, (root / "Makefile").read_text())),
     ]
+    if objects is not None:
+        cases.append(("no source needs ICU", needing_icu(root, objects)))
     # A copy without its history (a downloaded archive) has no list of tracked files to check.
     if (root / ".git").exists():
         files = tracked_files(root)
         cases += [
             ("no build product is committed", committed_products(files)),
             ("no large file is committed", large_files(root, files)),
-            ("no source needs ICU", needing_icu(root, files)),
             ("no test cancels itself", cancelled_tests(root, files)),
             ("links in Markdown lead somewhere", missing_links(root, files)),
         ]

@@ -205,7 +205,9 @@ def benchmarks_build() -> None:
 def repository() -> None:
     binaries = [SCRATCH / "release" / "semg-train"]
     binary = next((path for path in binaries if path.exists()), None)
-    reports.write(REPORTS / "repository.xml", "repository", check_repository.check(ROOT, binary))
+    objects = SCRATCH / "release" if binary else None
+    reports.write(
+        REPORTS / "repository.xml", "repository", check_repository.check(ROOT, binary, objects))
 
 
 def main() -> int:

@@ -80,6 +80,18 @@ class Repository(unittest.TestCase):
         for name in ["Package.resolved", "Benchmarks/Package.resolved", "a/__pycache__/b.pyc"]:
             self.assertIsNotNone(check_repository.committed_products([name]), name)
 
+    def test_symbols_that_bring_icu_are_told_from_those_that_do_not(self):
+        listing = """
+                 U $s10Foundation6NSLockCMa
+                 U $s20FoundationEssentials4DataV5countSivg
+                 U $sSy10FoundationE5range2of7optionsAB6localeSnySS5IndexVGSgqd__F
+0000000000000010 T $s10Foundation6NSLockCMa
+"""
+        self.assertEqual(
+            check_repository.icu_symbols(listing),
+            ["$s10Foundation6NSLockCMa",
+             "$sSy10FoundationE5range2of7optionsAB6localeSnySS5IndexVGSgqd__F"])
+
     def test_commands_of_the_readme_are_found(self):
         text = (
             "```sh\nsemg-train --data d \\\n  --seed 1  # why\nmake demo\n"
