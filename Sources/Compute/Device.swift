@@ -1,9 +1,9 @@
-/// A place that can run plans: `ReferenceDevice`, `CPUDevice`, later an OpenCL device.
+/// A place that can run plans: `ReferenceDevice`, `CPUDevice`, `OpenCLDevice`.
 public protocol Device: Sendable {
   /// For people: "CPU (oneDNN 2.6.3, 2 threads)".
   var name: String { get }
-  /// Whether activations are rounded to half precision, and results with them.
-  var storesHalves: Bool { get }
+  /// In what numbers activations are stored: results are rounded with them.
+  var precision: Precision { get }
   /// Bytes for plans that run at the same time, each from a thread of its own; nil where one plan
   /// alone keeps the device busy.
   var memoryForPlansAtOnce: Int? { get }
@@ -16,7 +16,6 @@ public protocol Device: Sendable {
 }
 
 extension Device {
-  public var storesHalves: Bool { false }
   public var memoryForPlansAtOnce: Int? { nil }
 
   /// One launch an operation.
@@ -129,19 +128,6 @@ public protocol LoadedPlan: AnyObject {
 extension LoadedPlan {
   public func storage(of tensor: TensorID) -> ElementType { plan[tensor].elementType }
   public func lossScaling() throws(DeviceError) -> LossScaling? { nil }
-}
-
-/// Dynamic loss scaling (Micikevicius et al., ICLR 2018): gradients of a loss that is multiplied by
-/// a power of two stay within the range of half precision.
-public struct LossScaling: Sendable, Hashable {
-  public var scale: Float
-  /// Updates since the load that were left out, because a gradient was no number.
-  public var skippedSteps: Int
-
-  public init(scale: Float, skippedSteps: Int) {
-    self.scale = scale
-    self.skippedSteps = skippedSteps
-  }
 }
 
 /// What can go wrong on a device, in the words of whoever has to mend it.

@@ -11,6 +11,7 @@ public struct CPUDevice: Device {
   /// cut into parts by `threads` all the same.
   public let workers: Int
   public let name: String
+  public var precision: Precision { .fp32 }
 
   /// - Parameter threads: worker threads of every launch; at least one is used.
   public init(threads: Int) {

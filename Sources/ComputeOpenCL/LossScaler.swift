@@ -20,10 +20,6 @@ final class LossScaler {
     }
   }
 
-  /// Good steps after which the scale is doubled (Micikevicius et al., ICLR 2018, and Keras).
-  static let growthSteps = 2000
-  /// The largest scale to grow to: the smallest half times it is one.
-  static let largest: Float = 16_777_216
   /// What kernels of a scaled loss are built with.
   static let storage = ["LOSS_SCALING": 1]
 

@@ -111,7 +111,7 @@ extension Lowering {
       scaling(scaler) + [.slot(table.header), .slot(table.rates)] + run.places + [
         .float(Float(1 - beta1)), .float(Float(1 - beta2)), .float(settings.epsilon),
         .float(2 * settings.l2), .int(decayed), .int(run.count), .step, .live,
-      ] + (scaler == nil ? [] : [.int(LossScaler.growthSteps), .float(LossScaler.largest)])
+      ] + (scaler == nil ? [] : [.int(LossScaling.growthSteps), .float(LossScaling.largest)])
         + copies, local: [local], storage: storage,
       groups: { _ in [(run.count + local - 1) / local] }, bytes: { _ in 4 * 4 * run.count })
   }

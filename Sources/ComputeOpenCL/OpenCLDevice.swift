@@ -3,13 +3,6 @@ import Compute
 /// Runs plans on one OpenCL device, in single precision or in half. The same seed gives the same bits
 /// on the same device.
 public struct OpenCLDevice: Device {
-  public enum Precision: String, Sendable, CaseIterable, Codable {
-    case fp32
-    /// Activations and their gradients are stored as halves, the loss is scaled so that they stay
-    /// within their range, and everything is computed and summed in single precision.
-    case fp16
-  }
-
   /// Which convolutions in half precision run on tensor cores.
   public enum TensorCoreUse: Sendable, Hashable {
     /// Those that fit, where the device has them: found out by running one product.
@@ -114,7 +107,7 @@ public struct OpenCLDevice: Device {
       + (options.halfPath == .storage ? "" : ", \(options.halfPath.rawValue)")
   }
 
-  public var storesHalves: Bool { options.precision == .fp16 }
+  public var precision: Precision { options.precision }
 
   /// A GPU is not filled by the small launches of one network: each plan has a queue of its own.
   public var memoryForPlansAtOnce: Int? {

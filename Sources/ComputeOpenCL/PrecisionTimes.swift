@@ -29,7 +29,7 @@ public struct PrecisionTimes: Codable, Sendable, Hashable {
   }
 
   /// The time of the fastest way in a precision; nil where none was timed.
-  public func fastest(_ precision: OpenCLDevice.Precision) -> Time? {
+  public func fastest(_ precision: Precision) -> Time? {
     times.filter { $0.arithmetic.precision == precision }.min { $0.milliseconds < $1.milliseconds }
   }
 

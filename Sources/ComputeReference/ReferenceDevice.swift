@@ -9,6 +9,7 @@ import Compute
 /// written, see `Float.decimalValue`.
 public struct ReferenceDevice: Device {
   public let name = "reference (double precision)"
+  public var precision: Precision { .fp32 }
 
   public init() {}
 

@@ -161,7 +161,7 @@ extension TrainingCurve {
 
   /// Both curves side by side.
   func result(named name: String, on device: any Device, reference: any Device) -> ParityResult {
-    let bound = device.storesHalves ? Self.halfLossBound : Self.lossBound
+    let bound = device.precision == .fp16 ? Self.halfLossBound : Self.lossBound
     do {
       let found = try losses(on: device)
       let expected = try losses(on: reference)
@@ -182,7 +182,7 @@ extension TrainingCurve {
   func sampleResult(
     named name: String, on device: any Device, reference: any Device
   ) -> ParityResult {
-    let bound = device.storesHalves ? Self.halfSampleBound : Self.sampleBound
+    let bound = device.precision == .fp16 ? Self.halfSampleBound : Self.sampleBound
     do {
       let found = try samples(on: device)
       let expected = try samples(on: reference)

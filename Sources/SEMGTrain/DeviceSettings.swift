@@ -8,7 +8,7 @@ import Foundation
 struct DeviceSettings {
   let threads: Int
   private let choice: DeviceChoice
-  private let precision: Precision
+  private let precision: PrecisionChoice
   private let prefersSpeed: Bool
   /// OpenCL devices to try, the best first; none where the CPU backend was asked for.
   private let candidates: [OpenCLDeviceDescription]
@@ -31,7 +31,8 @@ struct DeviceSettings {
   }
 
   init(
-    choice: DeviceChoice, precision: Precision = .auto, prefersSpeed: Bool = false, threads: Int?
+    choice: DeviceChoice, precision: PrecisionChoice = .auto, prefersSpeed: Bool = false,
+    threads: Int?
   ) throws {
     let count = ThreadCount(threads)
     (self.threads, threadRemark) = (count.threads, count.remark)

@@ -95,8 +95,8 @@ struct DeviceOptions: ParsableArguments {
   var device: DeviceChoice?
   @Option(
     help: .init("auto, fp32 or fp16. (default: auto)", valueName: "precision"),
-    completion: .list(Precision.names), transform: Precision.parse)
-  var precision: Precision?
+    completion: .list(PrecisionChoice.names), transform: PrecisionChoice.parse)
+  var precision: PrecisionChoice?
   @Option(
     help: .init("Threads. (default: one a core)", valueName: "number"),
     transform: OptionValue.number(1...1024))

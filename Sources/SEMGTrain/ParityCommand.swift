@@ -22,8 +22,8 @@ struct ParityCommand: ParsableCommand {
   var device: DeviceChoice?
   @Option(
     help: .init("fp32 or fp16. (default: fp32)", valueName: "precision"),
-    completion: .list(Precision.names), transform: Precision.parse)
-  var precision: Precision?
+    completion: .list(PrecisionChoice.names), transform: PrecisionChoice.parse)
+  var precision: PrecisionChoice?
   @Option(
     help: .init(
       "Samples a batch at the networks' sizes. (default: 16, where OpenCL runs on the "

@@ -92,7 +92,7 @@ public struct RunReport: Sendable, Codable {
     self.artifacts = artifacts
     self.seconds = seconds
     self.device = device.name
-    if device.storesHalves {
+    if device.precision != .fp32 {
       skippedSteps = Dictionary(
         uniqueKeysWithValues: models.map { model in
           (model.kind.rawValue, model.history.reduce(0) { $0 + $1.skippedSteps })
@@ -103,7 +103,7 @@ public struct RunReport: Sendable, Codable {
     seed = settings.seed
     epochs = settings.epochs
     batchSize = settings.batchSize
-    precision = device.storesHalves ? "fp16" : "fp32"
+    precision = device.precision.rawValue
     ensembleWeights =
       settings.ensembleWeightsByModel
       ?? Dictionary(

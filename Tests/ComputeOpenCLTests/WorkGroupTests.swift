@@ -22,7 +22,7 @@ import Testing
   ]
 
   private func open(
-    _ precision: OpenCLDevice.Precision = .fp32, specializes: Bool = false
+    _ precision: Precision = .fp32, specializes: Bool = false
   ) throws -> OpenCLDevice {
     let description = try #require(try OpenCLDeviceDescription.all().first)
     return try OpenCLDevice(
@@ -54,9 +54,9 @@ import Testing
   /// since a minute goes by until these kernels are compiled.
   @Test(
     .enabled(if: runsSlowTests, "long without optimization"),
-    arguments: zip(OpenCLDevice.Precision.allCases, limits))
+    arguments: zip(Precision.allCases, limits))
   func wholeStepsAgreeWithTheReference(
-    _ precision: OpenCLDevice.Precision, _ limit: Limit
+    _ precision: Precision, _ limit: Limit
   ) throws {
     let layer = try #require(CallLayer.present)
     try layer.limiting(limit.name, to: limit.items) {

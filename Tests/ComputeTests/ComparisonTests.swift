@@ -108,6 +108,7 @@ enum Fault: Sendable {
 struct FaultyDevice: Device {
   let fault: Fault
   var name: String { "faulty" }
+  let precision = Precision.fp32
 
   func load(_ plan: Plan, options: LoadOptions) throws(DeviceError) -> any LoadedPlan {
     FaultyPlan(try ReferenceDevice().load(plan, options: options), fault)

@@ -16,6 +16,7 @@ struct AlteredDevice: Device {
   }
 
   let name = "altered"
+  let precision = Precision.fp32
   let fault: Fault
   private let base = CPUDevice(threads: 1)
 

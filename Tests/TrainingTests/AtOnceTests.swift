@@ -139,8 +139,8 @@ extension OpenCLTests {
   /// The same on an OpenCL device: two queues in one context.
   @Suite(.enabled(if: runsSlowTests, "long without optimization"))
   struct AtOnceOnOneDeviceTests {
-    @Test(arguments: OpenCLDevice.Precision.allCases)
-    func theyLeaveWhatTheyLeaveOneAfterTheOther(precision: OpenCLDevice.Precision) throws {
+    @Test(arguments: Precision.allCases)
+    func theyLeaveWhatTheyLeaveOneAfterTheOther(precision: Precision) throws {
       let device = try OpenCLTests.open(precision)
       let inTurn = try AtOnceTests.run(on: device, atOnce: false, epochs: 3)
       for _ in 0..<3 {
@@ -157,6 +157,7 @@ extension OpenCLTests {
 private struct FailingDevice: Device {
   static let failure = DeviceError.callFailed(device: "failing", call: "here", code: "LOST")
   let name = "failing"
+  let precision = Precision.fp32
   var memoryForPlansAtOnce: Int?
   private let base = CPUDevice(threads: 1)
 

@@ -15,7 +15,7 @@ enum OpenCLTests {
   static let devices = allDevices
 
   /// The first device; in half precision where that is asked for.
-  static func open(_ precision: OpenCLDevice.Precision, lossScale: Float = 65_536) throws
+  static func open(_ precision: Precision, lossScale: Float = 65_536) throws
     -> OpenCLDevice
   {
     try OpenCLDevice(

@@ -12,6 +12,7 @@ struct StartTests {
   /// The CPU backend that has no room for the plans of some name.
   private struct FullDevice: Device {
     let name = "full"
+    let precision = Precision.fp32
     let refused: String
     private let base = CPUDevice(threads: 1)
     static let failure = DeviceError.outOfMemory(device: "full", bytes: 1, advice: "none")
