@@ -108,7 +108,7 @@ import Foundation
     }
     let checks =
       Self.runs(LoneKernel.self)
-      + ((device.precision == .fp16)
+      + (device.precision == .fp16
         ? Self.runs(LossScalingCheck.self) + Self.runs(OverflowSearchCheck.self) : [])
       + (emulated ? Self.runs(WeightCopiesCheck.self) + Self.runs(ProbeCheck.self) : [])
     func isWanted(_ name: String) -> Bool {

@@ -26,7 +26,7 @@ import Testing
   @Test func shapesFollowThePools() throws {
     let network = try Network.semgNet()
     let pooled = zip(network.layers, network.shapes).compactMap { layer, shape -> [Int]? in
-      if case .maxPooling1D = layer.kind { shape } else { nil }
+      layer.kind is Layers.MaxPooling1D ? shape : nil
     }
     #expect(pooled == [[102, 128], [51, 256], [25, 512]])
   }
