@@ -1,3 +1,4 @@
+import Compute
 import ComputeOpenCL
 import Foundation
 import Testing
