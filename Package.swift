@@ -13,7 +13,7 @@ func target(
     swiftSettings: strict)
 }
 
-/// OpenCL C, embedded in the binary; common.cl is put before each of the others.
+/// OpenCL C, embedded in the binary; files include each other, which is resolved before they are built.
 let kernelSources = [
   "common.cl", "random.cl", "reduce.cl", "table.cl", "adam.cl", "attention.cl",
   "attention_dropout.cl", "attention_short.cl", "attention_short_backward.cl",

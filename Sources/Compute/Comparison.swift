@@ -248,7 +248,6 @@ extension ElementType {
     switch self {
     case .float32, .float16, .bfloat16: .nan
     case .uint8: 0xA5
-    case .int32: -0x5A5A_5A5B
     }
   }
 
@@ -256,7 +255,7 @@ extension ElementType {
   fileprivate var mark: Double {
     switch self {
     case .float32, .float16, .bfloat16: -24_576
-    case .uint8, .int32: poison
+    case .uint8: poison
     }
   }
 }

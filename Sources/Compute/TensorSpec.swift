@@ -1,10 +1,10 @@
 /// How one element of a tensor is stored.
 public enum ElementType: String, Sendable, CaseIterable {
-  case float32, float16, bfloat16, int32, uint8
+  case float32, float16, bfloat16, uint8
 
   public var byteCount: Int {
     switch self {
-    case .float32, .int32: 4
+    case .float32: 4
     case .float16, .bfloat16: 2
     case .uint8: 1
     }

@@ -115,9 +115,6 @@ public final class CPULoadedPlan: ProfiledPlan {
     case .uint8:
       let bytes = base.assumingMemoryBound(to: UInt8.self)
       for (index, value) in values.enumerated() { bytes[index] = UInt8(value) }
-    case .int32:
-      let words = base.assumingMemoryBound(to: Int32.self)
-      for (index, value) in values.enumerated() { words[index] = Int32(value) }
     case .float16, .bfloat16:
       throw .unsupported(device: device.name, what: "\(spec.elementType.rawValue) tensors")
     }
@@ -139,9 +136,6 @@ public final class CPULoadedPlan: ProfiledPlan {
     case .uint8:
       let bytes = base.assumingMemoryBound(to: UInt8.self)
       return (0..<count).map { Float(bytes[$0]) }
-    case .int32:
-      let words = base.assumingMemoryBound(to: Int32.self)
-      return (0..<count).map { Float(words[$0]) }
     case .float16, .bfloat16:
       throw .unsupported(device: device.name, what: "\(spec.elementType.rawValue) tensors")
     }

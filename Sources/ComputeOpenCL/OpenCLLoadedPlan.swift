@@ -173,7 +173,6 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     case .float32: try memory.write(values, to: buffer, offset: offset)
     case .float16: try memory.write(values.map { Float16($0) }, to: buffer, offset: offset)
     case .uint8: try memory.write(values.map { UInt8($0) }, to: buffer, offset: offset)
-    case .int32: try memory.write(values.map { Int32($0) }, to: buffer, offset: offset)
     case .bfloat16: throw unsupportedType(spec)
     }
   }
@@ -194,7 +193,6 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     case .float32: return try values(Float(0))
     case .float16: return try values(Float16(0)).map { Float($0) }
     case .uint8: return try values(UInt8(0)).map { Float($0) }
-    case .int32: return try values(Int32(0)).map { Float($0) }
     case .bfloat16: throw unsupportedType(spec)
     }
   }
