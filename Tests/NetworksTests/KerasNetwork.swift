@@ -41,15 +41,94 @@ struct KerasNetwork: Decodable, Sendable, CustomStringConvertible {
 
   func network() throws -> Network {
     func setting(_ key: String) -> Int { settings[key] ?? 0 }
-    if kind == "semg-net" {
+    switch kind {
+    case "semg-net":
       return try .semgNet(
         time: setting("time"), channels: setting("channels"), width: setting("width"))
+    case "inception-se":
+      return try .inceptionSE(
+        time: setting("time"), channels: setting("channels"),
+        padding: Padding(rawValue: padding) ?? .same,
+        width: setting("width"), heads: setting("heads"), keySize: setting("key_size"),
+        denseUnits: setting("dense"))
+    case "pooled": return try pooled()
+    case "branched": return try branched()
+    case "attended": return try attended()
+    default: throw FixtureError.missing(name: name, key: kind)
     }
-    return try .inceptionSE(
-      time: setting("time"), channels: setting("channels"),
-      padding: Padding(rawValue: padding) ?? .same,
-      width: setting("width"), heads: setting("heads"), keySize: setting("key_size"),
-      denseUnits: setting("dense"))
+  }
+
+  // MARK: Networks as somebody may draw them in Keras
+
+  private static let l2: Float = 1e-4
+
+  private func input(_ net: inout NetworkBuilder) -> NetworkBuilder.Node {
+    net.append(Layers.Input(time: settings["time"] ?? 0, channels: settings["channels"] ?? 0))
+  }
+
+  private func convolution(
+    _ filters: Int, _ kernelSize: Int, dilation: Int = 1, padding: Padding = .same
+  ) -> Layers.Conv1D {
+    Layers.Conv1D(
+      filters: filters, kernelSize: kernelSize, dilation: dilation, padding: padding, l2: Self.l2)
+  }
+
+  private func normalized(
+    _ net: inout NetworkBuilder, _ x: NetworkBuilder.Node
+  ) -> NetworkBuilder.Node {
+    net.append(Layers.BatchNormalization(momentum: 0.99, epsilon: 1e-3), x)
+  }
+
+  private func finished(
+    _ net: inout NetworkBuilder, _ x: NetworkBuilder.Node
+  ) throws -> Network {
+    _ = net.append(Layers.Dense(units: 5, activation: .softmax, l2: 0), x)
+    return try net.build(name: kind)
+  }
+
+  private func pooled() throws -> Network {
+    let width = settings["width"] ?? 0
+    var net = NetworkBuilder()
+    var x = net.append(convolution(width, 5), input(&net))
+    x = net.append(Layers.ReLU(), normalized(&net, x))
+    x = net.append(Layers.AveragePooling1D(size: 2), x)
+    x = net.append(Layers.ReLU(), net.append(convolution(2 * width, 3), x))
+    x = net.append(Layers.AveragePooling1D(size: 3), x)
+    x = net.append(Layers.GlobalAveragePooling1D(), x)
+    return try finished(&net, x)
+  }
+
+  private func branched() throws -> Network {
+    let width = settings["width"] ?? 0
+    var net = NetworkBuilder()
+    let start = input(&net)
+    var branches: [NetworkBuilder.Node] = []
+    for (kernelSize, dilation) in [(3, 1), (2, 3), (5, 4)] {
+      let layer = convolution(
+        width, kernelSize, dilation: dilation, padding: Padding(rawValue: padding) ?? .same)
+      let y = net.append(layer, start)
+      branches.append(net.append(Layers.ReLU(), y))
+    }
+    var x = net.append(Layers.Concatenate(), branches[0], branches[1], branches[2])
+    x = normalized(&net, x)
+    x = net.append(Layers.MaxPooling1D(size: 2), x)
+    x = net.append(Layers.GlobalAveragePooling1D(), x)
+    x = net.append(Layers.Dense(units: width, activation: .relu, l2: Self.l2), x)
+    return try finished(&net, x)
+  }
+
+  private func attended() throws -> Network {
+    var net = NetworkBuilder()
+    var x = net.append(convolution(settings["width"] ?? 0, 3), input(&net))
+    x = net.append(Layers.ReLU(), normalized(&net, x))
+    x = net.append(Layers.AveragePooling1D(size: 2), x)
+    var y = net.append(Layers.LayerNormalization(epsilon: 1e-6), x)
+    y = net.append(
+      Layers.MultiHeadAttention(
+        heads: settings["heads"] ?? 0, keySize: settings["key_size"] ?? 0, dropout: 0), y)
+    x = net.append(Layers.Add(), x, y)
+    x = net.append(Layers.GlobalAveragePooling1D(), x)
+    return try finished(&net, x)
   }
 
   func weights(of network: Network) -> [[Double]] {

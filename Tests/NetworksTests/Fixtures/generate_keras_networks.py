@@ -1,4 +1,5 @@
-"""What Keras computes, in float64, with both networks: small, and at full width on windows of 204.
+"""What Keras computes, in float64, with both networks: small, and at full width on windows of 204; and
+with three that somebody may draw: average pooling, three dilated branches, attention of two heads.
 
     python generate_keras_networks.py     # writes keras_networks.json beside itself
 
@@ -73,6 +74,42 @@ def semg_net(time, channels, width):
             x = layers.MaxPooling1D(2)(x)
     x = layers.GlobalAveragePooling1D()(x)
     x = layers.Dense(8 * width, "relu", kernel_regularizer=decayed())(x)
+    return keras.Model(source, layers.Dense(5)(x))
+
+
+def pooled(time, channels, width):
+    """As `KerasNetwork.pooled`, like the two that follow."""
+    source = x = keras.Input((time, channels))
+    x = layers.Conv1D(width, 5, padding="same", kernel_regularizer=decayed())(x)
+    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    x = layers.AveragePooling1D(2)(x)
+    x = layers.Conv1D(2 * width, 3, padding="same", kernel_regularizer=decayed())(x)
+    x = layers.AveragePooling1D(3)(layers.Activation("relu")(x))
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(source, layers.Dense(5)(x))
+
+
+def branched(time, channels, width, padding):
+    source = x = keras.Input((time, channels))
+    branches = []
+    for taps, dilation in [(3, 1), (2, 3), (5, 4)]:
+        y = layers.Conv1D(width, taps, dilation_rate=dilation, padding=padding,
+                          kernel_regularizer=decayed())(x)
+        branches.append(layers.Activation("relu")(y))
+    x = layers.BatchNormalization()(layers.Concatenate()(branches))
+    x = layers.GlobalAveragePooling1D()(layers.MaxPooling1D(2)(x))
+    x = layers.Dense(width, "relu", kernel_regularizer=decayed())(x)
+    return keras.Model(source, layers.Dense(5)(x))
+
+
+def attended(time, channels, width, heads, key_size):
+    source = x = keras.Input((time, channels))
+    x = layers.Conv1D(width, 3, padding="same", kernel_regularizer=decayed())(x)
+    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    x = layers.AveragePooling1D(2)(x)
+    y = layers.LayerNormalization(epsilon=1e-6)(x)
+    x = layers.Add()([x, layers.MultiHeadAttention(heads, key_size)(y, y)])
+    x = layers.GlobalAveragePooling1D()(x)
     return keras.Model(source, layers.Dense(5)(x))
 
 
@@ -212,6 +249,11 @@ for padding in ["same", "causal"]:
                       dense=64, padding=padding))
 cases.append(find("semg-net", "small", semg_net, time=21, channels=3, width=4))
 cases.append(find("semg-net", "full", semg_net, time=204, channels=8, width=64))
+
+cases.append(find("pooled", "small", pooled, time=21, channels=3, width=4))
+for padding in ["same", "causal"]:
+    cases.append(find("branched", "small", branched, time=21, channels=3, width=4, padding=padding))
+cases.append(find("attended", "small", attended, time=21, channels=3, width=6, heads=2, key_size=4))
 
 path = pathlib.Path(__file__).with_name("keras_networks.json")
 document = {"keras": keras.__version__, "tensorflow": tf.__version__, "cases": cases}
