@@ -106,6 +106,8 @@ static void average_pool_body(const void *context, long part, long first, long l
 
 void vl_average_pool_forward(
     int threads, float *y, const float *x, long batch, long time, long channels, long size) {
+  VL_APART(
+      1, VL_FLOATS(y, batch * (time / size) * channels), VL_FLOATS(x, batch * time * channels));
   sequence s = {.y = y, .x = x, .time = time, .channels = channels, .size = size};
   vl_for(threads, batch * (time / size), 1, average_pool_body, &s);
 }
@@ -134,6 +136,8 @@ static void average_pool_gradient_body(const void *context, long part, long firs
 
 void vl_average_pool_backward(
     int threads, float *dx, const float *dy, long batch, long time, long channels, long size) {
+  VL_APART(
+      1, VL_FLOATS(dx, batch * time * channels), VL_FLOATS(dy, batch * (time / size) * channels));
   sequence s = {.y = dx, .dy = dy, .time = time, .channels = channels, .size = size};
   vl_for(threads, batch, 1, average_pool_gradient_body, &s);
 }

@@ -10,6 +10,10 @@ static void sequence(long batch, long time, long channels, long size) {
   for (long i = 0; i < pooled; i++) require(argmax[i] < size, "the largest lies in its window");
   vl_max_pool_backward(threads, dx, argmax, given(pooled), batch, time, channels, size);
   check("max pool's gradient", dx, n);
+  vl_average_pool_forward(threads, y, x, batch, time, channels, size);
+  check("average pool", y, pooled);
+  vl_average_pool_backward(threads, dx, y, batch, time, channels, size);
+  check("average pool's gradient", dx, n);
   float *mean = unwritten(batch * channels);
   vl_mean_over_time_forward(threads, mean, x, batch, time, channels);
   check("mean over time", mean, batch * channels);
