@@ -31,7 +31,6 @@ VL_MAP(sigmoid, vl_sigmoid(a[i]))
 VL_MAP(sigmoid_gradient, b[i] * a[i] * (1.f - a[i]))
 VL_MAP(sum, a[i] + b[i])
 VL_MAP(added, y[i] + a[i])
-VL_MAP(scaled, a[i] * p)
 
 void vl_relu_forward(int threads, float *y, const float *x, long count) {
   relu(threads, (map){y, x, 0, 0}, count);
@@ -55,10 +54,6 @@ void vl_add(int threads, float *y, const float *a, const float *b, long count) {
 
 void vl_add_to(int threads, float *y, const float *x, long count) {
   added(threads, (map){y, x, 0, 0}, count);
-}
-
-void vl_scale(int threads, float *y, const float *x, float factor, long count) {
-  scaled(threads, (map){y, x, 0, factor}, count);
 }
 
 // Rows of `width` floats copied between places of different strides.

@@ -56,8 +56,9 @@ import Testing
     #expect(
       byName(network, optimizer.secondMoments, trainable: true)
         == byName(archive.network, state.secondMoments, trainable: true))
-    let kinds = Dictionary(uniqueKeysWithValues: network.layers.map { ($0.name, $0.kind) })
-    for layer in archive.network.layers { #expect(kinds[layer.name] == layer.kind) }
+    let kinds = Dictionary(
+      uniqueKeysWithValues: network.layers.map { ($0.name, AnyHashable($0.kind)) })
+    for layer in archive.network.layers { #expect(kinds[layer.name] == AnyHashable(layer.kind)) }
     #expect(archive.network.layers.count == network.layers.count)
   }
 

@@ -21,8 +21,6 @@ static void maps(long n) {
   for (long i = 0; i < n; i++) require(y[i] == x[i] + x[i], "a sum of one and itself");
   vl_add_to(threads, y, dy, n);
   for (long i = 0; i < n; i++) require(y[i] == x[i] + x[i] + dy[i], "a sum in place");
-  vl_scale(threads, y, x, 3, n);
-  check("scale", y, n);
   vl_dropout(threads, y, x, 2, 1 << 15, &random_numbers, n);
   check("dropout", y, n);
   vl_gaussian_noise(threads, y, x, 0.5f, &random_numbers, n);

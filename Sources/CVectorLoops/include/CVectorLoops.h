@@ -63,7 +63,6 @@ void vl_sigmoid_backward(int threads, float *dx, const float *y, const float *dy
 void vl_add(int threads, float *y, const float *a, const float *b, long count);
 /// y = y + x.
 void vl_add_to(int threads, float *y, const float *x, long count);
-void vl_scale(int threads, float *y, const float *x, float factor, long count);
 /// Rows of `width` floats between places whose rows lie `stride` floats apart.
 void vl_copy_rows(
     int threads, float *y, long y_stride, const float *x, long x_stride, long width, long rows);
