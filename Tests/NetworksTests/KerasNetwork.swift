@@ -120,7 +120,7 @@ struct KerasNetwork: Decodable, Sendable, CustomStringConvertible {
   private func attended() throws -> Network {
     var net = NetworkBuilder()
     var x = net.append(convolution(settings["width"] ?? 0, 3), input(&net))
-    x = net.append(Layers.ReLU(), normalized(&net, x))
+    x = net.append(Layers.ReLU(), x)
     x = net.append(Layers.AveragePooling1D(size: 2), x)
     var y = net.append(Layers.LayerNormalization(epsilon: 1e-6), x)
     y = net.append(

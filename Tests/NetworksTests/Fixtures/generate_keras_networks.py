@@ -105,7 +105,7 @@ def branched(time, channels, width, padding):
 def attended(time, channels, width, heads, key_size):
     source = x = keras.Input((time, channels))
     x = layers.Conv1D(width, 3, padding="same", kernel_regularizer=decayed())(x)
-    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    x = layers.Activation("relu")(x)
     x = layers.AveragePooling1D(2)(x)
     y = layers.LayerNormalization(epsilon=1e-6)(x)
     x = layers.Add()([x, layers.MultiHeadAttention(heads, key_size)(y, y)])
