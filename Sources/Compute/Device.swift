@@ -73,13 +73,6 @@ public struct Launch: Sendable, Hashable {
   }
 }
 
-/// The lasting arenas at one moment: parameters, moments and statistics.
-public struct Snapshot: Sendable, Hashable {
-  public let index: Int
-
-  public init(index: Int) { self.index = index }
-}
-
 /// A plan with its memory on one device. Not `Sendable`: one owner, one queue.
 public protocol LoadedPlan: AnyObject {
   var plan: Plan { get }
@@ -112,22 +105,22 @@ public protocol LoadedPlan: AnyObject {
   /// Results of finished steps of the current table; waits for what is queued.
   func results(of program: ProgramID, steps: Range<Int>) throws(DeviceError) -> [StepResult]
 
-  /// Copies the lasting arenas within the device.
-  func snapshot() throws(DeviceError) -> Snapshot
-  func restore(_ snapshot: Snapshot) throws(DeviceError)
-  func discard(_ snapshot: Snapshot)
-
   /// How the device stores a tensor; where that is narrower than the plan says, values are rounded
   /// as they are written.
   func storage(of tensor: TensorID) -> ElementType
   /// Where a device trains in half precision, by what it multiplies the loss, and what came of it;
   /// waits for what is queued. Gradients that are read are those of the scaled loss.
   func lossScaling() throws(DeviceError) -> LossScaling?
+  /// Takes up the loss scaling of an earlier training, where a device trains in half precision.
+  func write(_ scaling: LossScaling) throws(DeviceError)
 }
 
 extension LoadedPlan {
   public func storage(of tensor: TensorID) -> ElementType { plan[tensor].elementType }
   public func lossScaling() throws(DeviceError) -> LossScaling? { nil }
+  public func write(_ scaling: LossScaling) throws(DeviceError) {
+    throw .unsupported(device: "a device of single precision", what: "a loss that is scaled")
+  }
 }
 
 /// What can go wrong on a device, in the words of whoever has to mend it.

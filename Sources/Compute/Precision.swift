@@ -33,18 +33,21 @@ public struct StorageRule: Sendable, Hashable {
 
 /// Dynamic loss scaling (Micikevicius et al., ICLR 2018): gradients of a loss that is multiplied by
 /// a power of two stay within the range of half precision.
-public struct LossScaling: Sendable, Hashable {
+public struct LossScaling: Sendable, Hashable, Codable {
   /// Good steps after which the scale is doubled (Micikevicius et al., and Keras).
   public static let growthSteps = 2000
   /// The largest scale to grow to: the smallest half times it is one.
   public static let largest: Float = 16_777_216
 
   public var scale: Float
-  /// Updates since the load that were left out, because a gradient was NaN or infinite.
+  /// Updates since the scale last changed, or since the last that was left out.
+  public var goodSteps: Int
+  /// Updates of the training that were left out, because a gradient was NaN or infinite.
   public var skippedSteps: Int
 
-  public init(scale: Float, skippedSteps: Int) {
+  public init(scale: Float, goodSteps: Int = 0, skippedSteps: Int) {
     self.scale = scale
+    self.goodSteps = goodSteps
     self.skippedSteps = skippedSteps
   }
 }

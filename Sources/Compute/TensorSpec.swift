@@ -37,9 +37,6 @@ public struct TensorSpec: Sendable, Hashable {
     case statistic
     /// Everything else that a program computes; it may share memory within its program.
     case activation
-
-    /// Lasting arenas are what `snapshot()` copies.
-    public var isLasting: Bool { self != .activation && self != .gradient }
   }
 
   /// Unique in the plan; for weights the Keras path of the variable, `conv1d_1/kernel`.

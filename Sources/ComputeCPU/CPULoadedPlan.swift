@@ -16,8 +16,6 @@ public final class CPULoadedPlan: ProfiledPlan {
   private var tables: [ProgramID: ProgramTable] = [:]
   /// Nil where they were discarded.
   private var datasets: [StoredDataset?] = []
-  private var snapshots: [Int: [UnsafeMutableRawPointer]] = [:]
-  private var nextSnapshot = 0
   public var profile: LaunchProfile?
 
   init(_ plan: Plan, options: LoadOptions, device: CPUDevice) throws(DeviceError) {
@@ -70,7 +68,6 @@ public final class CPULoadedPlan: ProfiledPlan {
 
   deinit {
     oneDNN.releaseWeights()
-    snapshots.values.joined().forEach(HostMemory.free)
   }
 
   private func lower(_ program: Program, _ schedule: Schedule) throws(DeviceError) {
@@ -87,7 +84,6 @@ public final class CPULoadedPlan: ProfiledPlan {
 
   public var byteCount: Int {
     pool.byteCount + scratch.byteCount
-      + snapshots.values.count * arenas.lasting.reduce(0) { $0 + $1.byteCount }
   }
 
   public func launches(of program: ProgramID) -> [Launch] {
@@ -245,32 +241,6 @@ public final class CPULoadedPlan: ProfiledPlan {
         device: device.name, what: "results of steps \(steps) of \(program.rawValue)")
     }
     return Array(table.results[steps])
-  }
-
-  // MARK: Snapshots
-
-  public func snapshot() throws(DeviceError) -> Snapshot {
-    defer { nextSnapshot += 1 }
-    for arena in arenas.lasting {
-      let copy = try HostMemory.allocate(max(64, arena.byteCount), device: device.name)
-      copy.copyMemory(from: arena.base, byteCount: arena.byteCount)
-      snapshots[nextSnapshot, default: []].append(copy)
-    }
-    return Snapshot(index: nextSnapshot)
-  }
-
-  public func restore(_ snapshot: Snapshot) throws(DeviceError) {
-    guard let copies = snapshots[snapshot.index] else {
-      throw .unsupported(device: device.name, what: "snapshot \(snapshot.index): discarded")
-    }
-    for (arena, copy) in zip(arenas.lasting, copies) {
-      arena.base.copyMemory(from: copy, byteCount: arena.byteCount)
-    }
-    oneDNN.weightsVersion &+= 1
-  }
-
-  public func discard(_ snapshot: Snapshot) {
-    snapshots.removeValue(forKey: snapshot.index)?.forEach(HostMemory.free)
   }
 }
 

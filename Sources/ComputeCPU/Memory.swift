@@ -105,15 +105,4 @@ struct Arenas {
     guard let placement = layout[id], let blocks = segments[placement.role] else { return nil }
     return blocks[placement.segment] + placement.offset
   }
-
-  /// Blocks and sizes of the arenas that outlive a step, in a fixed order.
-  var lasting: [(base: UnsafeMutableRawPointer, byteCount: Int)] {
-    var result: [(base: UnsafeMutableRawPointer, byteCount: Int)] = []
-    for role in TensorSpec.Role.allCases where role.isLasting {
-      for (base, size) in zip(segments[role] ?? [], layout.segments[role] ?? []) {
-        result.append((base, size))
-      }
-    }
-    return result
-  }
 }

@@ -50,13 +50,6 @@ final class DeviceMemory {
       "clEnqueueFillBuffer", on: context.name)
   }
 
-  func copy(_ source: Buffer, to target: Buffer) throws(DeviceError) {
-    try check(
-      clEnqueueCopyBuffer(
-        queue, source.handle, target.handle, 0, 0, source.byteCount, 0, nil, nil),
-      "clEnqueueCopyBuffer", on: context.name)
-  }
-
   func finish() throws(DeviceError) {
     try check(clFinish(queue), "clFinish", on: context.name)
   }

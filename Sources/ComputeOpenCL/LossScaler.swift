@@ -14,8 +14,10 @@ final class LossScaler {
     /// Of the step under way, and of the next one.
     var now, next: Scale
 
-    init(scale: Float) {
-      now = Scale(scale: scale)
+    init(_ scaling: LossScaling) {
+      now = Scale(
+        scale: scaling.scale, goodSteps: UInt32(clamping: scaling.goodSteps),
+        skippedSteps: UInt32(clamping: scaling.skippedSteps))
       next = now
     }
   }
@@ -35,16 +37,23 @@ final class LossScaler {
   init(scale: Float, context: OpenCLContext, memory: DeviceMemory) throws(DeviceError) {
     buffer = try Buffer(byteCount: MemoryLayout<State>.stride, context: context)
     slot.buffer = buffer
-    try memory.write([State(scale: scale)], to: buffer, offset: 0)
+    try write(LossScaling(scale: scale, skippedSteps: 0), memory: memory)
   }
 
   var argument: KernelArgument { .slot(slot) }
 
   func state(memory: DeviceMemory) throws(DeviceError) -> LossScaling {
-    var states = [State(scale: 0)]
+    var states = [State(LossScaling(scale: 0, skippedSteps: 0))]
     try memory.read(buffer, offset: 0, into: &states, count: 1)
     let next = states[0].next
-    return LossScaling(scale: next.scale, skippedSteps: Int(next.skippedSteps))
+    return LossScaling(
+      scale: next.scale, goodSteps: Int(next.goodSteps), skippedSteps: Int(next.skippedSteps))
+  }
+
+  /// What holds from the next step on.
+  func write(_ scaling: LossScaling, memory: DeviceMemory) throws(DeviceError) {
+    try memory.write([State(scaling)], to: buffer, offset: 0)
+    isSearched = false
   }
 }
 

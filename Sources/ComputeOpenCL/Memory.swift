@@ -75,11 +75,6 @@ struct Arenas {
   }
 
   var all: [Buffer] { TensorSpec.Role.allCases.flatMap { segments[$0] ?? [] } }
-
-  /// Buffers that outlive a step, in a fixed order.
-  var lasting: [Buffer] {
-    TensorSpec.Role.allCases.filter(\.isLasting).flatMap { segments[$0] ?? [] }
-  }
 }
 
 /// One scratch buffer that launches share, since they run one after another; made when all of a

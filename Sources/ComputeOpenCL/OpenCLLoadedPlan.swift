@@ -19,13 +19,9 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   private var needs: [ProgramID: TableNeeds] = [:]
   /// Nil where they were discarded.
   private var datasets: [StoredDataset?] = []
-  private var snapshots: [Int: [Buffer]] = [:]
-  private var nextSnapshot = 0
   /// While set, steps run on a profiling queue and each is waited for.
   public var profile: LaunchProfile?
   private var stopwatch: CommandStopwatch?
-  /// Buffers of discarded snapshots, for the next one.
-  private var spareSnapshots: [[Buffer]] = []
 
   /// Loaded again, with smaller groups, where some kernel turns out to allow no more.
   static func make(
@@ -145,7 +141,6 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   public var byteCount: Int {
     arenas.layout.byteCount + scratch.byteCount
-      + (Array(snapshots.values) + spareSnapshots).joined().reduce(0) { $0 + $1.byteCount }
   }
 
   public func launches(of program: ProgramID) -> [Launch] {
@@ -207,6 +202,13 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   public func lossScaling() throws(DeviceError) -> LossScaling? {
     try scaler?.state(memory: memory)
+  }
+
+  public func write(_ scaling: LossScaling) throws(DeviceError) {
+    guard let scaler else {
+      throw .unsupported(device: device.name, what: "a scaled loss in single precision")
+    }
+    try scaler.write(scaling, memory: memory)
   }
 
   private func unsupportedType(_ spec: TensorSpec) -> DeviceError {
@@ -352,37 +354,6 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
       repeating: ProgramTable.Result(loss: 0, penalty: 0, hits: 0), count: steps.count)
     try memory.read(table.results, into: &rows, first: steps.lowerBound, count: steps.count)
     return rows.map { StepResult(loss: $0.loss, penalty: $0.penalty, hits: Int($0.hits)) }
-  }
-
-  // MARK: Snapshots
-
-  /// What a snapshot holds, in a fixed order.
-  private var lasting: [Buffer] { arenas.lasting + (scaler.map { [$0.buffer] } ?? []) }
-
-  public func snapshot() throws(DeviceError) -> Snapshot {
-    var copies = spareSnapshots.popLast() ?? []
-    for (index, source) in lasting.enumerated() {
-      if index == copies.count {
-        copies.append(try Buffer(byteCount: source.byteCount, context: device.context))
-      }
-      try memory.copy(source, to: copies[index])
-    }
-    defer { nextSnapshot += 1 }
-    snapshots[nextSnapshot] = copies
-    return Snapshot(index: nextSnapshot)
-  }
-
-  public func restore(_ snapshot: Snapshot) throws(DeviceError) {
-    guard let copies = snapshots[snapshot.index] else {
-      throw .unsupported(device: device.name, what: "snapshot \(snapshot.index): discarded")
-    }
-    scratch.weightCopies.invalidate()
-    scaler?.isSearched = false
-    for (target, copy) in zip(lasting, copies) { try memory.copy(copy, to: target) }
-  }
-
-  public func discard(_ snapshot: Snapshot) {
-    if let copies = snapshots.removeValue(forKey: snapshot.index) { spareSnapshots.append(copies) }
   }
 }
 

@@ -18,8 +18,6 @@ public final class ReferencePlan: LoadedPlan {
   private var datasets: [Dataset?] = []
   private var tables: [ProgramID: EpochTable] = [:]
   var results: [ProgramID: [Int: PreciseResult]] = [:]
-  private var snapshots: [Int: [Int: [Double]]] = [:]
-  private var snapshotCount = 0
   private let loaded: Set<ProgramID>
 
   init(plan: Plan, options: LoadOptions) {
@@ -171,27 +169,6 @@ public final class ReferencePlan: LoadedPlan {
     }
     return rows
   }
-
-  // MARK: Snapshots
-
-  public func snapshot() throws(DeviceError) -> Snapshot {
-    var copy: [Int: [Double]] = [:]
-    for (index, spec) in plan.tensors.enumerated() where spec.role.isLasting {
-      copy[index] = storage[index]?.values
-    }
-    snapshotCount += 1
-    snapshots[snapshotCount] = copy
-    return Snapshot(index: snapshotCount)
-  }
-
-  public func restore(_ snapshot: Snapshot) throws(DeviceError) {
-    guard let copy = snapshots[snapshot.index] else {
-      preconditionFailure("the snapshot was discarded")
-    }
-    for (index, values) in copy { storage[index]?.values = values }
-  }
-
-  public func discard(_ snapshot: Snapshot) { snapshots[snapshot.index] = nil }
 }
 
 extension ProgramID {

@@ -135,20 +135,4 @@ import Testing
     #expect(kernels.reduce(0) { $0 + $1.cost.productOperations } == expected)
     #expect(kernels.allSatisfy { $0.cost.bytes > 0 })
   }
-
-  @Test func aSnapshotBringsTheWeightsBack() throws {
-    let made = try TestPlan(StepRun.networks()[1], capacity: 4)
-    let loaded = try made.load(
-      try TestDevice.open(), programs: [.forwardBackward, .update], fuses: true)
-    func weights() throws -> [[Float]] { try made.plan.weights.map { try loaded.read($0) } }
-    let first = try weights()
-    let snapshot = try loaded.snapshot()
-    try loaded.run(.forwardBackward, step: 0, live: 4)
-    try loaded.run(.update, step: 0, live: 4)
-    #expect(try weights() != first)
-    try loaded.restore(snapshot)
-    #expect(try weights() == first)
-    loaded.discard(snapshot)
-    #expect(throws: DeviceError.self) { try loaded.restore(snapshot) }
-  }
 }

@@ -108,24 +108,6 @@ import Testing
     }
   }
 
-  @Test func snapshotsHoldParametersMomentsAndStatistics() throws {
-    let subject = OperationCase.adam(shapes: [[3], [2]], decayed: 1, iteration: 0)
-    let loaded = try subject.load(on: ReferenceDevice())
-    let lasting = subject.plan.tensors.indices.map(TensorID.init(index:))
-      .filter { subject.plan[$0].role.isLasting }
-    func state() throws -> [[Double]] { try lasting.map { try loaded.readDoubles($0) } }
-    let start = try state()
-    let snapshot = try loaded.snapshot()
-    try loaded.run(.update, step: 0, live: 1)
-    let stepped = try state()
-    #expect(stepped != start)
-    try loaded.restore(snapshot)
-    #expect(try state() == start)
-    try loaded.run(.update, step: 0, live: 1)
-    #expect(try state() == stepped)
-    loaded.discard(snapshot)
-  }
-
   @Test func resultsOfATableEndWithIt() throws {
     let subject = OperationCase.crossEntropy(classes: 5, smoothing: 0.1, capacity: 4, live: 3)
     let loaded = try subject.load(on: ReferenceDevice())

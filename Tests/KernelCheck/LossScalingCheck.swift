@@ -43,7 +43,7 @@ enum LossScalingCheck: DeviceCheck {
       var subject = try Subject(device, lossScale: 1)
       return try subject.overflow(.nan, at: 0) ?? subject.steps(1, leaveScale: 1)
     case .largest:
-      let subject = try Subject(device, lossScale: 8_388_608)
+      var subject = try Subject(device, lossScale: 8_388_608)
       return try subject.steps(2_000, leaveScale: 16_777_216)
         ?? subject.steps(2_000, leaveScale: 16_777_216)
     }
@@ -102,10 +102,12 @@ enum LossScalingCheck: DeviceCheck {
       guard try weights() == before else { return "\(value) at \(place) reached the weights" }
       scaling.scale = max(scaling.scale / 2, 1)
       scaling.skippedSteps += 1
+      scaling.goodSteps = 0
       return try gap(to: scaling)
     }
 
-    func steps(_ count: Int, leaveScale scale: Float) throws(DeviceError) -> String? {
+    mutating func steps(_ count: Int, leaveScale scale: Float) throws(DeviceError) -> String? {
+      scaling.goodSteps = (scaling.goodSteps + count) % 2_000
       var expected = scaling
       expected.scale = scale
       let before = try weights()

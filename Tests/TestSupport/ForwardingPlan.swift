@@ -16,12 +16,12 @@ open class ForwardingPlan: LoadedPlan {
   public func write(_ values: [Double], to tensor: TensorID) throws(DeviceError) {
     try base.write(values, to: tensor)
   }
-  public func read(_ tensor: TensorID) throws(DeviceError) -> [Float] { try base.read(tensor) }
+  open func read(_ tensor: TensorID) throws(DeviceError) -> [Float] { try base.read(tensor) }
   public func readDoubles(_ tensor: TensorID) throws(DeviceError) -> [Double] {
     try base.readDoubles(tensor)
   }
 
-  public func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID {
+  open func upload(_ dataset: Dataset) throws(DeviceError) -> DatasetID {
     try base.upload(dataset)
   }
   public func discard(_ dataset: DatasetID) { base.discard(dataset) }
@@ -43,9 +43,7 @@ open class ForwardingPlan: LoadedPlan {
   ) throws(DeviceError) -> [StepResult] {
     try base.results(of: program, steps: steps)
   }
-  public func snapshot() throws(DeviceError) -> Snapshot { try base.snapshot() }
-  public func restore(_ snapshot: Snapshot) throws(DeviceError) { try base.restore(snapshot) }
-  public func discard(_ snapshot: Snapshot) { base.discard(snapshot) }
   public func storage(of tensor: TensorID) -> ElementType { base.storage(of: tensor) }
   public func lossScaling() throws(DeviceError) -> LossScaling? { try base.lossScaling() }
+  public func write(_ scaling: LossScaling) throws(DeviceError) { try base.write(scaling) }
 }
