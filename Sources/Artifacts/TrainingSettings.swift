@@ -17,21 +17,12 @@ public struct TrainingSettings: Sendable, Hashable {
   public var epsilon: Float
 
   public init(
-    learningRate: LearningRate, labelSmoothing: Float = 0.1, beta1: Float = 0.9,
-    beta2: Float = 0.999, epsilon: Float = 1e-7
+    learningRate: LearningRate, labelSmoothing: Float, beta1: Float, beta2: Float, epsilon: Float
   ) {
     self.learningRate = learningRate
     self.labelSmoothing = labelSmoothing
     self.beta1 = beta1
     self.beta2 = beta2
     self.epsilon = epsilon
-  }
-
-  /// The rate of the first step.
-  var initialRate: Float {
-    switch learningRate {
-    case .constant(let rate): rate
-    case .cosineDecayRestarts(let initial, _, _, _, _): initial
-    }
   }
 }

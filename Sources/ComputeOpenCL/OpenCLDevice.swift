@@ -180,6 +180,13 @@ public struct OpenCLDevice: Device {
     try afterUpload(OpenCLDevice(generic: self))
   }
 
+  /// Looks at the device once more where no dataset will be uploaded.
+  ///
+  /// - Throws: `DeviceError.computesWrongly` and others.
+  public func checkAgain() throws(DeviceError) {
+    try afterUpload?(OpenCLDevice(generic: self))
+  }
+
   private static func tensorCores(
     _ description: OpenCLDeviceDescription, _ options: Options
   ) -> TensorCoreVerdict? {

@@ -1,17 +1,45 @@
 import Compute
 
+/// The numbers that a training step computes with, whatever the network.
+public struct StepConstants: Sendable, Hashable, Codable {
+  /// Label smoothing of the loss, training and validation alike, in [0, 1).
+  public var smoothing: Float
+  /// MixUp mixes the labels too.
+  public var mixesLabels: Bool
+  /// Standard deviation of the noise in masked views, as that of standardized samples is 1.
+  public var noiseDeviation: Float
+  /// Adam's β₁.
+  public var beta1: Float
+  /// Adam's β₂.
+  public var beta2: Float
+  /// Adam's ε.
+  public var epsilon: Float
+
+  public init(
+    smoothing: Float = 0.1, mixesLabels: Bool = true, noiseDeviation: Float = 0.02,
+    beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-7
+  ) {
+    self.smoothing = smoothing
+    self.mixesLabels = mixesLabels
+    self.noiseDeviation = noiseDeviation
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+  }
+}
+
 /// What a plan of a network is made for.
 public struct NetworkPlanOptions: Sendable {
+  /// Samples of a batch where nobody asks for another size.
+  public static let usualBatchSize = 128
+
   /// Samples of a training step.
   public var batchCapacity: Int
   /// Samples of an inference run.
   public var inferenceCapacity: Int
-  /// Label smoothing of the loss, training and validation alike.
-  public var smoothing: Float
+  public var constants: StepConstants
   /// Weights of the training loss by class, or empty.
   public var classWeights: [Float]
-  /// MixUp mixes the labels too.
-  public var mixesLabels: Bool
   /// Noise and dropout while training; off where runs are compared with other programs.
   public var regularizes: Bool
   /// The training program gathers its batches from a dataset; otherwise the host writes batch,
@@ -19,15 +47,14 @@ public struct NetworkPlanOptions: Sendable {
   public var gathers: Bool
 
   public init(
-    batchCapacity: Int = 128, inferenceCapacity: Int = 256, smoothing: Float = 0.1,
-    classWeights: [Float] = [], mixesLabels: Bool = true, regularizes: Bool = true,
-    gathers: Bool = true
+    batchCapacity: Int = usualBatchSize, inferenceCapacity: Int = usualBatchSize,
+    constants: StepConstants = StepConstants(), classWeights: [Float] = [],
+    regularizes: Bool = true, gathers: Bool = true
   ) {
     self.batchCapacity = batchCapacity
     self.inferenceCapacity = inferenceCapacity
-    self.smoothing = smoothing
+    self.constants = constants
     self.classWeights = classWeights
-    self.mixesLabels = mixesLabels
     self.regularizes = regularizes
     self.gathers = gathers
   }

@@ -106,7 +106,7 @@ public struct PlanBuilder {
     operations.append(
       .softmaxCrossEntropy(
         SoftmaxCrossEntropy(
-          LossShape(classes: classes, smoothing: options.smoothing), logits: logits,
+          LossShape(classes: classes, smoothing: options.constants.smoothing), logits: logits,
           targets: batch.targets, sampleWeights: batch.sampleWeights, probabilities: probabilities,
           logitsGradient: logitsGradient)))
     appendPenalty()
@@ -124,7 +124,10 @@ public struct PlanBuilder {
   mutating func buildUpdate() {
     let adam = Operation.adam(
       Adam(
-        AdamSettings(l2: network.l2), decayed: parameters.count { $0.isDecayed },
+        AdamSettings(
+          beta1: options.constants.beta1, beta2: options.constants.beta2,
+          epsilon: options.constants.epsilon, l2: network.l2),
+        decayed: parameters.count { $0.isDecayed },
         parameters: parameters.map(\.value), gradients: parameters.map(\.gradient),
         firstMoments: parameters.map(\.firstMoment), secondMoments: parameters.map(\.secondMoment)))
     programs.append(
@@ -155,7 +158,7 @@ public struct PlanBuilder {
     operations.append(
       .softmaxCrossEntropy(
         SoftmaxCrossEntropy(
-          LossShape(classes: classes, smoothing: options.smoothing), logits: logits,
+          LossShape(classes: classes, smoothing: options.constants.smoothing), logits: logits,
           targets: batch.targets, sampleWeights: batch.sampleWeights, probabilities: probabilities,
           logitsGradient: nil)))
     appendPenalty()
@@ -180,7 +183,8 @@ public struct PlanBuilder {
           GatherWindows(
             GatherShape(
               time: time, channels: channels, classes: network.classes,
-              mixesLabels: options.mixesLabels, classWeights: classWeights),
+              mixesLabels: options.constants.mixesLabels,
+              noiseDeviation: options.constants.noiseDeviation, classWeights: classWeights),
             batch: batch, targets: targets, sampleWeights: sampleWeights)))
     }
     return (batch, targets, sampleWeights)

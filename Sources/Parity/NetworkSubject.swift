@@ -7,27 +7,26 @@ import Training
 /// run on any device. Here a device meets the neighbourhoods of operations that it fuses.
 struct NetworkSubject {
   let label: String
-  let built: NetworkPlan
+  let network: Network
+  let capacity: Int
   let live: Int
-  private let weights: [[Float]]
+  private let weights: NetworkWeights
   private let dataset: Dataset
   private let samples: [SampleEntry]
 
   /// - Parameter live: samples of the step that is run; below the capacity the batch is partial.
   init(_ label: String, _ network: Network, capacity: Int, live: Int) {
     self.label = label
+    self.network = network
+    self.capacity = capacity
     self.live = live
-    built = NetworkPlan(
-      network,
-      options: NetworkPlanOptions(
-        batchCapacity: capacity, inferenceCapacity: capacity,
-        classWeights: (0..<network.classes).map { 1 + 0.5 * Float($0 % 2) }))
     let initial = NetworkWeights(initializing: network, seed: 3)
-    weights = initial.values.enumerated().map { index, values in
-      // Biases and scales off their zeros and ones.
-      let shift = SeededValues.uniform(name: "\(label)/\(index)", count: values.count)
-      return zip(values, shift).map { $0 + 0.1 * abs($1) }
-    }
+    weights = NetworkWeights(
+      values: initial.values.enumerated().map { index, values in
+        // Biases and scales off their zeros and ones.
+        let shift = SeededValues.uniform(name: "\(label)/\(index)", count: values.count)
+        return zip(values, shift).map { $0 + 0.1 * abs($1) }
+      })
     let (time, channels) = network.input
     let windows = 3 * capacity
     dataset = Dataset(
@@ -48,12 +47,11 @@ struct NetworkSubject {
 
   /// A comparison of each program that trains or validates.
   func subjects(reference: any Device) -> [ParitySubject] {
-    let capacity = built.options.batchCapacity
-    let (time, channels) = built.network.input
+    let (time, channels) = network.input
     return [ProgramID.forwardBackward, .update, .validate].map { program in
       ParitySubject(
         name: "\(label) \(program.title)",
-        shape: "T \(time), C \(channels), \(built.network.classes) classes, \(live)/\(capacity)",
+        shape: "T \(time), C \(channels), \(network.classes) classes, \(live)/\(capacity)",
         program: program, step: 1, live: live, reference: reference
       ) { device, fuses in
         try load(program, on: device, fuses: fuses)
@@ -64,16 +62,21 @@ struct NetworkSubject {
   private func load(
     _ program: ProgramID, on device: any Device, fuses: Bool
   ) throws(DeviceError) -> any LoadedPlan {
-    let loaded = try device.load(
-      built.plan,
-      options: LoadOptions(
-        programs: [program], liveBatches: [program: [live]], fuses: fuses, keepsActivations: true))
-    for (tensor, values) in zip(built.weights, weights) { try loaded.write(values, to: tensor) }
-    try loaded.upload(
-      EpochTable(
-        dataset: loaded.upload(dataset), samples: samples, learningRates: [1e-3, 2e-3],
-        firstIteration: 7, augmentationEpoch: 2), for: program)
-    return loaded
+    let loaded = try LoadedNetwork(
+      network, on: device,
+      options: LoadedNetwork.Options(
+        plan: NetworkPlanOptions(
+          batchCapacity: capacity, inferenceCapacity: capacity,
+          classWeights: (0..<network.classes).map { 1 + 0.5 * Float($0 % 2) }),
+        load: LoadOptions(
+          programs: [program], liveBatches: [program: [live]], fuses: fuses,
+          keepsActivations: true)))
+    try loaded.write(weights)
+    let table = EpochTable(
+      dataset: try loaded.upload(dataset), samples: samples, learningRates: [1e-3, 2e-3],
+      firstIteration: 7, augmentationEpoch: 2)
+    try loaded.loaded.upload(table, for: program)
+    return loaded.loaded
   }
 
   /// Both networks, small and with odd sizes, both paddings: quick in plain loops.

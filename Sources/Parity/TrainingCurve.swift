@@ -26,7 +26,7 @@ public struct TrainingCurve: Sendable {
     dataset = try Self.synthesizedDataset(samples: steps * batchSize, network: network, seed: seed)
     let augmentation = Augmentation(
       windows: dataset.windowStarts.indices.map(Int32.init), channels: dataset.channels,
-      recipe: .standard, seed: seed)
+      recipe: TrainingRecipe(seed: seed))
     table = Array(augmentation.samples(epoch: 0).prefix(steps * batchSize))
   }
 
@@ -44,36 +44,18 @@ public struct TrainingCurve: Sendable {
   ///
   /// - Throws: `DeviceError`.
   public func losses(on device: any Device, fuses: Bool = true) throws(DeviceError) -> [Double] {
-    let built = makePlan()
-    let loaded = try load(
-      built, on: device,
-      LoadOptions(
-        programs: [.forwardBackward, .update],
-        liveBatches: [.forwardBackward: [batchSize, live(steps - 1)]], fuses: fuses, seed: seed))
-    let weights = NetworkWeights(initializing: network, seed: seed)
-    for (tensor, values) in zip(built.weights, weights.values) {
-      try loaded.write(values, to: tensor)
-    }
-    for step in 0..<steps {
-      try loaded.run(.forwardBackward, step: step, live: live(step))
-      try loaded.run(.update, step: step, live: live(step))
-    }
-    return try loaded.results(of: .forwardBackward, steps: 0..<steps).map {
-      Double($0.loss) + Double($0.penalty)
-    }
+    let loaded = try load(on: device, [.forwardBackward, .update], fuses: fuses)
+    try loaded.write(NetworkWeights(initializing: network, seed: seed))
+    for step in 0..<steps { try loaded.step(step, live: live(step)) }
+    return try loaded.results(of: 0..<steps).map { Double($0.loss) + Double($0.penalty) }
   }
 
   /// The samples that a device makes for each step, with their targets and weights.
   ///
   /// - Throws: `DeviceError`.
   public func samples(on device: any Device) throws(DeviceError) -> [[Float]] {
-    let built = makePlan()
-    let loaded = try load(
-      built, on: device,
-      LoadOptions(
-        programs: [.forwardBackward],
-        liveBatches: [.forwardBackward: [batchSize, live(steps - 1)]], fuses: false,
-        keepsActivations: true, seed: seed))
+    let network = try load(on: device, [.forwardBackward], fuses: false, keepsActivations: true)
+    let (loaded, built) = (network.loaded, network.plan)
     let operations = built.plan.programs[.forwardBackward]?.operations ?? []
     let launch = loaded.launches(of: .forwardBackward).firstIndex { launch in
       launch.operations.contains { operations[$0].name == "gather_windows" }
@@ -91,22 +73,23 @@ public struct TrainingCurve: Sendable {
     return result
   }
 
-  private func makePlan() -> NetworkPlan {
-    NetworkPlan(
-      network,
-      options: NetworkPlanOptions(
-        batchCapacity: batchSize, inferenceCapacity: batchSize,
-        classWeights: (0..<network.classes).map { 1 + 0.5 * Float($0 % 2) }))
-  }
-
+  /// With the windows and the table of all steps, without weights.
   private func load(
-    _ built: NetworkPlan, on device: any Device, _ options: LoadOptions
-  ) throws(DeviceError) -> any LoadedPlan {
-    let loaded = try device.load(built.plan, options: options)
-    try loaded.upload(
+    on device: any Device, _ programs: [ProgramID], fuses: Bool, keepsActivations: Bool = false
+  ) throws(DeviceError) -> LoadedNetwork {
+    let loaded = try LoadedNetwork(
+      network, on: device,
+      options: LoadedNetwork.Options(
+        plan: NetworkPlanOptions(
+          batchCapacity: batchSize, inferenceCapacity: batchSize,
+          classWeights: (0..<network.classes).map { 1 + 0.5 * Float($0 % 2) }),
+        load: LoadOptions(
+          programs: programs, liveBatches: [.forwardBackward: [batchSize, live(steps - 1)]],
+          fuses: fuses, keepsActivations: keepsActivations, seed: seed)))
+    try loaded.begin(
       EpochTable(
         dataset: loaded.upload(dataset), samples: table,
-        learningRates: Array(repeating: learningRate, count: steps)), for: .forwardBackward)
+        learningRates: Array(repeating: learningRate, count: steps)))
     return loaded
   }
 

@@ -11,7 +11,7 @@ struct BenchmarkCommand: ParsableCommand {
     discussion: """
       Needs no recordings. Gathering and augmentation count; reading files does not. \
       With --inference a step gathers a batch, predicts it and reads its probabilities, \
-      as predict does. \
+      as evaluate does. \
       --profile shows each kernel beside what the device can do at most: bytes of the \
       tensors that it touches, each once, and operations of its matrix products, \
       against a copy and a chain of multiply-adds that were timed on the same device.
@@ -33,9 +33,10 @@ struct BenchmarkCommand: ParsableCommand {
     transform: OptionValue.positive)
   var seconds: Double?
   @Option(
-    help: .init("Samples a batch. (default: 128)", valueName: "number"),
+    help: .init(
+      "Samples a batch. (default: \(TrainingRecipe.standard.batchSize))", valueName: "number"),
     transform: OptionValue.number(1...65536))
-  var batchSize = 128
+  var batchSize = TrainingRecipe.standard.batchSize
   @Option(
     help: .init("causal or same. (default: causal)", valueName: "padding"),
     completion: .list(Padding.names), transform: OptionValue.choice)

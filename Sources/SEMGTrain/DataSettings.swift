@@ -126,7 +126,8 @@ struct SplitSettings {
   let origin: String
 
   /// Every recording is tested on.
-  static let undivided = SplitSettings(source: .undivided, namedSessions: [], seed: 42)
+  static let undivided = SplitSettings(
+    source: .undivided, namedSessions: [], seed: TrainingRecipe.standard.seed)
 
   private init(source: Source, namedSessions: Set<Int>, seed: UInt64) {
     (self.source, self.namedSessions, self.seed) = (source, namedSessions, seed)
@@ -137,7 +138,7 @@ struct SplitSettings {
   ///   options say nothing else.
   /// - Throws: `CommandFailure` where a split file and a rule are both given.
   init(_ options: SplitOptions, saved: String? = nil) throws {
-    seed = options.seed ?? 42
+    seed = options.seed ?? TrainingRecipe.standard.seed
     origin = options.asTyped
     namedSessions = (options.trainSessions ?? []).union(options.testSessions ?? [])
     let choosesSessions = options.trainSessions != nil || options.testSessions != nil

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Artifacts
 import Foundation
+import Networks
 import Recordings
 import Training
 
@@ -32,7 +33,8 @@ struct EvaluateCommand: ParsableCommand {
     transform: OptionValue.weights)
   var ensembleWeights: [Double]?
   @Option(
-    help: .init("Windows a batch. (default: 128)", valueName: "number"),
+    help: .init(
+      "Windows a batch. (default: \(NetworkPlanOptions.usualBatchSize))", valueName: "number"),
     transform: OptionValue.number(1...65536))
   var batchSize: Int?
   @Flag(help: "Go on with recordings that the models were trained on, which the output says.")
@@ -65,7 +67,8 @@ struct EvaluateCommand: ParsableCommand {
     let seen = try checkSeen(models, windows: windows, in: prepared, part: part, console: console)
     let members = try device.withDevice(on: console) {
       try models.probabilities(
-        of: windows, in: prepared, device: $0, batchSize: batchSize ?? 128)
+        of: windows, in: prepared, device: $0,
+        batchSize: batchSize ?? NetworkPlanOptions.usualBatchSize)
     }
     var report = try PartReport(
       part: part.rawValue, of: prepared, windows: windows, members: members, weights: weights)

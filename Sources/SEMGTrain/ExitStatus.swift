@@ -103,10 +103,14 @@ extension NetworkError: ExitStatusProviding {
 extension TrainingError: ExitStatusProviding {
   var exitStatus: ExitStatus {
     switch self {
-    case .diverged, .overflowed, .validationOverflowed, .noWindows, .noProbabilities: .badData
+    case .diverged, .overflowed, .validationOverflowed, .noWindows: .badData
     case .classWeightCount, .nonFiniteClassWeight, .invalidEnsembleWeights: .contradiction
     }
   }
+}
+
+extension PredictionError: ExitStatusProviding {
+  var exitStatus: ExitStatus { .badData }
 }
 
 extension FileWriteError: ExitStatusProviding {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Recordings
+import Training
 
 /// How a command talks; every command has these.
 struct OutputOptions: ParsableArguments {
@@ -81,7 +82,8 @@ struct SplitOptions: ParsableArguments {
   var heldOutSubjects: Set<Int>?
   @Option(
     help: .init(
-      "Seed of the split and of all random draws. (default: as trained, else 42)",
+      "Seed of the split and of all random draws. (default: as trained, else "
+        + "\(TrainingRecipe.standard.seed))",
       valueName: "number"),
     transform: OptionValue.seed)
   var seed: UInt64?

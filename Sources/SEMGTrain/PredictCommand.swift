@@ -1,6 +1,7 @@
 import ArgumentParser
 import Artifacts
 import Compute
+import ComputeOpenCL
 import Foundation
 import Recordings
 import SignalProcessing
@@ -94,6 +95,8 @@ struct PredictCommand: ParsableCommand {
     let stream = try WindowStream(
       data, members: models.members.map { ($0.network, $0.weights) }, ensembleWeights: weights,
       device: device)
+    // Now that the networks are there.
+    try (device as? OpenCLDevice)?.checkAgain()
     let progress = PredictionProgress(data, console: console)
     defer { console.clearProgress() }
     let geometry = try WindowGeometry(sampleRate: preprocessing.sampleRate)

@@ -4,7 +4,7 @@ import Networks
 import Training
 
 /// Times training steps as a run does them, gathering and augmentation included, or batches of
-/// prediction as `predict` does them, from gathering the windows to reading the probabilities, on
+/// inference as `evaluate` does them, from gathering the windows to reading the probabilities, on
 /// windows made up in memory: what a step costs does not depend on what is in them.
 struct StepBenchmark {
   struct Kernel: Encodable {
@@ -81,53 +81,42 @@ struct StepBenchmark {
     }
   }
 
-  let loaded: any LoadedPlan
+  private let network: LoadedNetwork
   private let device: any Device
   private let work: Work
-  /// Of prediction; the host reads them after every step.
-  let probabilities: TensorID
   private let batchSize: Int
   /// Steps of the table on the device; more steps than that begin it anew.
   private let tableSteps: Int
   private let clock = ContinuousClock()
 
-  /// - Throws: `DeviceError` where the plan cannot be loaded.
+  /// - Throws: `DeviceError` where the network cannot be loaded.
   init(network: Network, device: any Device, batchSize: Int, work: Work = .training) throws {
     self.batchSize = batchSize
     self.device = device
     self.work = work
-    let built = NetworkPlan(
-      network,
-      options: NetworkPlanOptions(batchCapacity: batchSize, inferenceCapacity: batchSize))
-    loaded = try device.load(
-      built.plan,
-      options: LoadOptions(
-        programs: work == .training ? [.forwardBackward, .update] : [.validate],
-        liveBatches: [.forwardBackward: [batchSize], .validate: [batchSize]]))
-    probabilities = built.validation.probabilities
-    let weights = NetworkWeights(initializing: network, seed: 42)
-    for (tensor, values) in zip(built.weights, weights.values) {
-      try loaded.write(values, to: tensor)
-    }
     let windows = max(64, 4 * batchSize)
-    let dataset = try loaded.upload(Self.dataset(of: network, windows: windows))
-    guard work == .training else {
-      tableSteps = windows / batchSize
-      try loaded.upload(
-        EpochTable(
-          dataset: dataset, samples: (0..<windows).map { SampleEntry(window: Int32($0)) }),
-        for: .validate)
-      return
-    }
+    let recipe = TrainingRecipe.standard
     let augmentation = Augmentation(
-      windows: (0..<windows).map(Int32.init), channels: network.input.channels, recipe: .standard,
-      seed: 42)
-    let samples = augmentation.samples(epoch: 0)
-    tableSteps = samples.count / batchSize
-    try loaded.upload(
-      EpochTable(
-        dataset: dataset, samples: samples,
-        learningRates: Array(repeating: 1e-3, count: tableSteps + 1)), for: .forwardBackward)
+      windows: (0..<windows).map(Int32.init), channels: network.input.channels, recipe: recipe)
+    // Whole batches alone are timed.
+    tableSteps = (work == .training ? augmentation.sampleCount : windows) / batchSize
+    let count = tableSteps * batchSize
+    self.network = try LoadedNetwork(
+      network, on: device,
+      options: work == .training
+        ? .training(
+          samples: count, batchSize: batchSize, constants: recipe.constants, seed: recipe.seed)
+        : .evaluation(windows: count, batchSize: batchSize))
+    try self.network.write(NetworkWeights(initializing: network, seed: recipe.seed))
+    let dataset = try self.network.upload(Self.dataset(of: network, windows: windows))
+    if work == .inference {
+      try self.network.choose(Array(augmentation.windows.prefix(count)))
+    } else {
+      try self.network.begin(
+        EpochTable(
+          dataset: dataset, samples: Array(augmentation.samples(epoch: 0).prefix(count)),
+          learningRates: Array(repeating: Float(recipe.initialRate), count: tableSteps)))
+    }
   }
 
   /// How long is measured.
@@ -193,27 +182,25 @@ struct StepBenchmark {
   }
 
   private func run(_ step: Int) throws(DeviceError) {
-    guard work == .training else {
-      try loaded.run(.validate, step: step % tableSteps, live: batchSize)
-      _ = try loaded.read(probabilities)
-      return
+    switch work {
+    case .training: try network.step(step % tableSteps, live: batchSize)
+    case .inference: _ = try predictions(ofStep: step)
     }
-    try loaded.run(.forwardBackward, step: step % tableSteps, live: batchSize)
-    try loaded.run(.update, step: step % tableSteps, live: batchSize)
   }
 
-  /// Only reading waits for what is queued.
+  /// Probabilities `[windows, classes]` of a step of inference; the host reads them in every one.
+  func predictions(ofStep step: Int) throws(DeviceError) -> ArraySlice<Float> {
+    try network.probabilities(ofBatch: step % tableSteps)
+  }
+
+  /// Only reading waits for what is queued, which each step of inference does.
   private func wait() throws(DeviceError) {
-    if work == .training {
-      _ = try loaded.results(of: .forwardBackward, steps: 0..<1)
-    } else {
-      _ = try loaded.read(probabilities)
-    }
+    if work == .training { _ = try network.results(of: 0..<1) }
   }
 
   /// Where the time of `steps` steps goes, a step; nothing where the device keeps no profile.
   private func kernels(steps: Int, peaks: DevicePeaks?) throws(DeviceError) -> [Kernel] {
-    guard let loaded = loaded as? any ProfiledPlan else { return [] }
+    guard let loaded = network.loaded as? any ProfiledPlan else { return [] }
     let profile = LaunchProfile()
     loaded.profile = profile
     defer { loaded.profile = nil }

@@ -58,7 +58,7 @@ struct TrainCommand: ParsableCommand {
   ) -> Preprocessing {
     var preprocessing = Preprocessing(
       settings.data, preparation: settings.preparation, prepared: prepared,
-      recipe: settings.run.recipe)
+      recipe: settings.run.recipe.pipeline)
     preprocessing.ensembleWeights = settings.run.ensembleWeightsByModel
     return preprocessing
   }
@@ -106,7 +106,8 @@ struct TrainCommand: ParsableCommand {
       "reading \(Figure.count(selected.split.parts.count { $0 != nil }, "recording")) "
         + "below \(settings.data.directory)")
     let prepared = try settings.preparation.prepare(
-      selected.descriptors, split: selected.split, statistics: settings.run.recipe.statistics,
+      selected.descriptors, split: selected.split,
+      statistics: settings.run.recipe.pipeline.statistics,
       problems: selected.problems)
     console.say(prepared)
     // Skipping may have taken a gesture away.
@@ -213,9 +214,12 @@ extension TrainingOptions {
         "--padding \(padding.rawValue) is for inception-se, which is not in --models; "
           + "drop --padding or add inception-se to --models")
     }
+    var recipe = TrainingRecipe(recipe ?? .standard)
+    recipe.epochs = epochs ?? recipe.epochs
+    recipe.batchSize = batchSize ?? recipe.batchSize
+    recipe.seed = seed
     return RunSettings(
-      models: models, epochs: epochs ?? 60, batchSize: batchSize ?? 128, seed: seed,
-      recipe: recipe ?? .standard, padding: padding,
+      models: models, recipe: recipe, padding: padding,
       classWeights: classWeights.map { $0.map(Float.init) },
       ensembleWeights: ensembleWeights, maximumMinutes: maxMinutes)
   }

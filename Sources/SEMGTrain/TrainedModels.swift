@@ -71,17 +71,13 @@ struct TrainedModels {
   func probabilities(
     of windows: [Int32], in data: PreparedRecordings, device: any Device, batchSize: Int
   ) throws -> [(name: String, probabilities: [Float])] {
-    let evaluator = Evaluator(device: device, batchSize: batchSize)
-    var dataset = data.dataset
-    // A device wants a class for each window; where a recording's is unknown, any will do.
-    dataset.labels = dataset.labels.map { max(0, $0) }
-    return try members.map { member in
-      (
-        member.name,
-        try evaluator.probabilities(
-          network: member.network, weights: member.weights, dataset: dataset,
-          windows: windows)
-      )
+    try members.map { member in
+      let network = try LoadedNetwork(
+        member.network, on: device,
+        options: .evaluation(windows: windows.count, batchSize: batchSize))
+      try network.write(member.weights)
+      try network.upload(data.dataset)
+      return (member.name, try network.probabilities(of: windows))
     }
   }
 

@@ -32,7 +32,8 @@ struct TrainingOptions: ParsableArguments {
     completion: .list(Padding.names), transform: OptionValue.choice)
   var padding: Padding?
   @Option(
-    help: .init("Epochs a model. (default: 60)", valueName: "number"),
+    help: .init(
+      "Epochs a model. (default: \(TrainingRecipe.standard.epochs))", valueName: "number"),
     transform: OptionValue.number(1...1_000_000))
   var epochs: Int?
   @Option(
@@ -40,7 +41,8 @@ struct TrainingOptions: ParsableArguments {
     transform: OptionValue.positive)
   var maxMinutes: Double?
   @Option(
-    help: .init("Samples a batch. (default: 128)", valueName: "number"),
+    help: .init(
+      "Samples a batch. (default: \(TrainingRecipe.standard.batchSize))", valueName: "number"),
     transform: OptionValue.number(1...65536))
   var batchSize: Int?
   @Option(

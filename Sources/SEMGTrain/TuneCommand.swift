@@ -29,9 +29,10 @@ struct TuneCommand: ParsableCommand {
     completion: .list(ModelKind.names), transform: OptionValue.choices)
   var models: [ModelKind]?
   @Option(
-    help: .init("Samples a batch. (default: 128)", valueName: "number"),
+    help: .init(
+      "Samples a batch. (default: \(TrainingRecipe.standard.batchSize))", valueName: "number"),
     transform: OptionValue.number(1...65536))
-  var batchSize = 128
+  var batchSize = TrainingRecipe.standard.batchSize
   @Option(
     help: .init("causal or same. (default: causal)", valueName: "padding"),
     completion: .list(Padding.names), transform: OptionValue.choice)

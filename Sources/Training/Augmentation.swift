@@ -2,24 +2,20 @@ import Compute
 
 /// Draws the samples of an epoch: three views of every training window, shuffled together.
 ///
-/// The first view is the window as it is. In the second, ⌊n/2⌋ of the n windows, drawn without
-/// replacement, have one random channel zeroed, and noise is added to all. The third is MixUp
-/// (Zhang et al., 2018) with λ ~ Beta(0.2, 0.2) and partners by a random permutation.
+/// The first view is the window as it is. In the second, a share of the windows, half of them by the
+/// usual recipes and drawn without replacement, have one random channel zeroed, and noise is added
+/// to all. The third is MixUp (Zhang et al., 2018) with λ ~ Beta(α, α) and partners by a random
+/// permutation.
 public struct Augmentation: Sendable {
-  public static let mixUpAlpha = 0.2
-  public static let noiseDeviation: Float = 0.02
-
   /// Training windows, as indices into the dataset.
   public let windows: [Int32]
   public let channels: Int
-  public let recipe: Recipe
-  public let seed: UInt64
+  public let recipe: TrainingRecipe
 
-  public init(windows: [Int32], channels: Int, recipe: Recipe, seed: UInt64) {
+  public init(windows: [Int32], channels: Int, recipe: TrainingRecipe) {
     self.windows = windows
     self.channels = channels
     self.recipe = recipe
-    self.seed = seed
   }
 
   /// Samples of an epoch.
@@ -41,17 +37,18 @@ public struct Augmentation: Sendable {
 
   private func generator(epoch: Int, use: UInt64) -> PhiloxGenerator {
     PhiloxGenerator(
-      seed: seed, stream: RandomStream.epochOrder, step: UInt64(epoch) << 2 | use)
+      seed: recipe.seed, stream: RandomStream.epochOrder, step: UInt64(epoch) << 2 | use)
   }
 
   private func views(epoch: Int) -> [SampleEntry] {
     let count = windows.count
+    let maskedCount = Int(Double(count) * recipe.maskedShare)
     var entries = windows.map { SampleEntry(window: $0) }
     entries.reserveCapacity(3 * count)
 
     var masks = generator(epoch: epoch, use: 1)
     var masked = Array(repeating: Int16(-1), count: count)
-    for place in masks.permutation(count).prefix(count / 2) {
+    for place in masks.permutation(count).prefix(maskedCount) {
       masked[place] = Int16(masks.below(channels))
     }
     for (window, channel) in zip(windows, masked) {
@@ -63,7 +60,7 @@ public struct Augmentation: Sendable {
       entries.append(
         SampleEntry(
           window: window, partner: windows[partner],
-          lambda: Float(mixes.beta(Self.mixUpAlpha)), view: .mixed))
+          lambda: Float(mixes.beta(recipe.mixUpAlpha)), view: .mixed))
     }
     return entries
   }

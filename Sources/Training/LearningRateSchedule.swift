@@ -16,8 +16,7 @@ public struct LearningRateSchedule: Sendable, Hashable {
   public var floor: Double
 
   public init(
-    initial: Double = 1e-3, firstPeriod: Int, periodFactor: Int = 2, restartFactor: Double = 0.9,
-    floor: Double = 1e-5
+    initial: Double, firstPeriod: Int, periodFactor: Int, restartFactor: Double, floor: Double
   ) {
     precondition(firstPeriod >= 1 && periodFactor >= 1, "a period has at least one step")
     self.initial = initial

@@ -49,17 +49,11 @@ final class RunProgress: @unchecked Sendable {
 
   /// Writes a model as a Keras archive, compiled state included.
   func save(_ model: TrainedModel) {
-    let schedule = model.schedule
     files.add { [self] in
       let path = try run.directory().artifact(of: model.kind.rawValue)
       try KerasArchive.write(
         model.network, weights: model.weights, optimizer: model.optimizer,
-        training: TrainingSettings(
-          learningRate: .cosineDecayRestarts(
-            initial: Float(schedule.initial), firstDecaySteps: schedule.firstPeriod,
-            tMul: Float(schedule.periodFactor), mMul: Float(schedule.restartFactor),
-            alpha: Float(schedule.floor))),
-        to: path)
+        training: TrainingSettings(trainedBy: model), to: path)
     }
   }
 
@@ -71,13 +65,17 @@ final class RunProgress: @unchecked Sendable {
   /// Loads and trains each on a thread of its own: oneDNN's primitives must run on the thread that
   /// made them. One after another is loaded, then all train. The first that fails stops the others.
   ///
+  /// - Parameters:
+  ///   - load: makes a model's trainer.
+  ///   - evaluate: answers the parts by a model, on the thread that trained it.
   /// - Returns: all models in the same order, or fewer where they were stopped; nil where the device
   ///   has no room for all of them.
   /// - Throws: what the first that failed threw.
   func trainAtOnce(
-    _ kinds: [ModelKind], load: @escaping (ModelKind) throws -> Trainer
-  ) throws -> [TrainedModel]? {
-    let outcomes = Mutex((models: [ModelKind: TrainedModel](), failure: (any Error)?.none))
+    _ kinds: [ModelKind], load: @escaping (ModelKind) throws -> Trainer,
+    evaluate: @escaping @Sendable (TrainedModel, Trainer) -> EvaluatedModel
+  ) throws -> [EvaluatedModel]? {
+    let outcomes = Mutex((models: [ModelKind: EvaluatedModel](), failure: (any Error)?.none))
     let (loading, all) = (DispatchGroup(), DispatchGroup())
     let loadFailure = Mutex<(any Error)?>(nil)
     let lock = Mutex(())
@@ -112,7 +110,8 @@ final class RunProgress: @unchecked Sendable {
         do {
           guard let trainer = loaded(kind) else { return }
           let model = try trainer.train { save($0) }
-          outcomes.withLock { $0.models[kind] = model }
+          let evaluated = evaluate(model, trainer)
+          outcomes.withLock { $0.models[kind] = evaluated }
         } catch {
           isStopping.withLock { $0 = true }
           outcomes.withLock { $0.failure = $0.failure ?? error }
@@ -133,6 +132,20 @@ final class RunProgress: @unchecked Sendable {
     if case DeviceError.outOfMemory? = unloaded { return nil }
     let (models, failure) = outcomes.withLock { $0 }
     if let failure = unloaded ?? failure { throw failure }
-    return kinds.compactMap { models[$0] }.filter { $0.outcome != .interrupted }
+    return kinds.compactMap { models[$0] }.filter { $0.model.outcome != .interrupted }
+  }
+}
+
+extension TrainingSettings {
+  /// What a model was trained with.
+  init(trainedBy model: TrainedModel) {
+    let (constants, schedule) = (model.recipe.constants, model.schedule)
+    self.init(
+      learningRate: .cosineDecayRestarts(
+        initial: Float(schedule.initial), firstDecaySteps: schedule.firstPeriod,
+        tMul: Float(schedule.periodFactor), mMul: Float(schedule.restartFactor),
+        alpha: Float(schedule.floor)),
+      labelSmoothing: constants.smoothing, beta1: constants.beta1, beta2: constants.beta2,
+      epsilon: constants.epsilon)
   }
 }

@@ -98,11 +98,11 @@ public struct RunReport: Sendable, Codable {
           (model.kind.rawValue, model.history.reduce(0) { $0 + $1.skippedSteps })
         })
     }
-    recipe = settings.recipe
-    padding = (settings.padding ?? settings.recipe.padding).rawValue
-    seed = settings.seed
-    epochs = settings.epochs
-    batchSize = settings.batchSize
+    recipe = settings.recipe.pipeline
+    padding = settings.dilatedPadding.rawValue
+    seed = settings.recipe.seed
+    epochs = settings.recipe.epochs
+    batchSize = settings.recipe.batchSize
     precision = device.precision.rawValue
     ensembleWeights =
       settings.ensembleWeightsByModel

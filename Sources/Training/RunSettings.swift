@@ -4,10 +4,7 @@ import Networks
 /// Settings of a whole run.
 public struct RunSettings: Sendable {
   public var models: [ModelKind]
-  public var epochs: Int
-  public var batchSize: Int
-  public var seed: UInt64
-  public var recipe: Recipe
+  public var recipe: TrainingRecipe
   /// Of the dilated convolutions, or nil for the recipe's.
   public var padding: Padding?
   /// The loss's weight of each class; nil for those of ``lossWeights(gestures:)``.
@@ -19,15 +16,11 @@ public struct RunSettings: Sendable {
   public var trainsAtOnce: Bool?
 
   public init(
-    models: [ModelKind] = ModelKind.allCases, epochs: Int = 60, batchSize: Int = 128,
-    seed: UInt64 = 42, recipe: Recipe = .standard, padding: Padding? = nil,
-    classWeights: [Float]? = nil, ensembleWeights: [Double]? = nil,
+    models: [ModelKind] = ModelKind.allCases, recipe: TrainingRecipe = .standard,
+    padding: Padding? = nil, classWeights: [Float]? = nil, ensembleWeights: [Double]? = nil,
     maximumMinutes: Double? = nil, trainsAtOnce: Bool? = nil
   ) {
     self.models = models
-    self.epochs = epochs
-    self.batchSize = batchSize
-    self.seed = seed
     self.recipe = recipe
     self.padding = padding
     self.classWeights = classWeights
@@ -58,6 +51,9 @@ public struct RunSettings: Sendable {
       zip(gestures.map(String.init), weights.map(\.decimalValue)), uniquingKeysWith: { $1 })
   }
 
+  /// Padding of the dilated convolutions.
+  public var dilatedPadding: Padding { padding ?? recipe.pipeline.padding }
+
   /// A model's weight in the ensemble, by its name; nil for equal ones.
   public var ensembleWeightsByModel: [String: Double]? {
     ensembleWeights.map {
@@ -75,7 +71,7 @@ public struct RunSettings: Sendable {
     case .inceptionSE:
       try Network.inceptionSE(
         time: windowLength, channels: channels, classes: classes,
-        padding: padding ?? recipe.padding)
+        padding: dilatedPadding)
     case .semgNet:
       try Network.semgNet(time: windowLength, channels: channels, classes: classes)
     }

@@ -2,20 +2,42 @@ import Compute
 
 /// One epoch: its steps, and validation.
 extension Trainer {
-  typealias EpochResult = (
+  private typealias EpochResult = (
     loss: Double, accuracy: Double, samples: Int, ended: TrainedModel.Outcome
   )
 
-  func trainEpoch(_ epoch: Int) throws -> EpochResult {
+  /// - Parameter epoch: from 0.
+  /// - Returns: the epoch's record, nil where the caller wanted to stop; and how its steps ended.
+  func trainEpoch(_ epoch: Int) throws -> (record: EpochRecord?, ended: TrainedModel.Outcome) {
+    let start = clock.now
+    let first = steps
+    let skippedBefore = skippedNow
+    let trained = try runSteps(epoch)
+    if trained.ended == .interrupted { return (nil, .interrupted) }
+    let seconds = start.duration(to: clock.now).seconds
+    let validation = try validate()
+    let skipped = skippedNow - skippedBefore
+    try check(validation, epoch: epoch, first: first, skipped: skipped)
+    let best = history.last { $0.isBest }?.validationAccuracy ?? -1
+    let record = EpochRecord(
+      model: kind, epoch: epoch + 1, loss: trained.loss, accuracy: trained.accuracy,
+      validationLoss: validation.loss, validationAccuracy: validation.accuracy,
+      learningRate: lastLearningRate, seconds: start.duration(to: clock.now).seconds,
+      samplesPerSecond: Double(trained.samples) / max(seconds, 1e-9),
+      isBest: validation.accuracy > best, skippedSteps: skipped)
+    return (record, trained.ended)
+  }
+
+  private func runSteps(_ epoch: Int) throws -> EpochResult {
     let first = steps
     let table = nextTable?.value ?? tables.table(epoch: epoch)
     nextTable = nil
-    try loaded.upload(table, for: .forwardBackward)
-    if epoch + 1 < settings.epochs {
+    try network.begin(table)
+    if epoch + 1 < settings.recipe.epochs {
       nextTable = Background { [tables] in tables.table(epoch: epoch + 1) }
     }
     var tally = StepTally(
-      sampleCount: table.samples.count, capacity: settings.batchSize, start: clock.now,
+      sampleCount: table.samples.count, capacity: settings.recipe.batchSize, start: clock.now,
       leavesOut: skipped != nil)
     var ended = TrainedModel.Outcome.completed
     for step in 0..<stepCount {
@@ -28,8 +50,7 @@ extension Trainer {
         break
       }
       let live = tally.live(step)
-      try loaded.run(.forwardBackward, step: step, live: live)
-      try loaded.run(.update, step: step, live: live)
+      try network.step(step, live: live)
       steps += 1
       if tally.isDue(clock.now, queued: step + 1 - tally.steps, secondsPerStep: secondsPerStep) {
         try collect(&tally, upTo: step + 1, epoch: epoch)
@@ -48,7 +69,7 @@ extension Trainer {
   private func collect(_ tally: inout StepTally, upTo end: Int, epoch: Int) throws {
     guard end > tally.steps else { return }
     let first = tally.steps
-    let results = try loaded.results(of: .forwardBackward, steps: first..<end)
+    let results = try network.results(of: first..<end)
     try check(results, first: first, epoch: epoch)
     for result in results { tally.add(result) }
     let now = clock.now
@@ -56,15 +77,15 @@ extension Trainer {
     tally.lastRead = now
     let speed = Double(tally.samples) / max(tally.start.duration(to: clock.now).seconds, 1e-9)
     let left =
-      (settings.epochs - epoch) * tally.sampleCount - tally.samples
+      (settings.recipe.epochs - epoch) * tally.sampleCount - tally.samples
     let secondsLeft = min(
       Double(left) / max(speed, 1e-9),
       settings.deadline.map { max(0, clock.now.duration(to: $0).seconds) } ?? .infinity)
     report(
       .progress(
         StepProgress(
-          model: kind, epoch: epoch + 1, epochs: settings.epochs, step: end, steps: stepCount,
-          loss: tally.meanLoss, accuracy: tally.accuracy, samplesPerSecond: speed,
+          model: kind, epoch: epoch + 1, epochs: settings.recipe.epochs, step: end,
+          steps: stepCount, loss: tally.meanLoss, accuracy: tally.accuracy, samplesPerSecond: speed,
           secondsLeft: secondsLeft)))
   }
 
@@ -75,7 +96,7 @@ extension Trainer {
   private func check(_ results: [StepResult], first: Int, epoch: Int) throws {
     let losses = results.map { $0.loss + $0.penalty }
     let fault: (offset: Int, isOverflow: Bool)?
-    if var skipped, let scaling = try loaded.lossScaling() {
+    if var skipped, let scaling = try network.loaded.lossScaling() {
       fault = skipped.add(losses: losses, scaling: scaling)
       self.skipped = skipped
     } else {
@@ -100,7 +121,7 @@ extension Trainer {
   ///   - skipped: steps of the epoch that were left out.
   /// - Throws: `TrainingError.diverged` where the loss is no number; in half precision, where that
   ///   may pass as the moving statistics settle, `validationOverflowed` after some epochs.
-  func check(
+  private func check(
     _ validation: (loss: Double, accuracy: Double), epoch: Int, first: Int, skipped: Int
   ) throws {
     guard !validation.loss.isFinite else {
@@ -123,14 +144,11 @@ extension Trainer {
   private static let mostEpochsWithoutValidation = 3
 
   /// - Returns: in half precision, no numbers where the loss of a step is none.
-  func validate() throws -> (loss: Double, accuracy: Double) {
+  private func validate() throws -> (loss: Double, accuracy: Double) {
     var tally = StepTally(
-      sampleCount: validationWindows.count, capacity: settings.batchSize, start: clock.now)
-    let steps = (validationWindows.count + settings.batchSize - 1) / settings.batchSize
-    for step in 0..<steps {
-      try loaded.run(.validate, step: step, live: tally.live(step))
-    }
-    for result in try loaded.results(of: .validate, steps: 0..<steps) { tally.add(result) }
+      sampleCount: validationWindows.count, capacity: network.plan.options.inferenceCapacity,
+      start: clock.now)
+    for result in try network.validate(validationWindows) { tally.add(result) }
     return (tally.meanLoss, tally.meanLoss.isFinite ? tally.accuracy : .nan)
   }
 }

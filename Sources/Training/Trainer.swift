@@ -2,66 +2,12 @@ import Compute
 import Networks
 import Recordings
 
-/// Settings of one model's training.
-public struct TrainerSettings: Sendable {
-  public var epochs: Int
-  public var batchSize: Int
-  public var seed: UInt64
-  public var recipe: Recipe
-  /// One a class, or nil for the published ones where there are five classes.
-  public var classWeights: [Float]?
-  /// When to stop, be the epochs done or not.
-  public var deadline: ContinuousClock.Instant?
-
-  public init(
-    epochs: Int = 60, batchSize: Int = 128, seed: UInt64 = 42, recipe: Recipe = .standard,
-    classWeights: [Float]? = nil, deadline: ContinuousClock.Instant? = nil
-  ) {
-    self.epochs = epochs
-    self.batchSize = batchSize
-    self.seed = seed
-    self.recipe = recipe
-    self.classWeights = classWeights
-    self.deadline = deadline
-  }
-
-  /// The loss's weight of each class; none where all are equal.
-  public func lossWeights(classes: Int) throws(TrainingError) -> [Float] {
-    guard let classWeights else { return [] }
-    guard classWeights.count == classes else {
-      throw .classWeightCount(expected: classes, found: classWeights.count)
-    }
-    for weight in classWeights where !(weight.isFinite && weight > 0) {
-      throw .nonFiniteClassWeight(weight)
-    }
-    return classWeights
-  }
-}
-
-/// A model as its training left it: the weights of its best epoch.
-public struct TrainedModel: Sendable {
-  public enum Outcome: String, Sendable {
-    case completed, outOfTime, interrupted
-  }
-
-  public var kind: ModelKind
-  public var network: Network
-  public var weights: NetworkWeights
-  public var optimizer: OptimizerState
-  /// From 1; 0 where no epoch was finished.
-  public var bestEpoch: Int
-  public var history: [EpochRecord]
-  public var outcome: Outcome
-  public var schedule: LearningRateSchedule
-}
-
 /// Trains one network on a device: an epoch of steps, then validation, and the best epoch's weights
 /// kept (highest validation accuracy, the first one on a tie).
 public final class Trainer {
   let kind: ModelKind
   let settings: TrainerSettings
-  private let built: NetworkPlan
-  let loaded: any LoadedPlan
+  let network: LoadedNetwork
   let tables: EpochTables
   let validationWindows: [Int32]
   public var schedule: LearningRateSchedule { tables.schedule }
@@ -76,11 +22,12 @@ public final class Trainer {
   var nextTable: Background<EpochTable>?
   /// As the last results that were read say; nil before any were.
   var secondsPerStep: Double?
-  private var history: [EpochRecord] = []
+  var history: [EpochRecord] = []
+  private var best: (weights: NetworkWeights, optimizer: OptimizerState)?
   /// Epochs in a row with updates, in half precision, whose validation gave no number.
   var epochsWithoutValidation = 0
 
-  /// Loads the network's plan on the device and uploads the windows.
+  /// Loads the network on the device, uploads the windows and writes the weights.
   ///
   /// - Parameters:
   ///   - initial: weights to start from, or nil for Keras's initializers.
@@ -101,48 +48,31 @@ public final class Trainer {
     self.settings = settings
     self.report = report
     self.shouldStop = shouldStop
+    let recipe = settings.recipe
+    let classWeights = try settings.lossWeights(classes: network.classes)
+    self.network = try LoadedNetwork(
+      network, on: device,
+      options: Self.options(for: data, recipe: recipe, classWeights: classWeights))
+    skipped = try self.network.loaded.lossScaling().map { _ in SkippedSteps() }
     let augmentation = Augmentation(
-      windows: training, channels: data.channels, recipe: settings.recipe,
-      seed: settings.seed)
-    let schedule = LearningRateSchedule(
-      firstPeriod: settings.recipe.firstPeriod(
-        samples: augmentation.sampleCount, batchSize: settings.batchSize,
-        epochs: settings.epochs))
-    built = try Self.plan(of: network, data: data, settings: settings)
-    loaded = try device.load(
-      built.plan, options: Self.loadOptions(for: data, settings: settings))
-    skipped = try loaded.lossScaling().map { _ in SkippedSteps() }
+      windows: training, channels: data.channels, recipe: recipe)
     tables = EpochTables(
-      dataset: try loaded.upload(data.dataset), augmentation: augmentation, schedule: schedule,
-      batchSize: settings.batchSize)
-    let weights = initial ?? NetworkWeights(initializing: network, seed: settings.seed)
-    for (tensor, values) in zip(built.weights, weights.values) {
-      try loaded.write(values, to: tensor)
-    }
+      dataset: try self.network.upload(data.dataset), augmentation: augmentation,
+      schedule: recipe.schedule(samples: augmentation.sampleCount), batchSize: recipe.batchSize)
+    try self.network.write(
+      initial ?? NetworkWeights(initializing: network, seed: recipe.seed))
   }
 
-  private static func plan(
-    of network: Network, data: PreparedRecordings, settings: TrainerSettings
-  ) throws(TrainingError) -> NetworkPlan {
-    let capacities = capacities(for: data, batchSize: settings.batchSize)
-    return NetworkPlan(
-      network,
-      options: NetworkPlanOptions(
-        batchCapacity: capacities.training, inferenceCapacity: capacities.inference,
-        classWeights: try settings.lossWeights(classes: network.classes),
-        mixesLabels: settings.recipe.mixesLabels))
-  }
-
-  private static func loadOptions(
-    for data: PreparedRecordings, settings: TrainerSettings
-  ) -> LoadOptions {
-    let samples = Augmentation.sampleCount(windows: data.windows(of: .train).count)
-    return LoadOptions(
-      programs: [.forwardBackward, .update, .validate],
-      liveBatches: [
-        .forwardBackward: liveBatches(samples, settings.batchSize),
-        .validate: liveBatches(data.windows(of: .validation).count, settings.batchSize),
-      ], seed: settings.seed)
+  /// What training loads a network for. The parts that are answered when it is trained are answered
+  /// by the same one.
+  static func options(
+    for data: PreparedRecordings, recipe: TrainingRecipe, classWeights: [Float]
+  ) -> LoadedNetwork.Options {
+    .training(
+      samples: Augmentation.sampleCount(windows: data.windows(of: .train).count),
+      inference: [Part.validation, .test].map { data.windows(of: $0).count },
+      batchSize: recipe.batchSize, classWeights: classWeights, constants: recipe.constants,
+      seed: recipe.seed)
   }
 
   /// Finds what keeps a device from training a network, by loading it as a training would.
@@ -151,12 +81,14 @@ public final class Trainer {
   static func checkLoading(
     _ network: Network, device: any Device, data: PreparedRecordings, settings: TrainerSettings
   ) throws {
-    let plan = try plan(of: network, data: data, settings: settings).plan
-    _ = try device.load(plan, options: loadOptions(for: data, settings: settings))
+    let classWeights = try settings.lossWeights(classes: network.classes)
+    _ = try LoadedNetwork(
+      network, on: device,
+      options: options(for: data, recipe: settings.recipe, classWeights: classWeights))
   }
 
   /// Bytes that training holds on the device.
-  public var byteCount: Int { loaded.byteCount }
+  public var byteCount: Int { network.byteCount }
 
   /// Trains until the epochs are done, the deadline passes or the caller wants to stop.
   ///
@@ -166,42 +98,22 @@ public final class Trainer {
   ///   `improved` throws.
   public func train(improved: (TrainedModel) throws -> Void = { _ in }) throws -> TrainedModel {
     report(
-      .started(kind, parameters: built.network.parameterCount, stepsPerEpoch: stepCount))
-    try loaded.upload(
-      EpochTable(
-        dataset: tables.dataset, samples: validationWindows.map { SampleEntry(window: $0) }),
-      for: .validate)
-    var best: TrainedModel?
+      .started(kind, parameters: network.network.parameterCount, stepsPerEpoch: stepCount))
     var outcome = TrainedModel.Outcome.completed
-    for epoch in 0..<settings.epochs {
-      let start = clock.now
-      let first = steps
-      let skippedBefore = skippedNow
-      let trained = try trainEpoch(epoch)
-      if trained.ended == .interrupted {
+    for epoch in history.count..<settings.recipe.epochs {
+      let (record, ending) = try trainEpoch(epoch)
+      guard let record else {
         outcome = .interrupted
         break
       }
-      let seconds = start.duration(to: clock.now).seconds
-      let validation = try validate()
-      try check(validation, epoch: epoch, first: first, skipped: skippedNow - skippedBefore)
-      let isBest = validation.accuracy > (best?.history.last?.validationAccuracy ?? -1)
-      let record = EpochRecord(
-        model: kind, epoch: epoch + 1, loss: trained.loss, accuracy: trained.accuracy,
-        validationLoss: validation.loss, validationAccuracy: validation.accuracy,
-        learningRate: lastLearningRate,
-        seconds: start.duration(to: clock.now).seconds,
-        samplesPerSecond: Double(trained.samples) / max(seconds, 1e-9), isBest: isBest,
-        skippedSteps: skippedNow - skippedBefore)
       history.append(record)
-      if isBest {
-        let model = try snapshot(outcome: .completed)
-        best = model
-        try improved(model)
+      if record.isBest {
+        best = (weights: try network.weights(), optimizer: try optimizer())
+        try improved(try model(.completed))
       }
       report(.epoch(record))
       let isLate = settings.deadline.map { clock.now >= $0 } ?? false
-      if trained.ended == .outOfTime || isLate && epoch + 1 < settings.epochs {
+      if ending == .outOfTime || isLate && epoch + 1 < settings.recipe.epochs {
         outcome = .outOfTime
         break
       }
@@ -209,11 +121,18 @@ public final class Trainer {
     if best == nil, outcome != .interrupted, !history.isEmpty {
       throw TrainingError.validationOverflowed(model: kind.rawValue, epochs: history.count)
     }
-    var model = try best ?? snapshot(outcome: outcome)
-    model.history = history
-    model.outcome = outcome
+    let model = try model(outcome)
     report(.finished(kind, outcome, bestEpoch: model.bestEpoch))
     return model
+  }
+
+  /// Probabilities `[windows, classes]` of windows of the recordings by the weights of a model that
+  /// was trained here, which take the place of those that were there.
+  ///
+  /// - Throws: `DeviceError`, `PredictionError`.
+  func probabilities(of windows: [Int32], by model: TrainedModel) throws -> [Float] {
+    try network.write(model.weights)
+    return try network.probabilities(of: windows)
   }
 
   /// Steps of an epoch.
@@ -224,37 +143,24 @@ public final class Trainer {
   var iterations: Int { steps - skippedNow }
 
   /// Steps left out so far.
-  private var skippedNow: Int { skipped?.count ?? 0 }
+  var skippedNow: Int { skipped?.count ?? 0 }
 
   /// Of the last update.
   var lastLearningRate: Double { schedule[max(0, iterations - 1)] }
 
-  /// Samples that memory is needed for: of a batch, or of the whole part where that has fewer.
-  public static func capacities(
-    for data: PreparedRecordings, batchSize: Int
-  ) -> (training: Int, inference: Int) {
-    let samples = Augmentation.sampleCount(windows: data.windows(of: .train).count)
-    let validation = data.windows(of: .validation).count
-    return (max(1, min(batchSize, samples)), max(1, min(batchSize, validation)))
+  /// Adam's state as it is now.
+  private func optimizer() throws(DeviceError) -> OptimizerState {
+    try network.optimizer(iterations: iterations)
   }
 
-  /// Live sizes that occur when `count` samples are taken by `capacity`.
-  static func liveBatches(_ count: Int, _ capacity: Int) -> [Int] {
-    let rest = count % capacity
-    return (count >= capacity ? [capacity] : []) + (rest > 0 ? [rest] : [])
-  }
-
-  /// The weights as they are now, with the history up to here.
-  private func snapshot(outcome: TrainedModel.Outcome) throws -> TrainedModel {
-    let weights = try built.weights.map { try loaded.read($0) }
-    let first = try built.firstMoments.map { try loaded.read($0) }
-    let second = try built.secondMoments.map { try loaded.read($0) }
+  /// The best epoch's weights, or those that are there where none is the best, with the history up to
+  /// here.
+  private func model(_ outcome: TrainedModel.Outcome) throws -> TrainedModel {
+    let best = try best ?? (weights: network.weights(), optimizer: optimizer())
     return TrainedModel(
-      kind: kind, network: built.network, weights: NetworkWeights(values: weights),
-      optimizer: OptimizerState(
-        iterations: iterations, firstMoments: first, secondMoments: second),
-      bestEpoch: history.last?.epoch ?? 0, history: history, outcome: outcome,
-      schedule: schedule)
+      kind: kind, network: network.network, weights: best.weights, optimizer: best.optimizer,
+      bestEpoch: history.last { $0.isBest }?.epoch ?? history.last?.epoch ?? 0, history: history,
+      outcome: outcome, recipe: settings.recipe, schedule: schedule)
   }
 }
 

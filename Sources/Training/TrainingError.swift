@@ -10,8 +10,6 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   case classWeightCount(expected: Int, found: Int)
   case nonFiniteClassWeight(Float)
   case invalidEnsembleWeights(String)
-  /// A network's outputs for some windows are NaN or infinite, or do not sum to 1.
-  case noProbabilities(network: String, windows: Int, of: Int)
 
   public var description: String {
     switch self {
@@ -34,10 +32,6 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
       "--class-weights needs a weight for each of the \(expected) gestures, found \(found)"
     case .nonFiniteClassWeight(let weight):
       "--class-weights are positive numbers, found \(weight)"
-    case .noProbabilities(let network, let windows, let all):
-      "\(network): its answers to \(windows) of \(all) windows are no probabilities but NaN or "
-        + "infinity, so nothing is said about them. Its weights or the recordings are at fault: "
-        + "look at both with semg-train inspect."
     case .invalidEnsembleWeights(let found):
       "--ensemble-weights are a non-negative number for each model, not all zero, found \(found)"
     }

@@ -17,7 +17,7 @@ public struct TrainingMemory: Sendable {
     let recordings =
       data.samples.count * MemoryLayout<Float>.size
       + 2 * data.labels.count * MemoryLayout<Int32>.size
-    let capacities = Trainer.capacities(for: data, batchSize: settings.batchSize)
+    let options = Trainer.options(for: data, recipe: settings.recipe, classWeights: [])
     var parameters: [Int] = []
     let models = settings.models.map { kind -> Int in
       guard
@@ -25,13 +25,7 @@ public struct TrainingMemory: Sendable {
           kind, windowLength: data.windowLength, channels: data.channels,
           classes: data.classes.count)
       else { return 0 }
-      let plan = NetworkPlan(
-        network,
-        options: NetworkPlanOptions(
-          batchCapacity: capacities.training, inferenceCapacity: capacities.inference)
-      ).plan
-      let layout = try? device.layout(
-        of: plan, options: LoadOptions(programs: [.forwardBackward, .update, .validate]))
+      let layout = try? LoadedNetwork.layout(of: network, on: device, options: options)
       parameters.append(network.parameterCount)
       // Its arenas, with the best weights beside them.
       return recordings + (layout?.byteCount ?? 0) + 3 * 4 * network.parameterCount
@@ -59,10 +53,10 @@ public struct TrainingMemory: Sendable {
     counting bytes: (TrainingMemory) -> Int
   ) -> Int? {
     var smaller = settings
-    while smaller.batchSize > 1 {
-      smaller.batchSize /= 2
+    while smaller.recipe.batchSize > 1 {
+      smaller.recipe.batchSize /= 2
       if bytes(TrainingMemory(of: data, settings: smaller, on: device)) <= limit {
-        return smaller.batchSize
+        return smaller.recipe.batchSize
       }
     }
     return nil

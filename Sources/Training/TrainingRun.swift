@@ -53,7 +53,7 @@ public struct TrainingRun {
     let clock = ContinuousClock()
     let start = clock.now
     let progress = RunProgress(self, report: report, shouldStop: shouldStop)
-    let models: [TrainedModel]
+    let models: [EvaluatedModel]
     do {
       models = try trainModels(progress, from: self.start ?? start)
     } catch {
@@ -63,15 +63,13 @@ public struct TrainingRun {
     try progress.finish()
     guard models.count == settings.models.count else { return nil }
     var members: [Part: [(name: String, probabilities: [Float])]] = [:]
-    let evaluator = Evaluator(device: device, batchSize: settings.batchSize)
     for model in models {
-      for part in [Part.validation, .test] {
-        if progress.shouldStop() { return nil }
-        let probabilities = try evaluator.probabilities(
-          network: model.network, weights: model.weights, dataset: data.dataset,
-          windows: data.windows(of: part))
-        members[part, default: []].append((model.kind.rawValue, probabilities))
+      for (part, probabilities) in try model.answers.get() {
+        members[part, default: []].append((model.model.kind.rawValue, probabilities))
       }
+    }
+    guard EvaluatedModel.parts.allSatisfy({ members[$0]?.count == models.count }) else {
+      return nil
     }
     func partReport(_ part: Part) throws -> PartReport {
       try PartReport(
@@ -80,9 +78,9 @@ public struct TrainingRun {
     }
     let result = RunReport(
       test: try partReport(.test), validation: try partReport(.validation),
-      artifacts: settings.models.map { RunDirectory.artifactName(of: $0.rawValue) }, models: models,
-      seconds: start.duration(to: clock.now).seconds, device: device, settings: settings,
-      origin: origin)
+      artifacts: settings.models.map { RunDirectory.artifactName(of: $0.rawValue) },
+      models: models.map(\.model), seconds: start.duration(to: clock.now).seconds, device: device,
+      settings: settings, origin: origin)
     try directory().write(metrics: result)
     return result
   }
@@ -93,15 +91,18 @@ public struct TrainingRun {
   /// - Returns: all models, or fewer where the run was stopped.
   private func trainModels(
     _ progress: RunProgress, from start: ContinuousClock.Instant
-  ) throws -> [TrainedModel] {
+  ) throws -> [EvaluatedModel] {
     if TrainingMemory(of: data, settings: settings, on: device).trainsAtOnce,
       let models = try progress.trainAtOnce(
         settings.models,
-        load: { try trainer(of: $0, progress, deadline: deadline(1, from: start)) })
+        load: { try trainer(of: $0, progress, deadline: deadline(1, from: start)) },
+        evaluate: { [data] in
+          EvaluatedModel($0, by: $1, on: data, shouldStop: progress.shouldStop)
+        })
     {
       return models
     }
-    var models: [TrainedModel] = []
+    var models: [EvaluatedModel] = []
     // Those that come later are loaded once before the first is trained: what a device cannot run,
     // it says now.
     for kind in settings.models.dropFirst() {
@@ -115,7 +116,8 @@ public struct TrainingRun {
       _ = try directory()
       let model = try trainer.train { progress.save($0) }
       guard model.outcome != .interrupted else { break }
-      models.append(model)
+      models.append(
+        EvaluatedModel(model, by: trainer, on: data, shouldStop: progress.shouldStop))
     }
     return models
   }
@@ -143,9 +145,33 @@ public struct TrainingRun {
 
   private func trainerSettings(deadline: ContinuousClock.Instant?) -> TrainerSettings {
     TrainerSettings(
-      epochs: settings.epochs, batchSize: settings.batchSize, seed: settings.seed,
       recipe: settings.recipe, classWeights: settings.lossWeights(gestures: data.classes),
       deadline: deadline)
+  }
+}
+
+/// A trained model, and what it answers to the windows of the parts that are reported: asked for as
+/// soon as it is trained, of the network that was loaded for that.
+struct EvaluatedModel: Sendable {
+  static let parts: [Part] = [.validation, .test]
+
+  let model: TrainedModel
+  /// Probabilities `[windows, classes]` of each part, fewer parts where the run was stopped. What
+  /// went wrong is told when all models are trained.
+  let answers: Result<[Part: [Float]], any Error>
+
+  init(
+    _ model: TrainedModel, by trainer: Trainer, on data: PreparedRecordings,
+    shouldStop: () -> Bool
+  ) {
+    self.model = model
+    answers = Result {
+      var answers: [Part: [Float]] = [:]
+      for part in Self.parts where !shouldStop() {
+        answers[part] = try trainer.probabilities(of: data.windows(of: part), by: model)
+      }
+      return answers
+    }
   }
 }
 

@@ -2,44 +2,42 @@ import Compute
 import Networks
 
 /// The windows of many recordings, one after another, through trained networks: however many there
-/// are, a few thousand samples are on the device at a time, and the results are the same bits as if
-/// all were.
+/// are, one batch is in memory at a time, and batches are filled across recordings.
 public struct WindowStream {
   /// A trained network and its weights.
   public typealias Member = (network: Network, weights: NetworkWeights)
 
-  /// Batches of windows that are uploaded together.
-  private static let batches = 8
-
   private let data: RecordingsToPredict
-  private let runs: [NetworkRun]
+  private let networks: [LoadedNetwork]
   private let ensembleWeights: [Double]?
-  private let windowsAtOnce: Int
+  private let batchSize: Int
 
+  /// Loads the networks.
+  ///
   /// - Parameter ensembleWeights: of the members, or nil for equal ones.
   /// - Throws: `DeviceError`.
   public init(
     _ data: RecordingsToPredict, members: [Member], ensembleWeights: [Double]?,
-    device: any Device, batchSize: Int = 128
+    device: any Device, batchSize: Int = NetworkPlanOptions.usualBatchSize
   ) throws(DeviceError) {
     self.data = data
     self.ensembleWeights = ensembleWeights
-    windowsAtOnce = batchSize * Self.batches
-    let count = data.windowCount
-    var runs: [NetworkRun] = []
+    self.batchSize = batchSize
+    let options = LoadedNetwork.Options.prediction(windows: data.windowCount, batchSize: batchSize)
+    var networks: [LoadedNetwork] = []
     for member in members {
-      runs.append(
-        try NetworkRun(
-          member.network, weights: member.weights, device: device, windows: count,
-          batchSize: batchSize))
+      let network = try LoadedNetwork(member.network, on: device, options: options)
+      try network.write(member.weights)
+      networks.append(network)
     }
-    self.runs = runs
+    self.networks = networks
   }
 
-  /// Windows that wait to be uploaded.
+  /// Windows that wait for their batch to be full.
   private struct Waiting {
+    /// `[windows, T, C]`.
     var samples: [Float] = []
-    var starts: [Int32] = []
+    var windows = 0
     /// How many of them come from each recording, and whether these are its last.
     var owners: [(entry: Int, windows: Int, isLast: Bool)] = []
   }
@@ -49,7 +47,8 @@ public struct WindowStream {
   ///
   /// - Parameter take: told a recording's position, what its next windows say, and whether they are
   ///   its last.
-  /// - Throws: `DeviceError`, `RecordingError`, `TrainingError`, and what `take` throws.
+  /// - Throws: `DeviceError`, `PredictionError`, `RecordingError`, `TrainingError`, and what `take`
+  ///   throws.
   public func run(_ take: (Int, ArraySlice<Float>, Bool) throws -> Void) throws {
     let geometry = data.preparation.windows
     let channels = data.preparation.channels.count
@@ -58,31 +57,29 @@ public struct WindowStream {
       let signal = try data.signal(of: entry)
       var first = 0
       while first < entry.windows {
-        let count = min(entry.windows - first, windowsAtOnce - waiting.starts.count)
+        let count = min(entry.windows - first, batchSize - waiting.windows)
         let row = first * geometry.stride
         let rows = row..<row + (count - 1) * geometry.stride + geometry.length
-        let base = waiting.samples.count / channels
-        waiting.samples += data.samples(rows, of: signal)
-        waiting.starts += (0..<count).map { Int32(base + $0 * geometry.stride) }
+        let samples = data.samples(rows, of: signal)
+        for window in 0..<count {
+          let start = window * geometry.stride * channels
+          waiting.samples += samples[start..<start + geometry.length * channels]
+        }
         first += count
+        waiting.windows += count
         waiting.owners.append((index, count, first == entry.windows))
-        if waiting.starts.count == windowsAtOnce { try flush(&waiting, take) }
+        if waiting.windows == batchSize { try flush(&waiting, take) }
       }
     }
-    if !waiting.starts.isEmpty { try flush(&waiting, take) }
+    if waiting.windows > 0 { try flush(&waiting, take) }
   }
 
   private func flush(
     _ waiting: inout Waiting, _ take: (Int, ArraySlice<Float>, Bool) throws -> Void
   ) throws {
-    let windows = waiting.starts.indices.map(Int32.init)
-    let dataset = Dataset(
-      samples: waiting.samples, channels: data.preparation.channels.count,
-      // A device wants a class for each window; any will do.
-      windowStarts: waiting.starts, labels: windows.map { _ in 0 })
-    let members = try runs.map { try $0.probabilities(of: windows, in: dataset) }
+    let members = try networks.map { try $0.predict(waiting.samples) }
     let probabilities = try Ensemble.mean(members, weights: ensembleWeights)
-    let classes = probabilities.count / windows.count
+    let classes = probabilities.count / waiting.windows
     var place = 0
     for (entry, count, isLast) in waiting.owners {
       try take(entry, probabilities[place * classes..<(place + count) * classes], isLast)

@@ -57,14 +57,14 @@ import Testing
     #expect(archive.info.dtypePolicy == "float32")
     #expect(
       archive.info.training
-        == TrainingSettings(
-          learningRate: .cosineDecayRestarts(
+        == .adam(
+          .cosineDecayRestarts(
             initial: 1e-3, firstDecaySteps: 10, tMul: 2, mMul: 0.9, alpha: 1e-5)))
   }
 
   @Test(arguments: Fixture.versions) func mixedPrecisionIsReadAndSaid(version: String) throws {
     let archive = try KerasArchive.read(Fixture.path(version, "semg"))
     #expect(archive.info.dtypePolicy == "mixed_float16")
-    #expect(archive.info.training == TrainingSettings(learningRate: .constant(2e-3)))
+    #expect(archive.info.training == .adam(.constant(2e-3)))
   }
 }

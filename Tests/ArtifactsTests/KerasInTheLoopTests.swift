@@ -67,7 +67,7 @@ struct KerasInTheLoopTests {
       ),
       (
         try .semgNet(time: time, width: 64 / narrow),
-        TrainingSettings(learningRate: .constant(5e-4), labelSmoothing: 0.05)
+        .adam(.constant(5e-4), smoothing: 0.05)
       ),
     ]
   }

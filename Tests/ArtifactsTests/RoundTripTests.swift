@@ -5,8 +5,8 @@ import Testing
 @testable import Artifacts
 
 @Suite struct RoundTripTests {
-  static let settings = TrainingSettings(
-    learningRate: .cosineDecayRestarts(
+  static let settings = TrainingSettings.adam(
+    .cosineDecayRestarts(
       initial: 1e-3, firstDecaySteps: 2_166, tMul: 2, mMul: 0.9, alpha: 1e-5))
 
   static func networks() throws -> [Network] {

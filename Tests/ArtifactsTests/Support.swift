@@ -55,6 +55,14 @@ enum Fixture {
   }
 }
 
+extension TrainingSettings {
+  /// Adam as Keras sets it unless it is told otherwise.
+  static func adam(_ rate: LearningRate, smoothing: Float = 0.1) -> TrainingSettings {
+    TrainingSettings(
+      learningRate: rate, labelSmoothing: smoothing, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
+  }
+}
+
 /// Softmax outputs of a network in double precision, a row a sample.
 ///
 /// - Parameter windows: `[batch, T, C]`; by default `Fixture.ramp`.
@@ -62,13 +70,11 @@ func referencePredictions(
   _ network: Network, _ weights: NetworkWeights, batch: Int, windows: [Float]? = nil
 ) throws -> [[Double]] {
   let (time, channels) = network.input
-  let plan = NetworkPlan(network, options: NetworkPlanOptions(inferenceCapacity: batch))
-  let loaded = try ReferenceDevice().load(plan.plan, options: LoadOptions(programs: [.predict]))
-  for (tensor, values) in zip(plan.weights, weights.values) { try loaded.write(values, to: tensor) }
-  try loaded.write(
-    windows ?? Fixture.ramp(count: batch * time * channels), to: plan.prediction.batch)
-  try loaded.run(.predict, step: 0, live: batch)
-  let flat = try loaded.readDoubles(plan.prediction.probabilities)
+  let loaded = try LoadedNetwork(
+    network, on: ReferenceDevice(), options: .prediction(windows: batch, batchSize: batch))
+  try loaded.write(weights)
+  _ = try loaded.predict(windows ?? Fixture.ramp(count: batch * time * channels))
+  let flat = try loaded.loaded.readDoubles(loaded.plan.prediction.probabilities)
   let classes = network.classes
   return (0..<batch).map { Array(flat[$0 * classes..<($0 + 1) * classes]) }
 }

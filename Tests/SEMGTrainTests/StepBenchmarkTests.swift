@@ -22,6 +22,6 @@ struct StepBenchmarkTests {
 
   private func predictions(of benchmark: StepBenchmark, steps: Int) throws -> [Float] {
     _ = try benchmark.run(steps: steps, profiles: false)
-    return try benchmark.loaded.read(benchmark.probabilities)
+    return Array(try benchmark.predictions(ofStep: steps - 1))
   }
 }

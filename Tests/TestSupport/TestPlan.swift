@@ -23,14 +23,18 @@ public struct TestPlan {
     _ device: any Device, programs: [ProgramID], fuses: Bool, keepsActivations: Bool = true,
     steps: Int = 2
   ) throws -> any LoadedPlan {
-    let loaded = try device.load(
-      plan.plan,
-      options: LoadOptions(programs: programs, fuses: fuses, keepsActivations: keepsActivations))
-    for (id, values) in zip(plan.weights, weights.values) {
-      // Biases and scales off their zeros and ones.
-      let shift = SeededValues.uniform(name: "\(id)", count: values.count)
-      try loaded.write(zip(values, shift).map { $0 + 0.1 * abs($1) }, to: id)
-    }
+    let network = try LoadedNetwork(
+      plan.network, on: device,
+      options: LoadedNetwork.Options(
+        plan: plan.options,
+        load: LoadOptions(programs: programs, fuses: fuses, keepsActivations: keepsActivations)))
+    try network.write(
+      NetworkWeights(
+        values: zip(plan.weights, weights.values).map { id, values in
+          // Biases and scales off their zeros and ones.
+          let shift = SeededValues.uniform(name: "\(id)", count: values.count)
+          return zip(values, shift).map { $0 + 0.1 * abs($1) }
+        }))
     let (time, channels) = plan.network.input
     let windows = 3 * capacity
     let dataset = Dataset(
@@ -38,14 +42,14 @@ public struct TestPlan {
       channels: channels, windowStarts: (0..<Int32(windows)).map { $0 },
       labels: (0..<Int32(windows)).map { $0 % Int32(plan.network.classes) })
     let table = EpochTable(
-      dataset: try loaded.upload(dataset),
+      dataset: try network.upload(dataset),
       samples: (0..<steps * capacity).map { entry(of: $0, windows: windows) },
       learningRates: (0..<steps).map { 1e-3 * Float(1 + $0 % 2) }, firstIteration: 7,
       augmentationEpoch: 2)
     for program in programs where program != .predict {
-      try loaded.upload(table, for: program)
+      try network.loaded.upload(table, for: program)
     }
-    return loaded
+    return network.loaded
   }
 
   private func entry(of index: Int, windows: Int) -> SampleEntry {

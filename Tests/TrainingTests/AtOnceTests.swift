@@ -30,7 +30,8 @@ struct AtOnceTests {
     let directory = TrainingRunTests.temporaryDirectory()
     defer { try? FileManager.default.removeItem(at: directory) }
     let settings = RunSettings(
-      epochs: epochs, batchSize: 16, maximumMinutes: minutes, trainsAtOnce: atOnce)
+      recipe: TrainingRecipe(epochs: epochs, batchSize: 16), maximumMinutes: minutes,
+      trainsAtOnce: atOnce)
     let result = try TrainingRun(
       data: toyWindows(), device: device, settings: settings,
       directory: RunDirectory(creating: directory.path)
@@ -119,7 +120,7 @@ struct AtOnceTests {
   /// By the device, and by its memory.
   @Test func theyTrainAtOnceWhereTheDeviceGainsByItAndHasRoom() {
     let data = toyWindows()
-    let settings = RunSettings(batchSize: 16)
+    let settings = RunSettings(recipe: TrainingRecipe(batchSize: 16))
     func memory(_ bytes: Int?, _ settings: RunSettings = settings) -> TrainingMemory {
       TrainingMemory(
         of: data, settings: settings, on: FailingDevice(memoryForPlansAtOnce: bytes))
@@ -130,7 +131,7 @@ struct AtOnceTests {
     #expect(together.trainsAtOnce && together.byteCount > alone.byteCount)
     #expect(memory(together.byteCount * 4 / 3 + 4).trainsAtOnce)
     #expect(!memory(together.byteCount).trainsAtOnce)
-    #expect(!memory(.max, RunSettings(models: [.semgNet], batchSize: 16)).trainsAtOnce)
+    #expect(!memory(.max, RunSettings(models: [.semgNet], recipe: settings.recipe)).trainsAtOnce)
     #expect(!TrainingMemory(of: data, settings: settings, on: CPUDevice(threads: 2)).trainsAtOnce)
   }
 }

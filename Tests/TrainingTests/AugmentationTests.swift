@@ -6,7 +6,8 @@ import Testing
 @Suite struct AugmentationTests {
   static func make(_ count: Int, _ recipe: Recipe = .standard, seed: UInt64 = 42) -> Augmentation {
     Augmentation(
-      windows: (0..<count).map { Int32(3 * $0) }, channels: 8, recipe: recipe, seed: seed)
+      windows: (0..<count).map { Int32(3 * $0) }, channels: 8,
+      recipe: TrainingRecipe(recipe, seed: seed))
   }
 
   @Test(arguments: [1, 2, 7, 101])

@@ -43,23 +43,20 @@ extension OpenCLTests {
 
     /// A network on a device, its hundred steps trained.
     private struct Trained {
-      let plan: NetworkPlan
-      let loaded: any LoadedPlan
+      let network: LoadedNetwork
       var losses: [Double] = []
 
       init(_ network: Network, _ data: PreparedRecordings, on device: any Device) throws {
         let batch = DeviceCurveTests.batch
-        plan = NetworkPlan(
-          network,
-          options: NetworkPlanOptions(batchCapacity: batch, inferenceCapacity: batch))
-        loaded = try device.load(
-          plan.plan, options: LoadOptions(programs: [.forwardBackward, .update, .predict]))
-        let weights = NetworkWeights(initializing: network, seed: 7)
-        for (tensor, values) in zip(plan.weights, weights.values) {
-          try loaded.write(values, to: tensor)
-        }
+        self.network = try LoadedNetwork(
+          network, on: device,
+          options: LoadedNetwork.Options(
+            plan: NetworkPlanOptions(batchCapacity: batch, inferenceCapacity: batch),
+            load: LoadOptions(programs: [.forwardBackward, .update, .predict])))
+        let recipe = TrainingRecipe(seed: 7)
+        try self.network.write(NetworkWeights(initializing: network, seed: recipe.seed))
         let augmentation = Augmentation(
-          windows: data.windows(of: .train), channels: data.channels, recipe: .standard, seed: 7)
+          windows: data.windows(of: .train), channels: data.channels, recipe: recipe)
         let steps = DeviceCurveTests.steps
         // Large batches take more than an epoch of one subject.
         var samples: [SampleEntry] = []
@@ -68,30 +65,22 @@ extension OpenCLTests {
           samples += augmentation.samples(epoch: epoch)
           epoch += 1
         }
-        let schedule = LearningRateSchedule(firstPeriod: steps)
-        try loaded.upload(
+        let schedule = recipe.schedule(firstPeriod: steps)
+        try self.network.begin(
           EpochTable(
-            dataset: try loaded.upload(data.dataset),
+            dataset: try self.network.upload(data.dataset),
             samples: Array(samples.prefix(steps * batch)),
-            learningRates: (0..<steps).map { Float(schedule[$0]) }), for: .forwardBackward)
-        for step in 0..<steps {
-          try loaded.run(.forwardBackward, step: step, live: batch)
-          try loaded.run(.update, step: step, live: batch)
-        }
-        losses = try loaded.results(of: .forwardBackward, steps: 0..<steps)
+            learningRates: (0..<steps).map { Float(schedule[$0]) }))
+        for step in 0..<steps { try self.network.step(step, live: batch) }
+        losses = try self.network.results(of: 0..<steps)
           .map { Double($0.loss) + Double($0.penalty) }
       }
 
       /// Probabilities of the first windows of the test part, by these or by given weights.
-      func predict(_ data: PreparedRecordings, weights: [[Float]]? = nil) throws -> [Float] {
-        if let weights {
-          for (tensor, values) in zip(plan.weights, weights) {
-            try loaded.write(values, to: tensor)
-          }
-        }
+      func predict(_ data: PreparedRecordings, weights: NetworkWeights? = nil) throws -> [Float] {
+        if let weights { try network.write(weights) }
         let size = data.windowLength * data.channels
         let windows = data.windows(of: .test).prefix(DeviceCurveTests.predicted)
-        let port = plan.prediction
         var result: [Float] = []
         for start in stride(from: 0, to: windows.count, by: DeviceCurveTests.batch) {
           let part = windows.dropFirst(start).prefix(DeviceCurveTests.batch)
@@ -99,14 +88,12 @@ extension OpenCLTests {
             let first = Int(data.windowStarts[Int(window)]) * data.channels
             return data.samples[first..<first + size]
           }
-          try loaded.write(values, to: port.batch)
-          try loaded.run(.predict, step: 0, live: part.count)
-          result += try loaded.read(port.probabilities).prefix(part.count * plan.network.classes)
+          result += try network.predict(Array(values))
         }
         return result
       }
 
-      var weights: [[Float]] { get throws { try plan.weights.map { try loaded.read($0) } } }
+      var weights: NetworkWeights { get throws { try network.weights() } }
     }
 
     private static func largestDifference(_ a: [Double], _ b: [Double]) -> Double {
@@ -181,7 +168,7 @@ extension OpenCLTests {
       let expected = Self.means(of: single.losses, 10)
       let difference = Self.largestDifference(Self.means(of: half.losses, 10), expected)
       let largest = Self.largestDifference(half.losses, single.losses)
-      let scaling = try #require(try half.loaded.lossScaling())
+      let scaling = try #require(try half.network.loaded.lossScaling())
       print(
         "\(kind.rawValue): losses in half precision differ by \(largest), "
           + "their means of ten steps by \(difference), \(scaling)")

@@ -54,7 +54,8 @@ extension OpenCLTests {
       return try Trainer(
         kind: .inceptionSE, network: network,
         device: try OpenCLTests.open(.fp16, lossScale: lossScale), data: toyWindows(first: first),
-        settings: TrainerSettings(epochs: epochs, batchSize: batchSize, seed: 1),
+        settings: TrainerSettings(
+          recipe: TrainingRecipe(epochs: epochs, batchSize: batchSize, seed: 1)),
         initial: initial)
     }
 

@@ -29,7 +29,7 @@ private struct KerasRates: Decodable {
   /// First, last and restart steps in double precision, from
   /// `keras.optimizers.schedules.CosineDecayRestarts(1e-3, F, t_mul=2.0, m_mul=0.9, alpha=1e-5)`.
   @Test func restartsFallWhereKerasPutsThem() {
-    let schedule = LearningRateSchedule(firstPeriod: 10)
+    let schedule = TrainingRecipe.standard.schedule(firstPeriod: 10)
     #expect(abs(schedule[0] - 1e-3) < 1e-18)
     #expect(abs(schedule[5] - 0.000500005) < 1e-15)
     // cos(0.9π) = −0.951056516295154: 0.5·(1 + cos)·(1 − α) + α of 1e-3.
@@ -46,10 +46,9 @@ private struct KerasRates: Decodable {
     let keras = try KerasRates.load()
     #expect(keras.schedules.map(\.recipe) == ["published", "standard"])
     for expected in keras.schedules {
-      let recipe: Recipe = expected.recipe == "published" ? .published : .standard
-      let firstPeriod = recipe.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60)
-      #expect(firstPeriod == expected.firstPeriod)
-      let schedule = LearningRateSchedule(firstPeriod: firstPeriod)
+      let recipe: TrainingRecipe = expected.recipe == "published" ? .published : .standard
+      let schedule = recipe.schedule(samples: 157_500)
+      #expect(schedule.firstPeriod == expected.firstPeriod)
       #expect(expected.rates.last?.step == keras.steps - 1)
       for point in expected.rates {
         let error = abs(schedule[point.step] / point.rate - 1)
@@ -60,21 +59,23 @@ private struct KerasRates: Decodable {
 
   /// 157,500 samples of the full public set, 60 epochs of 128.
   @Test func theFirstPeriodFollowsTheRecipe() {
-    #expect(Recipe.published.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60) == 22_140)
-    #expect(Recipe.standard.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60) == 24_620)
-    #expect(Recipe.published.firstPeriod(samples: 10, batchSize: 128, epochs: 1) == 1)
-    #expect(Recipe.standard.firstPeriod(samples: 10, batchSize: 128, epochs: 1) == 1)
+    func firstPeriod(_ pipeline: Recipe, samples: Int, epochs: Int = 60) -> Int {
+      TrainingRecipe(pipeline, epochs: epochs, batchSize: 128).schedule(samples: samples)
+        .firstPeriod
+    }
+    #expect(firstPeriod(.published, samples: 157_500) == 22_140)
+    #expect(firstPeriod(.standard, samples: 157_500) == 24_620)
+    #expect(firstPeriod(.published, samples: 10, epochs: 1) == 1)
+    #expect(firstPeriod(.standard, samples: 10, epochs: 1) == 1)
   }
 
   /// In `standard` the second, doubled period ends with the training; in `published` a restart
   /// at nine tenths undoes the end.
   @Test func onlyThePublishedScheduleRestartsBeforeTheEnd() {
     let steps = 1_231 * 60
-    let standard = LearningRateSchedule(
-      firstPeriod: Recipe.standard.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60))
+    let standard = TrainingRecipe.standard.schedule(samples: 157_500)
     #expect(standard[steps - 1] < 2e-8)
-    let published = LearningRateSchedule(
-      firstPeriod: Recipe.published.firstPeriod(samples: 157_500, batchSize: 128, epochs: 60))
+    let published = TrainingRecipe.published.schedule(samples: 157_500)
     #expect(published[steps - 1] > 7e-4)
   }
 }

@@ -107,18 +107,20 @@ import Testing
   @Test func outputsThatAreNoProbabilitiesAreRefused() throws {
     let network = try Network.semgNet(time: 12, channels: 2, classes: 2, width: 2)
     var weights = NetworkWeights(initializing: network, seed: 1)
-    let evaluator = Evaluator(device: ReferenceDevice(), batchSize: 4)
     let data = toyWindows()
     let windows = data.windows(of: .test)
+    let loaded = try LoadedNetwork(
+      network, on: ReferenceDevice(), options: .evaluation(windows: windows.count, batchSize: 4))
+    try loaded.upload(data.dataset)
     func answers() throws -> [Float] {
-      try evaluator.probabilities(
-        network: network, weights: weights, dataset: data.dataset, windows: windows)
+      try loaded.write(weights)
+      return try loaded.probabilities(of: windows)
     }
     #expect(try answers().count == 2 * windows.count)
     let variance = try #require(
       network.weights.firstIndex { $0.name.hasSuffix("moving_variance") })
     weights.values[variance][0] = -4
-    let error = #expect(throws: TrainingError.self) { try answers() }
+    let error = #expect(throws: PredictionError.self) { try answers() }
     #expect(
       error == .noProbabilities(network: network.name, windows: windows.count, of: windows.count))
     #expect(error?.description.contains("NaN") == true)

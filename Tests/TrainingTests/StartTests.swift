@@ -27,7 +27,8 @@ struct StartTests {
 
   @Test(arguments: ["sEMG_Net", "Inception_SE_Attn"], [false, true])
   func aNetworkThatCannotBeLoadedOpensNoDirectory(name: String, atOnce: Bool) throws {
-    let settings = RunSettings(epochs: 1, batchSize: 16, trainsAtOnce: atOnce)
+    let settings = RunSettings(
+      recipe: TrainingRecipe(epochs: 1, batchSize: 16), trainsAtOnce: atOnce)
     let names = try ModelKind.allCases.map {
       try settings.network($0, windowLength: 12, channels: 2, classes: 2).name
     }
@@ -50,7 +51,7 @@ struct StartTests {
     nonisolated(unsafe) var hasStarted = false
     let run = TrainingRun(
       data: toyWindows(), device: CPUDevice(threads: 1),
-      settings: RunSettings(epochs: 1, batchSize: 16)
+      settings: RunSettings(recipe: TrainingRecipe(epochs: 1, batchSize: 16))
     ) {
       opened.append(hasStarted)
       return try RunDirectory(creating: directory.path)
@@ -65,7 +66,8 @@ struct StartTests {
     defer { try? FileManager.default.removeItem(at: directory) }
     let run = TrainingRun(
       data: toyWindows(), device: CPUDevice(threads: 1),
-      settings: RunSettings(epochs: 1_000_000, batchSize: 16, maximumMinutes: 60),
+      settings: RunSettings(
+        recipe: TrainingRecipe(epochs: 1_000_000, batchSize: 16), maximumMinutes: 60),
       start: .now - .seconds(3600)
     ) { try RunDirectory(creating: directory.path) }
     let report = try #require(try run.train())

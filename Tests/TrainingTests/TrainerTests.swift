@@ -49,8 +49,9 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
     let trainer = try Trainer(
       kind: .inceptionSE, network: try Self.network(), device: device,
       data: toyWindows(),
-      settings: TrainerSettings(epochs: epochs, batchSize: batchSize, seed: seed), report: report,
-      shouldStop: shouldStop)
+      settings: TrainerSettings(
+        recipe: TrainingRecipe(epochs: epochs, batchSize: batchSize, seed: seed)),
+      report: report, shouldStop: shouldStop)
     return try trainer.train(improved: improved)
   }
 
@@ -74,7 +75,8 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
     let trainers = try [36, 1000].map { batchSize in
       try Trainer(
         kind: .inceptionSE, network: try Self.network(), device: device, data: toyWindows(),
-        settings: TrainerSettings(epochs: 2, batchSize: batchSize, seed: 1))
+        settings: TrainerSettings(
+          recipe: TrainingRecipe(epochs: 2, batchSize: batchSize, seed: 1)))
     }
     #expect(trainers[0].byteCount == trainers[1].byteCount)
     let models = try trainers.map { try $0.train() }
@@ -116,9 +118,12 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
     let model = try train(epochs: 6)
     let windows = toyWindows()
     let validation = windows.windows(of: .validation)
-    let probabilities = try Evaluator(device: ReferenceDevice(), batchSize: 5).probabilities(
-      network: model.network, weights: model.weights, dataset: windows.dataset,
-      windows: validation)
+    let network = try LoadedNetwork(
+      model.network, on: ReferenceDevice(),
+      options: .evaluation(windows: validation.count, batchSize: 5))
+    try network.write(model.weights)
+    try network.upload(windows.dataset)
+    let probabilities = try network.probabilities(of: validation)
     let metrics = windows.metrics(of: validation, probabilities: probabilities)
     let best = try #require(model.history.first { $0.epoch == model.bestEpoch })
     #expect(abs(metrics.accuracy - best.validationAccuracy) < 1e-12)
@@ -133,7 +138,7 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
       ? try Network.semgNet(time: 12, channels: 2, classes: 2, width: 2) : try Self.network()
     let trainer = try Trainer(
       kind: kind, network: network, device: device, data: toyWindows(first: .infinity),
-      settings: TrainerSettings(epochs: 2, batchSize: 36))
+      settings: TrainerSettings(recipe: TrainingRecipe(epochs: 2, batchSize: 36)))
     let error = #expect(throws: TrainingError.self) { try trainer.train() }
     guard case .diverged(let model, let epoch, let step, let learningRate, _)? = error else {
       Issue.record("unexpected error \(String(describing: error))")
@@ -148,7 +153,8 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
       network: try Network.semgNet(time: 12, channels: 2, classes: 2, width: 2),
       device: ReferenceDevice(), data: toyWindows(),
       settings: TrainerSettings(
-        epochs: 1_000_000, batchSize: 64, deadline: .now + .milliseconds(200)))
+        recipe: TrainingRecipe(epochs: 1_000_000, batchSize: 64),
+        deadline: .now + .milliseconds(200)))
     let model = try trainer.train()
     #expect(model.outcome == .outOfTime && model.bestEpoch >= 1)
   }

@@ -24,7 +24,7 @@ import Testing
     let directory = Self.temporaryDirectory()
     defer { try? FileManager.default.removeItem(at: directory) }
     let report = try #require(
-      try Self.run(RunSettings(epochs: 2, batchSize: 16), in: directory))
+      try Self.run(RunSettings(recipe: TrainingRecipe(epochs: 2, batchSize: 16)), in: directory))
     let files = try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
     #expect(
       files == ["best_inception_se.keras", "best_semg_net.keras", "history.csv", "metrics.json"])
@@ -42,7 +42,9 @@ import Testing
     let directory = Self.temporaryDirectory()
     defer { try? FileManager.default.removeItem(at: directory) }
     nonisolated(unsafe) var asked = 0
-    let report = try Self.run(RunSettings(epochs: 4, batchSize: 16), in: directory) {
+    let report = try Self.run(
+      RunSettings(recipe: TrainingRecipe(epochs: 4, batchSize: 16)), in: directory
+    ) {
       asked += 1
       return asked > 4
     }
@@ -56,7 +58,8 @@ import Testing
     defer { try? FileManager.default.removeItem(at: directory) }
     let report = try #require(
       try Self.run(
-        RunSettings(epochs: 1_000_000, batchSize: 16, maximumMinutes: 0.01), in: directory))
+        RunSettings(recipe: TrainingRecipe(epochs: 1_000_000, batchSize: 16), maximumMinutes: 0.01),
+        in: directory))
     #expect(report.outcome == ["inception-se": "out_of_time", "semg-net": "out_of_time"])
     #expect(report.seconds < 30)
   }
@@ -65,7 +68,7 @@ import Testing
     let directory = Self.temporaryDirectory()
     let run = TrainingRun(
       data: toyWindows(), device: CPUDevice(threads: 1),
-      settings: RunSettings(models: [.semgNet], epochs: 2, batchSize: 16),
+      settings: RunSettings(models: [.semgNet], recipe: TrainingRecipe(epochs: 2, batchSize: 16)),
       directory: try RunDirectory(creating: directory.path))
     try FileManager.default.removeItem(at: directory)
     #expect(throws: ArchiveError.self) { try run.train() }

@@ -38,41 +38,37 @@ struct LossCurve {
     let y = try floats(folder.appending(path: "y.f32"), count: count * settings.classes)
     let archive = try KerasArchive.read(folder.appending(path: "initial.keras").path)
 
-    let network = NetworkPlan(
-      archive.network,
-      options: NetworkPlanOptions(
-        batchCapacity: settings.batch, regularizes: false, gathers: false))
-    let loaded = try CPUDevice(threads: 2).load(
-      network.plan,
-      options: LoadOptions(
-        programs: [.forwardBackward, .update],
-        liveBatches: [.forwardBackward: [settings.batch]]))
-    for (tensor, values) in zip(network.weights, archive.weights.values) {
-      try loaded.write(values, to: tensor)
-    }
+    let network = try LoadedNetwork(
+      archive.network, on: CPUDevice(threads: 2),
+      options: LoadedNetwork.Options(
+        plan: NetworkPlanOptions(
+          batchCapacity: settings.batch, regularizes: false, gathers: false),
+        load: LoadOptions(
+          programs: [.forwardBackward, .update],
+          liveBatches: [.forwardBackward: [settings.batch]])))
+    try network.write(archive.weights)
     // The program takes its batches from here, not from a dataset: one window stands for all.
-    let dataset = try loaded.upload(
+    let dataset = try network.upload(
       Dataset(
         samples: [Float](repeating: 0, count: sampleSize), channels: settings.channels,
         windowStarts: [0], labels: [0]))
-    let schedule = LearningRateSchedule(firstPeriod: settings.firstDecaySteps)
-    try loaded.upload(
+    let schedule = TrainingRecipe.published.schedule(firstPeriod: settings.firstDecaySteps)
+    try network.begin(
       EpochTable(
         dataset: dataset, samples: Array(repeating: SampleEntry(window: 0), count: count),
-        learningRates: (0..<settings.steps).map { Float(schedule[$0]) }),
-      for: .forwardBackward)
+        learningRates: (0..<settings.steps).map { Float(schedule[$0]) }))
 
     for step in 0..<settings.steps {
       let targets = slice(y, step, settings.batch * settings.classes)
-      try loaded.write(slice(x, step, settings.batch * sampleSize), to: network.training.batch)
-      if let port = network.training.targets { try loaded.write(targets, to: port) }
-      if let port = network.training.sampleWeights {
+      let (loaded, ports) = (network.loaded, network.plan.training)
+      try loaded.write(slice(x, step, settings.batch * sampleSize), to: ports.batch)
+      if let port = ports.targets { try loaded.write(targets, to: port) }
+      if let port = ports.sampleWeights {
         try loaded.write(weights(of: targets, by: settings.classWeights), to: port)
       }
-      try loaded.run(.forwardBackward, step: step, live: settings.batch)
-      try loaded.run(.update, step: step, live: settings.batch)
+      try network.step(step, live: settings.batch)
     }
-    return try loaded.results(of: .forwardBackward, steps: 0..<settings.steps)
+    return try network.results(of: 0..<settings.steps)
       .map { Double($0.loss) + Double($0.penalty) }
   }
 
