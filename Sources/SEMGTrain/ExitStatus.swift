@@ -104,7 +104,8 @@ extension TrainingError: ExitStatusProviding {
   var exitStatus: ExitStatus {
     switch self {
     case .diverged, .overflowed, .validationOverflowed, .noWindows: .badData
-    case .classWeightCount, .nonFiniteClassWeight, .invalidEnsembleWeights: .contradiction
+    case .classWeightCount, .nonFiniteClassWeight, .invalidEnsembleWeights, .otherTraining:
+      .contradiction
     }
   }
 }

@@ -1,7 +1,7 @@
 import Compute
 
 /// Steps of a training in half precision whose updates were left out, counted as results are read.
-struct SkippedSteps {
+struct SkippedSteps: Sendable, Codable, Equatable {
   /// So many in a row are one too many: sixteen halvings bring the loss scale from where it starts
   /// to one, and nothing changes from one such step to the next but the samples.
   static let most = 20

@@ -23,20 +23,21 @@ public final class Trainer {
   /// As the last results that were read say; nil before any were.
   var secondsPerStep: Double?
   var history: [EpochRecord] = []
-  private var best: (weights: NetworkWeights, optimizer: OptimizerState)?
+  var best: TrainerState.Best?
   /// Epochs in a row with updates, in half precision, whose validation gave no number.
   var epochsWithoutValidation = 0
 
   /// Loads the network on the device, uploads the windows and writes the weights.
   ///
   /// - Parameters:
-  ///   - initial: weights to start from, or nil for Keras's initializers.
+  ///   - state: where an earlier training stood at the end of an epoch, to go on from; nil to begin,
+  ///     with the weights of Keras's initializers.
   ///   - report: told of every event, on the thread that trains.
   ///   - shouldStop: asked before every step; true ends the training at once.
   /// - Throws: `TrainingError`, `DeviceError`.
   public init(
     kind: ModelKind, network: Network, device: any Device, data: PreparedRecordings,
-    settings: TrainerSettings, initial: NetworkWeights? = nil,
+    settings: TrainerSettings, state: TrainerState? = nil,
     report: @escaping (TrainingEvent) -> Void = { _ in },
     shouldStop: @escaping () -> Bool = { false }
   ) throws {
@@ -59,8 +60,11 @@ public final class Trainer {
     tables = EpochTables(
       dataset: try self.network.upload(data.dataset), augmentation: augmentation,
       schedule: recipe.schedule(samples: augmentation.sampleCount), batchSize: recipe.batchSize)
-    try self.network.write(
-      initial ?? NetworkWeights(initializing: network, seed: recipe.seed))
+    if let state {
+      try resume(state)
+    } else {
+      try self.network.write(NetworkWeights(initializing: network, seed: recipe.seed))
+    }
   }
 
   /// What training loads a network for. The parts that are answered when it is trained are answered
@@ -92,11 +96,16 @@ public final class Trainer {
 
   /// Trains until the epochs are done, the deadline passes or the caller wants to stop.
   ///
-  /// - Parameter improved: called after every epoch better than all before it, with the weights of
-  ///   that epoch: where an artifact is written.
+  /// - Parameters:
+  ///   - improved: called after every epoch better than all before it, with the weights of that
+  ///     epoch: where an artifact is written.
+  ///   - ended: called at the end of every epoch of which no step was left unrun, before its event:
+  ///     that is when `state()` can be asked for.
   /// - Throws: `TrainingError.diverged`, `TrainingError.overflowed`, `DeviceError`, and what
-  ///   `improved` throws.
-  public func train(improved: (TrainedModel) throws -> Void = { _ in }) throws -> TrainedModel {
+  ///   `improved` and `ended` throw.
+  public func train(
+    improved: (TrainedModel) throws -> Void = { _ in }, ended: (Trainer) throws -> Void = { _ in }
+  ) throws -> TrainedModel {
     report(
       .started(kind, parameters: network.network.parameterCount, stepsPerEpoch: stepCount))
     var outcome = TrainedModel.Outcome.completed
@@ -108,9 +117,10 @@ public final class Trainer {
       }
       history.append(record)
       if record.isBest {
-        best = (weights: try network.weights(), optimizer: try optimizer())
+        best = TrainerState.Best(weights: try network.weights(), optimizer: try optimizer())
         try improved(try model(.completed))
       }
+      if ending != .outOfTime { try ended(self) }
       report(.epoch(record))
       let isLate = settings.deadline.map { clock.now >= $0 } ?? false
       if ending == .outOfTime || isLate && epoch + 1 < settings.recipe.epochs {
@@ -149,14 +159,14 @@ public final class Trainer {
   var lastLearningRate: Double { schedule[max(0, iterations - 1)] }
 
   /// Adam's state as it is now.
-  private func optimizer() throws(DeviceError) -> OptimizerState {
+  func optimizer() throws(DeviceError) -> OptimizerState {
     try network.optimizer(iterations: iterations)
   }
 
   /// The best epoch's weights, or those that are there where none is the best, with the history up to
   /// here.
   private func model(_ outcome: TrainedModel.Outcome) throws -> TrainedModel {
-    let best = try best ?? (weights: network.weights(), optimizer: optimizer())
+    let best = try best ?? TrainerState.Best(weights: network.weights(), optimizer: optimizer())
     return TrainedModel(
       kind: kind, network: network.network, weights: best.weights, optimizer: best.optimizer,
       bestEpoch: history.last { $0.isBest }?.epoch ?? history.last?.epoch ?? 0, history: history,

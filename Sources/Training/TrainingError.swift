@@ -10,6 +10,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   case classWeightCount(expected: Int, found: Int)
   case nonFiniteClassWeight(Float)
   case invalidEnsembleWeights(String)
+  /// A state to go on from is not one of this training.
+  case otherTraining(model: String, found: String, expected: String)
 
   public var description: String {
     switch self {
@@ -32,6 +34,9 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
       "--class-weights needs a weight for each of the \(expected) gestures, found \(found)"
     case .nonFiniteClassWeight(let weight):
       "--class-weights are positive numbers, found \(weight)"
+    case .otherTraining(let model, let found, let expected):
+      "\(model): cannot go on from the state of another training: found \(found), expected "
+        + "\(expected). Train with what it was trained with, or begin anew."
     case .invalidEnsembleWeights(let found):
       "--ensemble-weights are a non-negative number for each model, not all zero, found \(found)"
     }

@@ -1,23 +1,23 @@
 /// One line of a model's history.
-public struct EpochRecord: Sendable, Equatable {
+public struct EpochRecord: Sendable, Codable, Equatable {
   public var model: ModelKind
   /// From 1.
   public var epoch: Int
   /// Mean of the batches' losses weighted by their size, L2 included; in half precision without the
   /// steps whose loss is no number, and NaN where that is all of them, as the accuracy is.
-  public var loss: Double
+  @ExactNumber public var loss: Double
   /// By argmax of the targets, unweighted.
-  public var accuracy: Double
+  @ExactNumber public var accuracy: Double
   /// With smoothing and L2, without class weights; NaN, as the accuracy is, where activations went
   /// beyond the range of half precision.
-  public var validationLoss: Double
-  public var validationAccuracy: Double
+  @ExactNumber public var validationLoss: Double
+  @ExactNumber public var validationAccuracy: Double
   /// Of the epoch's last update.
-  public var learningRate: Double
+  @ExactNumber public var learningRate: Double
   /// Training and validation together.
-  public var seconds: Double
+  @ExactNumber public var seconds: Double
   /// While training.
-  public var samplesPerSecond: Double
+  @ExactNumber public var samplesPerSecond: Double
   /// Whether no earlier epoch had as high a validation accuracy.
   public var isBest: Bool
   /// Updates that were left out because a gradient overflowed, in half precision.

@@ -49,14 +49,17 @@ extension OpenCLTests {
       weightFactor: Float? = nil
     ) throws -> Trainer {
       let network = try TrainerTests.network()
-      var initial = NetworkWeights(initializing: network, seed: 1)
-      if let weightFactor { initial.values[0] = initial.values[0].map { $0 * weightFactor } }
-      return try Trainer(
-        kind: .inceptionSE, network: network,
-        device: try OpenCLTests.open(.fp16, lossScale: lossScale), data: toyWindows(first: first),
-        settings: TrainerSettings(
-          recipe: TrainingRecipe(epochs: epochs, batchSize: batchSize, seed: 1)),
-        initial: initial)
+      let device = try OpenCLTests.open(.fp16, lossScale: lossScale)
+      func trainer(_ state: TrainerState? = nil) throws -> Trainer {
+        try Trainer(
+          kind: .inceptionSE, network: network, device: device, data: toyWindows(first: first),
+          settings: TrainerSettings(
+            recipe: TrainingRecipe(epochs: epochs, batchSize: batchSize, seed: 1)), state: state)
+      }
+      guard let weightFactor else { return try trainer() }
+      var state = try trainer().state()
+      state.weights.values[0] = state.weights.values[0].map { $0 * weightFactor }
+      return try trainer(state)
     }
 
     /// As Keras counts them: neither the schedule nor the archive knows of a step that was left out.
