@@ -59,12 +59,3 @@ extension LayerConfig {
     return value
   }
 }
-
-extension [String: JSONValue] {
-  static func pool(size: Int) -> Self {
-    [
-      "pool_size": [.integer(size)], "strides": [.integer(size)], "padding": "valid",
-      "data_format": "channels_last",
-    ]
-  }
-}

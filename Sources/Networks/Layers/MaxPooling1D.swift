@@ -2,7 +2,7 @@ import Compute
 
 extension Layers {
   /// `[T, C]` → `[⌊T/size⌋, C]`: `keras.layers.MaxPooling1D`, stride and size equal.
-  public struct MaxPooling1D: NetworkLayer {
+  public struct MaxPooling1D: PoolingLayer {
     public static let classNames = ["MaxPooling1D"]
     public static let automaticName = "max_pooling1d"
     public static let inputCount = LayerInputCount.one
@@ -11,18 +11,6 @@ extension Layers {
     public var size: Int
 
     public init(size: Int) { self.size = size }
-
-    public func fault() -> String? {
-      faulty(sizes: [size]) ?? (size > 255 ? "a pool is at most 255 wide, found \(size)" : nil)
-    }
-
-    public func outputShape(_ inputs: [[Int]]) throws(LayerShapeError) -> [Int] {
-      let (time, channels) = try sequence(inputs)
-      guard time >= size else { throw LayerShapeError(expected: "at least \(size) time steps") }
-      return [time / size, channels]
-    }
-
-    public func variables(_ inputs: [[Int]]) -> [LayerVariable] { [] }
 
     public func forward(_ build: inout PlanBuilder) -> LayerTrace {
       let output = build.output()
@@ -45,17 +33,10 @@ extension Layers {
       return [gradient]
     }
 
-    private func shape(_ build: PlanBuilder) -> PoolShape {
-      let input = build.inputSequence
-      return PoolShape(time: input.time, channels: input.channels, size: size)
-    }
-
     public static func read(
       _ config: LayerConfig, shapes: [[Int]]
     ) throws(LayerConfigError) -> LayerReading {
       .layers([MaxPooling1D(size: try config.poolSize())])
     }
-
-    public func settings(_ inputs: [[Int]]) -> [String: JSONValue] { .pool(size: size) }
   }
 }
