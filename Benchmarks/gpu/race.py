@@ -32,6 +32,7 @@ class Sizes:
     epochs: int = 6
     long_epochs: int = 60
     steps: int = 20  # of a profile
+    patience: float = 45.0  # for what PyTorch still compiles, before the first measurement
     wait: float = 1.0  # multiplies each limit
 
 
@@ -126,7 +127,11 @@ class Race:
                             environment=self.environment, accepted=accepted)
 
     def settle(self, *names: str) -> None:
-        """Nothing of ours runs beside a measurement: what is under way ends, no more begins."""
+        """Nothing of ours runs beside a measurement. PyTorch's preparation is waited for, since its
+        fastest modes need it; then what is under way ends, and no more begins."""
+        if "torch" in names and (helper := self.helpers.get("torch")):
+            patience = min(self.sizes.patience * self.sizes.wait, self.left() / 3)
+            helper.join(timeout=max(0.0, patience))
         self.stop_preparing.set()
         for name in names:
             if helper := self.helpers.get(name):
