@@ -6,6 +6,7 @@ Every step runs whatever became of the one before, so one run shows all that is 
 in build/reports. Environment: CI=true makes a skip a failure; SEMG_TEST_MINUTES (80) bounds all.
 """
 
+import functools
 import os
 import pathlib
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import check_repository
 import make_venv
@@ -54,7 +56,8 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> str | 
         if isinstance(stop, KeyboardInterrupt):
             raise
         return f"`{command[0]} {command[1]}` was still running when the time for all tests was up"
-    print(f"  ({time.monotonic() - started:.0f} s)", flush=True)
+    named = " ".join(pathlib.Path(word).name for word in command[:3])
+    print(f"  ({named}: {time.monotonic() - started:.0f} s)", flush=True)
     return None if status == 0 else f"`{' '.join(command[:2])}` exited with {status}"
 
 
@@ -105,10 +108,9 @@ def fill_pocl_cache() -> None:
 
 
 def swift_tests() -> None:
-    opencl.prepare()
-    # Elsewhere the device must not depend on what this machine has: PoCL is what CI has.
+    """All but the OpenCL device's. Several hold times: nothing else runs beside them."""
+    # The device must not depend on what this machine has: PoCL is what CI has.
     run_swift("swift", ["--skip", "ComputeOpenCLTests"], opencl.POCL)
-    opencl_tests()
 
 
 def run_swift(
@@ -146,9 +148,8 @@ def run_opencl(implementation: opencl.Implementation) -> None:
     report_run(name, report, problem)
 
 
-def opencl_tests() -> None:
-    """The OpenCL device on each implementation, in processes of their own: PoCL and Intel's runtime
-    side by side, since each compiles on one core most of the time, then Oclgrind."""
+def usable_implementations() -> list[opencl.Implementation]:
+    """Those that are there and answer, of all that tests run on; reports which are not."""
     platforms: list[tuple[str, str | None]] = []
     skipped: dict[str, str] = {}
     usable = []
@@ -160,16 +161,28 @@ def opencl_tests() -> None:
         platforms.append((f"{implementation.name} is there", problem))
         if not problem:
             usable.append(implementation)
-    runs = [threading.Thread(target=run_opencl, args=(implementation,), daemon=True)
-            for implementation in usable if implementation is not opencl.OCLGRIND]
-    for each in runs:
-        each.start()
-    for each in runs:
-        each.join()
+    reports.write(REPORTS / "opencl.xml", "OpenCL", platforms, skipped=skipped)
+    return usable
+
+
+def opencl_tests_and(others: list[Callable[[], None]]) -> None:
+    """The OpenCL device on each implementation, in processes of their own, and what else is left. PoCL
+    compiles on one core, for longer than all the rest takes: the rest runs beside it, in turn."""
+    usable = usable_implementations() if KERNEL_CHECK.exists() else []
+    aside = threading.Thread(target=run_opencl, args=(opencl.POCL,), daemon=True)
+    if opencl.POCL in usable:
+        aside.start()
+    if opencl.INTEL in usable:
+        run_opencl(opencl.INTEL)
     if opencl.OCLGRIND in usable:
+        started = time.monotonic()
         print("+ semg-kernel-check under Oclgrind", flush=True)
         opencl.simulate(KERNEL_CHECK, LAYER, REPORTS)
-    reports.write(REPORTS / "opencl.xml", "OpenCL", platforms, skipped=skipped)
+        print(f"  (Oclgrind: {time.monotonic() - started:.0f} s)", flush=True)
+    for other in others:
+        other()
+    if aside.ident:
+        aside.join()
 
 
 def loops_sanitized() -> None:
@@ -223,16 +236,21 @@ def main() -> int:
     if is_built:
         filling.start()
     kernels_compile()
-    if is_built:
-        filling.join()
-        swift_tests()
+    others = [benchmarks_build]
     if environment.problem is None:
         python = str(VENV / "bin" / "python")
-        kernels_interpreted(python)
-        python_tests(python, "Benchmarks/gpu/tests", "gpu",
-                     {"SEMG_BINARY": str(SCRATCH / "release" / "semg-train")})
-        python_tests(python, "Benchmarks/keras/tests", "yardstick")
-    benchmarks_build()
+        binary = {"SEMG_BINARY": str(SCRATCH / "release" / "semg-train")}
+        others = [
+            functools.partial(kernels_interpreted, python),
+            functools.partial(python_tests, python, "Benchmarks/gpu/tests", "gpu", binary),
+            functools.partial(python_tests, python, "Benchmarks/keras/tests", "yardstick"),
+            benchmarks_build,
+        ]
+    if is_built:
+        filling.join()
+        opencl.prepare()
+        swift_tests()
+    opencl_tests_and(others)
     repository()
 
     total = reports.Count()
