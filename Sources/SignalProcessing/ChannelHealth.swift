@@ -25,15 +25,37 @@ public struct ChannelHealth: Hashable, Sendable {
   public let clippedShare: Double
   /// The sample that is farthest from the mean, where it is far out.
   public let peak: Peak?
+  /// The samples of the first stretch in which it stands still for as long as was asked about, and
+  /// the share of all samples that lie in such stretches; nil for none, and for a channel of few
+  /// values, which may well rest.
+  public private(set) var stillStretch: Range<Int>?
+  public private(set) var stillShare = 0.0
+  /// Whether its values are few: a quiet channel of a coarse instrument. Told where a hundredth of its
+  /// steps change nothing; false elsewhere.
+  public let isCoarse: Bool
 
   /// Of `values`, which has every channel's samples interleaved `[T, C]`; at least one sample.
-  public init(_ values: UnsafeBufferPointer<Double>, channel: Int, channels: Int) {
+  ///
+  /// - Parameter still: samples without a change that are told as a still stretch.
+  public init(
+    _ values: UnsafeBufferPointer<Double>, channel: Int, channels: Int, still: Int = .max
+  ) {
     let count = values.count / channels
     let at = { (sample: Int) in values[sample * channels + channel] }
     var (sum, low, high, rising, falling) = (0.0, at(0), at(0), 0, 0)
     var last = at(0)
+    // Where the value came to be what it is, and the stretches that were still.
+    var (start, stillSamples, firstStill) = (0, 0, Range<Int>?.none)
+    func end(at sample: Int) {
+      if sample - start >= still {
+        stillSamples += sample - start
+        firstStill = firstStill ?? start..<sample
+      }
+      start = sample
+    }
     for sample in 0..<count {
       let value = at(sample)
+      if value != last { end(at: sample) }
       sum += value
       low = value < low ? value : low
       high = value > high ? value : high
@@ -41,6 +63,7 @@ public struct ChannelHealth: Hashable, Sendable {
       falling += value < last ? 1 : 0
       last = value
     }
+    end(at: count)
     let mean = sum / Double(count)
     var (squares, distances) = (0.0, 0.0)
     for sample in 0..<count {
@@ -56,8 +79,12 @@ public struct ChannelHealth: Hashable, Sendable {
       rising + falling < 16 ? nil : Double(max(rising, falling)) / Double(rising + falling)
     // The rest is only worked out where it can be of interest: most channels pass here.
     let equalSteps = count - 1 - rising - falling
-    clippedShare =
-      equalSteps * 100 < count ? 0 : Self.clippedShare(count: count, low: low, high: high, at)
+    (clippedShare, isCoarse) =
+      equalSteps * 100 < count && firstStill == nil
+      ? (0, false) : Self.clippedShare(count: count, low: low, high: high, at)
+    if !isCoarse, low < high {
+      (stillStretch, stillShare) = (firstStill, Double(stillSamples) / Double(count))
+    }
     let farthest = max(high - mean, mean - low)
     peak =
       farthest * Double(count) > 20 * distances
@@ -67,17 +94,17 @@ public struct ChannelHealth: Hashable, Sendable {
 
   /// The channels of a recording, `[T, C]` interleaved.
   public static func all(
-    of values: UnsafeBufferPointer<Double>, channels: Int
+    of values: UnsafeBufferPointer<Double>, channels: Int, still: Int = .max
   ) -> [ChannelHealth] {
-    (0..<channels).map { ChannelHealth(values, channel: $0, channels: channels) }
+    (0..<channels).map { ChannelHealth(values, channel: $0, channels: channels, still: still) }
   }
 
   /// The channels of a recording that lies in blocks, as it was loaded: before any filter.
-  public static func all(of signal: SignalBlocks) -> [ChannelHealth] {
+  public static func all(of signal: SignalBlocks, still: Int = .max) -> [ChannelHealth] {
     (0..<signal.channels).map { channel in
       signal.blocks[channel / 8].withUnsafeBufferPointer { blocks in
         blocks.withMemoryRebound(to: Double.self) {
-          ChannelHealth($0, channel: channel % 8, channels: 8)
+          ChannelHealth($0, channel: channel % 8, channels: 8, still: still)
         }
       }
     }
@@ -85,8 +112,8 @@ public struct ChannelHealth: Hashable, Sendable {
 
   private static func clippedShare(
     count: Int, low: Double, high: Double, _ at: (Int) -> Double
-  ) -> Double {
-    guard low < high else { return 0 }
+  ) -> (share: Double, isCoarse: Bool) {
+    guard low < high else { return (0, false) }
     var (clipped, run, smallestStep) = (0, 1, Double.infinity)
     for sample in 1...count {
       let previous = at(sample - 1)
@@ -101,7 +128,7 @@ public struct ChannelHealth: Hashable, Sendable {
     let share = Double(clipped) / Double(count)
     // A quiet channel of a coarse instrument has few values, and its extremes are among them.
     let isCoarse = (high - low) / smallestStep < 16
-    return isCoarse && share < 0.9 ? 0 : share
+    return (isCoarse && share < 0.9 ? 0 : share, isCoarse)
   }
 
   private static func peak(

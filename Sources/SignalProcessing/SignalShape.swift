@@ -10,6 +10,16 @@ public struct SignalShape: Hashable, Sendable {
   /// Pearson's r of each pair of channels, in the order (0, 1), (0, 2), …, (1, 2), …; 0 where one is
   /// silent. Empty where that is not worked out: below 4 and above 16 channels.
   public let correlation: [Double]
+  /// Pairs of channels that are one signal: their correlation is 1 or −1, but for rounding. The lower
+  /// channel first.
+  public let twins: [Twins]
+
+  public struct Twins: Hashable, Sendable {
+    public let first, second: Int
+  }
+
+  /// A correlation from which on two channels are one signal. Found in real recordings: 0.996.
+  static let sameSignal = 0.9999
 
   /// The numbers of channels whose correlation is worked out: among fewer, no order of them shows in
   /// it; for more, the work would outgrow the filters'.
@@ -24,6 +34,21 @@ public struct SignalShape: Hashable, Sendable {
     correlation =
       Self.correlated.contains(signal.channels)
       ? Self.correlation(signal, mean: statistics.mean, deviation: deviation) : []
+    twins =
+      correlation.isEmpty
+      ? Self.equalChannels(signal, deviation: deviation)
+      : zip(Self.pairs(of: signal.channels), correlation).compactMap { pair, correlation in
+        abs(correlation) >= Self.sameSignal ? Twins(first: pair.0, second: pair.1) : nil
+      }
+  }
+
+  /// Neighbours among the channels sorted by deviation that are the same sample by sample.
+  private static func equalChannels(_ signal: SignalBlocks, deviation: [Double]) -> [Twins] {
+    let sorted = deviation.indices.sorted { (deviation[$0], $0) < (deviation[$1], $1) }
+    return zip(sorted, sorted.dropFirst()).filter { first, second in
+      deviation[first] > 0 && deviation[first] == deviation[second]
+        && (0..<signal.samples).allSatisfy { signal[$0, first] == signal[$0, second] }
+    }.map { Twins(first: $0, second: $1) }
   }
 
   /// How alike two correlations are: Pearson's r of the pairs' values.
@@ -50,11 +75,16 @@ public struct SignalShape: Hashable, Sendable {
         : Self.pairs(of: order.count).map { first, second in
           let (low, high) = (min(order[first], order[second]), max(order[first], order[second]))
           return correlation[Self.position(of: low, high, among: order.count)]
-        })
+        },
+      twins: twins.map { pair in
+        let places = [pair.first, pair.second].compactMap(order.firstIndex).sorted()
+        return Twins(first: places.first ?? pair.first, second: places.last ?? pair.second)
+      })
   }
 
-  private init(deviation: [Double], roughness: Double, correlation: [Double]) {
+  private init(deviation: [Double], roughness: Double, correlation: [Double], twins: [Twins]) {
     (self.deviation, self.roughness, self.correlation) = (deviation, roughness, correlation)
+    self.twins = twins
   }
 
   private static func pairs(of channels: Int) -> [(Int, Int)] {
