@@ -99,19 +99,41 @@ public struct Preprocessing: Codable, Sendable, Equatable {
         "positive numbers of samples"
       )
     }
-    guard gestures.count >= 2, zip(gestures, gestures.dropFirst()).allSatisfy({ $0 < $1 }) else {
-      return ("gestures \(gestures)", "two or more, ascending")
-    }
+    guard gestures.count >= 2, zip(gestures, gestures.dropFirst()).allSatisfy({ $0 < $1 }),
+      gestures[0] >= 0
+    else { return ("gestures \(gestures)", "two or more from 0 on, ascending") }
     guard Self.recipes.contains(recipe) else {
       return ("recipe \"\(recipe)\"", Self.recipes.joined(separator: " or "))
     }
-    if let weights = ensembleWeights?.values {
-      guard weights.allSatisfy({ $0.isFinite && $0 >= 0 }), weights.contains(where: { $0 > 0 })
-      else { return ("ensemble_weights \(Array(weights))", "none below 0, and not all 0") }
-    }
+    if let contradiction = contradictionOfWeights { return contradiction }
     if let scale, !(scale.isFinite && scale > 0) { return ("scale \(scale)", "a positive number") }
+    if recipe == Self.recipes[0],
+      let channel = mean.indices.first(where: { abs(mean[$0]) > 30 * deviation[$0] })
+    {
+      // A band-pass leaves no mean.
+      return (
+        "mean \(mean[channel]) beside deviation \(deviation[channel]) of channel \(channel + 1)",
+        "a mean near 0, as filtered signals have"
+      )
+    }
     return recordings?.contradiction(channels: channels.count)
       ?? filter.contradiction(sampleRate: sampleRate)
+  }
+
+  /// What a model's weight in the ensemble may be, if it is not 0: sums of such weights, and
+  /// quotients, keep their digits.
+  public static let ensembleWeightRange = 1e-6...1e6
+
+  private var contradictionOfWeights: (found: String, expected: String)? {
+    guard let ensembleWeights else { return nil }
+    for (model, weight) in ensembleWeights.sorted(by: { $0.key < $1.key })
+    where weight != 0 && !Self.ensembleWeightRange.contains(weight) {
+      return ("an ensemble weight of \(weight) for \(model)", "0, or a number from 1e-6 to 1e6")
+    }
+    guard ensembleWeights.values.contains(where: { $0 > 0 }) else {
+      return ("no ensemble weight above 0", "one or more")
+    }
+    return nil
   }
 
   /// Samples beyond it are refused when they are read, so no mean and no deviation of any lies there.

@@ -16,24 +16,29 @@ public struct RecordingProfile: Codable, Sendable, Equatable {
   /// The mean correlation of each pair of channels, in the order (1, 2), (1, 3), …, (2, 3), …; nil
   /// where it does not tell the channels apart.
   public var correlation: [Double]?
+  /// The lowest and the highest that a channel's deviation, in units of the usual one, was of its
+  /// recording's level; nil in files of versions that did not say.
+  public var balance: [Double]?
   /// The lowest likeness (Pearson's r) of a recording's correlation to that mean.
   public var likeness: Double?
 
   public init(
     channelNames: [String]?, columns: Int, deviation: [Double], level: [Double],
-    roughness: [Double], correlation: [Double]? = nil, likeness: Double? = nil
+    roughness: [Double], balance: [Double]? = nil, correlation: [Double]? = nil,
+    likeness: Double? = nil
   ) {
     self.channelNames = channelNames
     self.columns = columns
     self.deviation = deviation
     self.level = level
     self.roughness = roughness
+    self.balance = balance
     self.correlation = correlation
     self.likeness = likeness
   }
 
   enum CodingKeys: String, CodingKey {
-    case columns, level, roughness, correlation, likeness
+    case columns, level, roughness, balance, correlation, likeness
     case channelNames = "channel_names"
     case deviation = "usual_deviation"
   }
@@ -48,7 +53,9 @@ public struct RecordingProfile: Codable, Sendable, Equatable {
         "recordings.usual_deviation \(deviation)", "\(channels) finite numbers of at least 0"
       )
     }
-    for (name, range) in [("level", level), ("roughness", roughness)] {
+    for (name, range) in [
+      ("level", level), ("roughness", roughness), ("balance", balance ?? [1, 1]),
+    ] {
       guard range.count == 2, range.allSatisfy({ $0.isFinite && $0 >= 0 }), range[0] <= range[1]
       else { return ("recordings.\(name) \(range)", "the lowest and the highest, finite") }
     }

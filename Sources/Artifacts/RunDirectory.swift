@@ -159,12 +159,24 @@ public final class RunDirectory: Sendable {
     return value
   }
 
-  private static func text(of error: DecodingError) -> String {
+  /// What is wrong with a JSON file, and in which field: `mean[0]`.
+  public static func text(of error: DecodingError) -> String {
     switch error {
-    case .keyNotFound(let key, _): "no \(key.stringValue)"
-    case .typeMismatch(_, let context), .valueNotFound(_, let context):
-      "another kind of value at \(context.codingPath.map(\.stringValue).joined(separator: "."))"
-    default: "no JSON"
+    case .keyNotFound(let key, let context): return "no \(field(context.codingPath + [key]))"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context),
+      .dataCorrupted(let context):
+      guard !context.codingPath.isEmpty else {
+        if case .dataCorrupted = error { return "no JSON" }
+        return "another kind of JSON value than an object"
+      }
+      return "another kind of value at \(field(context.codingPath))"
+    @unknown default: return "no JSON"
+    }
+  }
+
+  private static func field(_ path: [any CodingKey]) -> String {
+    path.reduce("") { text, key in
+      key.intValue.map { "\(text)[\($0)]" } ?? (text.isEmpty ? "" : text + ".") + key.stringValue
     }
   }
 

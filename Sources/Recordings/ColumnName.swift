@@ -36,6 +36,15 @@ public enum ColumnName {
     String(name.lowercased().filter { $0 != "\"" && !$0.isWhitespace })
   }
 
+  /// The name as it is compared, without a unit in brackets behind it: `ch1` of `ch1 [mV]`.
+  public static func withoutUnit(_ name: String) -> String {
+    let name = compared(name)
+    guard let last = name.last, ")]".contains(last),
+      let bracket = name.lastIndex(where: { "([".contains($0) }), bracket > name.startIndex
+    else { return name }
+    return String(name[..<bracket])
+  }
+
   /// Whether the names are no more than the columns' numbers.
   public static func areNumbers(_ names: [String]) -> Bool {
     names.allSatisfy { Int(compared($0)) != nil }

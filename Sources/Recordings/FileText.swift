@@ -64,7 +64,9 @@ final class FileText {
     try check(size, file: file)
     try fill(upTo: Self.longestLine + 1)
     if count > Self.longestLine, memchr(start, 0x0A, count) == nil, memchr(start, 0, count) == nil {
-      throw .lineWithoutEnd(file: file, line: 1, limit: Self.longestLine)
+      throw memchr(start, 0x0D, count) == nil
+        ? .lineWithoutEnd(file: file, line: 1, limit: Self.longestLine)
+        : .loneCarriageReturn(file: file, line: 1)
     }
   }
 

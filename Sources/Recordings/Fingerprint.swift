@@ -41,6 +41,16 @@ public struct Fingerprint: Hashable, Sendable {
     self.low = low
   }
 
+  /// Of numbers in their order: the bytes of a file, or the bits of weights.
+  public init(ofNumbers numbers: some Sequence<UInt32>) {
+    var (high, low) = (UInt64(0xC0AC_29B7_C97C_50DD), UInt64(0x3F84_D5B5_B547_0917))
+    for number in numbers {
+      high = Self.fold(high ^ UInt64(number), low ^ 0x9216_D5D9_8979_FB1B)
+      low = Self.fold(low &+ UInt64(number), 0xD131_0BA6_98DF_B5AC)
+    }
+    self.init(high: high, low: low)
+  }
+
   /// Of recordings by their paths: what is in each, and what it is called.
   public init(of recordings: [String: Fingerprint]) {
     var (high, low) = (Self.fold(UInt64(recordings.count), 0xEC4E_6C89_0821_E638), UInt64(0))

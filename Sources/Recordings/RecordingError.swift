@@ -41,6 +41,9 @@ public enum RecordingError: Error, Equatable, Sendable {
   case noRows(file: String)
   case missingColumn(file: String, line: Int, found: Int, expected: Int)
   case wrongDelimiter(file: String, line: Int, found: String)
+  /// A line of text where numbers belong.
+  case textLine(file: String, line: Int, found: String)
+  case quotedNumber(file: String, line: Int, column: Int, found: String)
   case raggedRow(file: String, line: Int, found: Int, expected: Int)
   case cutMidLine(file: String, line: Int, found: String, expected: Int)
   case blankLine(file: String, line: Int)
@@ -79,6 +82,11 @@ public enum RecordingError: Error, Equatable, Sendable {
   /// `file` is the first of the session.
   case sessionInNoPart(session: Int, file: String)
   case sameSamples(file: String, part: Part, other: String, otherPart: Part)
+  /// The same as in another part, but rounded, cut or scaled.
+  case nearlySameSignal(file: String, part: Part, other: String, otherPart: Part)
+  /// The same under two gestures, but rounded, cut or scaled.
+  case nearlySameSignalOtherGesture(
+    file: String, gesture: Int, other: String, otherGesture: Int)
   /// A signal that stands for two gestures.
   case sameSamplesOtherGesture(file: String, gesture: Int, other: String, otherGesture: Int)
 }
@@ -98,7 +106,7 @@ extension RecordingError {
   /// Whether somebody who knows better may go on with the recordings as they are.
   public var isMismatch: Bool {
     switch self {
-    case .mismatch, .deadChannel: true
+    case .mismatch, .deadChannel, .nearlySameSignal, .nearlySameSignalOtherGesture: true
     default: false
     }
   }
@@ -124,6 +132,7 @@ extension RecordingError {
       .lfsPointer(let file), .lineWithoutEnd(let file, _, _), .loneCarriageReturn(let file, _),
       .noRows(let file),
       .missingColumn(let file, _, _, _), .wrongDelimiter(let file, _, _),
+      .textLine(let file, _, _), .quotedNumber(let file, _, _, _),
       .raggedRow(let file, _, _, _), .cutMidLine(let file, _, _, _), .blankLine(let file, _),
       .mixedFirstLine(let file, _, _, _), .decimalCommas(let file, _),
       .notANumber(let file, _, _, _),
@@ -132,6 +141,7 @@ extension RecordingError {
       .noGesture(let file), .noSession(let file), .noSubject(let file),
       .contradictoryPath(let file, _), .unknownGesture(let file, _, _),
       .sameSamples(let file, _, _, _), .sameSamplesOtherGesture(let file, _, _, _),
+      .nearlySameSignal(let file, _, _, _), .nearlySameSignalOtherGesture(let file, _, _, _),
       .mismatch(let file, _):
       file
     case .nameNotUTF8, .noRecordings, .noUsableRecording, .fewerThanTwoGestures, .emptyPart,
@@ -143,7 +153,11 @@ extension RecordingError {
 
 extension RecordingError: CustomStringConvertible {
   /// One sentence: where, what was found, what was expected, and what helps where that is known.
-  public var description: String {
+  ///
+  /// Line feeds in paths are shown as `\n`: each problem is one line.
+  public var description: String { shownPath(sentence) }
+
+  private var sentence: String {
     if case .mismatch(let file, let mismatch) = self { return "\(file): \(mismatch)" }
     return fileDescription ?? encodingDescription ?? rowDescription ?? layoutDescription
       ?? setDescription
@@ -198,9 +212,15 @@ extension RecordingError: CustomStringConvertible {
       "\(file):1: found no row of numbers, expected one row a sample"
     case .missingColumn(let file, let line, let found, let expected):
       "\(file):\(line): found \(columns(found)), expected at least \(expected) "
-        + "for the channels asked for (see --channels)"
+        + "for the channels (--channels, 1-8 by default)"
     case .wrongDelimiter(let file, let line, let found):
       "\(file):\(line): found columns separated by \(found), expected commas"
+    case .textLine(let file, let line, let found):
+      "\(file):\(line): found the text \(found), expected numbers or names with commas between them; "
+        + "remove the line, or above the header begin it with #"
+    case .quotedNumber(let file, let line, let column, let found):
+      "\(file):\(line): found the number \(found) in quotation marks in column \(column), expected it "
+        + "without, and with a decimal point; export it so"
     case .raggedRow(let file, let line, let found, let expected):
       "\(file):\(line): found \(columns(found)), expected \(expected) as in the first line"
     case .cutMidLine(let file, let line, let found, let expected):
@@ -284,6 +304,12 @@ extension RecordingError: CustomStringConvertible {
     case .sameSamplesOtherGesture(let file, let gesture, let other, let otherGesture):
       "\(file): found the same samples, of gesture \(gesture), as of gesture \(otherGesture) in "
         + "\(other), expected one gesture; remove the wrong one"
+    case .nearlySameSignal(let file, let part, let other, let otherPart):
+      "\(file): found nearly the same signal as in \(other), as a copy has that was rounded, cut or "
+        + "scaled; expected different recordings in the \(part.rawValue) and \(otherPart.rawValue) parts"
+    case .nearlySameSignalOtherGesture(let file, let gesture, let other, let otherGesture):
+      "\(file): found nearly the same signal, of gesture \(gesture), as of gesture \(otherGesture) in "
+        + "\(other), as a copy has that was rounded, cut or scaled; remove the wrong one"
     case .deadChannel(let column, let recordings, let all, let channels):
       "column \(column) never changes in \(recordings) of \(all) recordings, expected a signal"
         + (channels.map { "; to leave the channel out: --channels \($0)" } ?? "")
@@ -330,6 +356,9 @@ public struct RecordingProblems: Error, Equatable, Sendable, CustomStringConvert
   /// A sentence a line.
   public var description: String { problems.map(\.description).joined(separator: "\n") }
 }
+
+/// A path, or a sentence with one, in one line: line feeds as `\n`.
+public func shownPath(_ path: String) -> String { path.replacing("\n", with: "\\n") }
 
 /// "1, 2", or "none"; of many the first twelve, and how many more there are.
 public func numberList(_ numbers: [Int]) -> String {

@@ -23,10 +23,13 @@ public enum RecordingMismatch: Hashable, Sendable {
     column: Int, found: Double, expected: Double, reference: Reference, factor: Double?)
   /// A channel does not change. `channels` are the others.
   case deadChannel(column: Int, channels: ChannelSelection?)
+  /// A channel stands still in a share of the samples, first from a line on.
+  case stillChannel(column: Int, share: Double, firstLine: Int)
   /// One sample is far out of what its channel does otherwise, `distance` times the usual.
   case outlier(line: Int, column: Int, found: Double, distance: Double)
   /// A column of times tells another sampling rate.
-  case otherRate(column: Int, name: String, found: Double, expected: Double)
+  case otherRate(
+    column: Int, name: String, found: Double, expected: Double, reference: Reference)
 
   /// What mismatches of one sort have in common, whatever their figures.
   public var kind: String {
@@ -35,8 +38,9 @@ public enum RecordingMismatch: Hashable, Sendable {
     case .otherNames(let found, _, _, _): "names \(found.joined(separator: ","))"
     case .otherDeviation(let column, _, _, _, _): "deviation \(column)"
     case .deadChannel(let column, _): "dead \(column)"
+    case .stillChannel(let column, _, _): "still \(column)"
     case .outlier(_, let column, _, _): "outlier \(column)"
-    case .otherRate(let column, _, _, _): "rate \(column)"
+    case .otherRate(let column, _, _, _, _): "rate \(column)"
     }
   }
 }
@@ -51,7 +55,7 @@ extension RecordingMismatch: CustomStringConvertible {
     case .otherNames(let found, let expected, let reference, let channels):
       "found the channels \(Self.list(found)), expected \(Self.list(expected)) as "
         + Self.words(reference)
-        + (channels.map { "; they are --channels \($0)" } ?? "; see --channels")
+        + Self.remedy(forNames: found, expected, channels)
     case .otherDeviation(let column, let found, let expected, let reference, let factor):
       "column \(column) has a deviation of \(Self.figure(found)), expected about "
         + "\(Self.figure(expected)) as \(Self.words(reference)); "
@@ -59,17 +63,21 @@ extension RecordingMismatch: CustomStringConvertible {
     case .deadChannel(let column, let channels):
       "column \(column) never changes, expected a signal"
         + (channels.map { "; to leave the channel out: --channels \($0)" } ?? "")
+    case .stillChannel(let column, let share, let firstLine):
+      "column \(column) stands still in \(Self.figure((1000 * share).rounded() / 10)) % of the samples, "
+        + "first from line \(firstLine) on, expected a signal; cut that part away, or leave the "
+        + "recording out"
     case .outlier(let line, let column, let found, let distance):
       "found \(Self.figure(found)) in line \(line), column \(column), "
         + "\(Self.figure(distance)) times as far out as usual; mend the sample"
-    case .otherRate(let column, let name, let found, let expected):
+    case .otherRate(let column, let name, let found, let expected, let reference):
       "column \(column) (\(name)) tells \(Self.figure(found)) samples a second, expected "
-        + "\(Self.figure(expected)); see --sample-rate"
+        + "\(Self.figure(expected))" + Self.remedy(forRate: found, expected, reference)
     }
   }
 
   private static func indexed(_ name: String?) -> String {
-    guard let name else { return "rises or falls evenly, as a time or an index does" }
+    guard let name else { return "rises or falls evenly, as a time, an index or a drift does" }
     return name.isEmpty
       ? "has no name, as the index that pandas writes"
       : "is a time, an index or a label by its name, \(name)"
@@ -83,12 +91,40 @@ extension RecordingMismatch: CustomStringConvertible {
   }
 
   private static func remedy(_ factor: Double?, _ reference: Reference) -> String {
-    guard let factor else { return "see to its electrode, or leave the recording out" }
+    guard let factor else { return "see to its electrode and its gain, or leave the recording out" }
     switch reference {
     case .training: return "the unit may be another: --scale \(figure(factor))"
     case .dataSet:
       return "the unit may be another: multiply its samples by \(figure(factor)), or leave it out"
     }
+  }
+
+  /// A trained model knows one rate; a training takes any that all recordings have.
+  private static func remedy(
+    forRate found: Double, _ expected: Double, _ reference: Reference
+  ) -> String {
+    let gap = found < expected ? ", or mend the gap in its times" : ""
+    switch reference {
+    case .training:
+      return " as in the training; resample the recording to \(figure(expected))" + gap
+    case .dataSet:
+      return "; where all recordings have that rate, give --sample-rate \(figure(found)), else "
+        + "resample it" + gap
+    }
+  }
+
+  /// What helps where other names are in the header.
+  private static func remedy(
+    forNames found: [String], _ expected: [String], _ channels: ChannelSelection?
+  ) -> String {
+    if let channels { return "; they are --channels \(channels)" }
+    let units = zip(found, expected).allSatisfy {
+      ColumnName.withoutUnit($0) == ColumnName.withoutUnit($1)
+    }
+    return units
+      ? "; the names differ in the unit alone: rename them in its header, and see --scale where the "
+        + "numbers are in that unit"
+      : "; where they are the same channels, rename them in its header"
   }
 
   private static func list(_ names: [String]) -> String {

@@ -7,7 +7,7 @@ extension RecordingScanner {
   /// The line is a header if each column that is a channel has a name: text that is neither a
   /// number nor meant as one. The first column may have none, as where pandas writes its index.
   /// Column numbers (`0,1,2,…` or `1,2,3,…`, as some programs write for columns without names) are a
-  /// header too where a number in the next line has a point. Where some of these columns hold names
+  /// header too where a number in the next line has a point, below another header as well. Where some of these columns hold names
   /// and others numbers, the line is neither header nor row, and that is an error.
   func readFirstLine(at start: UnsafePointer<UInt8>) throws(RecordingError) -> Table {
     let (line, comment) = try firstLineBelowComments(from: start)
@@ -24,13 +24,18 @@ extension RecordingScanner {
       if let delimiter = line.otherDelimiter {
         throw .wrongDelimiter(file: file, line: line.number, found: delimiter)
       }
+      if line.isText { throw .textLine(file: file, line: line.number, found: line.quoted) }
       throw .missingColumn(
         file: file, line: line.number, found: cells.count, expected: options.channels.highest)
     }
     let names = cells.map(\.text)
     if isColumnNumbers(names, above: line.next) || isHeader(cells) {
+      // A second line of the header, as where a table with names was written as one without.
+      let next = TextLine(at: line.next, end: end, number: line.number + 1)
+      let isTwice = isColumnNumbers(next.cells.map(\.text), above: next.next)
       return Table(
-        columnCount: cells.count, names: names, firstRow: line.next, firstRowLine: line.number + 1)
+        columnCount: cells.count, names: names, firstRow: isTwice ? next.next : next.start,
+        firstRowLine: next.number + (isTwice ? 1 : 0))
     }
     try checkFirstRow(line, cells: cells)
     if hasDecimalCommas(from: line) { throw .decimalCommas(file: file, line: line.number) }
@@ -163,6 +168,11 @@ extension RecordingScanner {
       let found = cells.count == 1 ? "1 column" : "\(cells.count) columns"
       return .cutMidLine(file: file, line: line.number, found: found, expected: table.columnCount)
     }
+    if let column = cells.firstIndex(where: \.isQuotedNumber) ?? line.halfQuoted {
+      return .quotedNumber(
+        file: file, line: line.number, column: column + 1, found: cells[column].unquoted)
+    }
+    if line.isText { return .textLine(file: file, line: line.number, found: line.quoted) }
     if cells.count < table.columnCount, let delimiter = line.otherDelimiter {
       return .wrongDelimiter(file: file, line: line.number, found: delimiter)
     }
@@ -184,6 +194,9 @@ extension RecordingScanner {
       return .cutMidLine(
         file: file, line: line.number, found: "\(found) in column \(column)",
         expected: table.columnCount)
+    }
+    if cell.isQuotedNumber {
+      return .quotedNumber(file: file, line: line.number, column: column, found: cell.unquoted)
     }
     if cell.isEmpty { return .emptyCell(file: file, line: line.number, column: column) }
     if let delimiter = line.otherDelimiter {

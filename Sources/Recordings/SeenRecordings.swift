@@ -3,14 +3,21 @@
 public struct SeenRecordings: Sendable {
   private var byContent: [Fingerprint: Part] = [:]
   private var byPath: [String: (part: Part, content: Fingerprint?)] = [:]
+  /// What the recordings of all parts were, those of the test part too.
+  private var known: [String: SplitFile.Entry] = [:]
+  /// Marks of the signals that were seen, with their parts; see ``RecordingContent/mark``.
+  public private(set) var marks: [(mark: String, part: Part)] = []
 
   /// - Parameter files: the splits of the trainings, one for each run.
   /// - Throws: `SplitFileProblems` for damaged ones.
   public init(_ files: [SplitFile]) throws(SplitFileProblems) {
     for file in files {
-      for entry in try file.entries where entry.part != .test {
+      let entries = try file.entries
+      for entry in entries { known[entry.path] = entry }
+      for entry in entries where entry.part != .test {
         // What was trained on in any of them was trained on.
         if byPath[entry.path]?.part != .train { byPath[entry.path] = (entry.part, entry.content) }
+        if let mark = entry.mark { marks.append((mark, entry.part)) }
         if let content = entry.content, byContent[content] != .train {
           byContent[content] = entry.part
         }
@@ -31,5 +38,14 @@ public struct SeenRecordings: Sendable {
     if let content, let part = byContent[content] { return part }
     guard let known = byPath[path] else { return nil }
     return known.content == nil || content == nil ? known.part : nil
+  }
+
+  /// What the training knew by a path, where that had other samples; nil where it had the same, or
+  /// nothing says.
+  public func namesake(ofPath path: String, content: Fingerprint?) -> SplitFile.Entry? {
+    guard let content, let entry = known[path], let then = entry.content, then != content else {
+      return nil
+    }
+    return entry
   }
 }

@@ -10,6 +10,7 @@ public enum SplitFileError: Error, Equatable, Sendable {
   case header(file: String, found: String)
   case fields(file: String, line: Int, found: Int)
   case content(file: String, line: Int, found: String)
+  case mark(file: String, line: Int, found: String)
   case quoting(file: String, line: Int)
   case unknownPart(file: String, line: Int, found: String)
   case unknownRecording(file: String, line: Int, found: String)
@@ -46,6 +47,9 @@ extension SplitFileError: CustomStringConvertible {
     case .content(let file, let line, let found):
       "\(file):\(line): found the content \"\(found)\", expected 32 hexadecimal digits or nothing, "
         + "as a training writes it"
+    case .mark(let file, let line, let found):
+      "\(file):\(line): found the shape \"\(found.prefix(24))\", expected letters, digits, - and _ or "
+        + "nothing, as a training writes it"
     case .quoting(let file, let line):
       "\(file):\(line): found a quotation mark that is not closed or stands inside a field, "
         + "expected fields like \"a,b\", with marks inside doubled"
@@ -76,20 +80,36 @@ public struct SplitFileProblems: Error, Equatable, Sendable, CustomStringConvert
   public var description: String { problems.map(\.description).joined(separator: "\n") }
 }
 
+/// By what a recording is known again, whatever it is called.
+public struct RecordingContent: Equatable, Sendable {
+  /// Of its samples, bit for bit.
+  public let fingerprint: Fingerprint
+  /// Of its signal, for one that was rounded, cut or scaled; nil where that is not known. Letters,
+  /// digits, `-` and `_`.
+  public let mark: String?
+
+  public init(fingerprint: Fingerprint, mark: String?) {
+    (self.fingerprint, self.mark) = (fingerprint, mark)
+  }
+}
+
 extension Split {
   /// The split as CSV: the header `recording,part`, then a line for each recording that is in a
   /// part, in the recordings' order.
   ///
-  /// - Parameter contents: fingerprints of the samples by the recordings' paths, for a third column
-  ///   `content`: by them a recording is known again under another name.
+  /// - Parameter contents: what is in the recordings, by their paths, for the columns `content` and
+  ///   `shape`: by them a recording is known again under another name.
   public func csv(
-    of recordings: [RecordingDescriptor], contents: [String: Fingerprint]? = nil
+    of recordings: [RecordingDescriptor], contents: [String: RecordingContent]? = nil
   ) -> String {
-    var text = contents == nil ? "recording,part\n" : "recording,part,content\n"
+    var text = contents == nil ? "recording,part\n" : "recording,part,content,shape\n"
     for (recording, part) in zip(recordings, parts) {
       guard let part else { continue }
       text += quotedField(recording.path) + "," + part.rawValue
-      if let contents { text += "," + (contents[recording.path]?.hexadecimal ?? "") }
+      if let contents {
+        let content = contents[recording.path]
+        text += ",\(content?.fingerprint.hexadecimal ?? ""),\(content?.mark ?? "")"
+      }
       text += "\n"
     }
     return text
@@ -113,7 +133,9 @@ public struct SplitFile: Sendable {
   public let file: String
   private let rows: [SplitFileParser.Row]
   /// Whether it says what is in the recordings, too.
-  public let hasContents: Bool
+  public var hasContents: Bool { contentColumns > 0 }
+  /// How many columns say so.
+  private let contentColumns: Int
 
   /// A line a recording: far beyond any set.
   static let largestFile = 1 << 28
@@ -123,7 +145,7 @@ public struct SplitFile: Sendable {
     do throws(SplitFileError) {
       self.file = file
       let table = try SplitFileParser(file: file, bytes: try Self.bytes(of: file)).rows()
-      (rows, hasContents) = (table.rows, table.hasContents)
+      (rows, contentColumns) = (table.rows, table.contentColumns)
     } catch {
       throw SplitFileProblems(problems: [error])
     }
@@ -153,7 +175,7 @@ public struct SplitFile: Sendable {
     }
   }
 
-  private var columnCount: Int { hasContents ? 3 : 2 }
+  private var columnCount: Int { 2 + contentColumns }
 
   /// A recording that the file names.
   public struct Entry: Sendable, Equatable {
@@ -161,6 +183,8 @@ public struct SplitFile: Sendable {
     public let part: Part
     /// Of its samples; nil where the file does not say.
     public let content: Fingerprint?
+    /// Of its signal, see ``RecordingContent/mark``; nil where the file does not say.
+    public let mark: String?
   }
 
   /// All recordings that it names.
@@ -172,17 +196,33 @@ public struct SplitFile: Sendable {
       var problems: [SplitFileError] = []
       var entries: [Entry] = []
       for row in rows {
-        let content = hasContents ? row.fields[2] : ""
+        let content = contentColumns > 0 ? row.fields[2] : ""
+        let mark = contentColumns > 1 ? row.fields[3] : ""
         let fingerprint = Fingerprint(hexadecimal: content)
         guard content.isEmpty || fingerprint != nil else {
           problems.append(.content(file: file, line: row.line, found: content))
           continue
         }
+        guard mark.utf8.allSatisfy(Self.isOfAMark) else {
+          problems.append(.mark(file: file, line: row.line, found: mark))
+          continue
+        }
         guard let part = Part(rawValue: row.fields[1]) else { continue }
-        entries.append(Entry(path: row.fields[0], part: part, content: fingerprint))
+        entries.append(
+          Entry(
+            path: row.fields[0], part: part, content: fingerprint, mark: mark.isEmpty ? nil : mark))
       }
       guard problems.isEmpty else { throw SplitFileProblems(problems: problems) }
       return entries
+    }
+  }
+
+  private static func isOfAMark(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+      true
+    default: false
     }
   }
 
@@ -287,8 +327,8 @@ private struct SplitFileParser {
   let file: String
   let bytes: [UInt8]
 
-  /// The rows below the header, blank lines left out; and whether they say the content.
-  func rows() throws(SplitFileError) -> (rows: [Row], hasContents: Bool) {
+  /// The rows below the header, blank lines left out; and how many columns say the content.
+  func rows() throws(SplitFileError) -> (rows: [Row], contentColumns: Int) {
     guard String(validating: bytes, as: UTF8.self) != nil else { throw .notUTF8(file: file) }
     var rows: [Row] = []
     var next = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
@@ -298,11 +338,11 @@ private struct SplitFileParser {
       if row.fields != [""] { rows.append(row) }
     }
     let header = rows.first?.fields ?? []
-    let hasContents = header == ["recording", "part", "content"]
-    guard hasContents || header == ["recording", "part"] else {
+    let names = ["recording", "part", "content", "shape"]
+    guard header.count >= 2, header == Array(names.prefix(header.count)) else {
       throw .header(file: file, found: header.joined(separator: ","))
     }
-    return (Array(rows.dropFirst()), hasContents)
+    return (Array(rows.dropFirst()), header.count - 2)
   }
 
   private func readRow(_ next: inout Int, line: inout Int) throws(SplitFileError) -> Row {

@@ -34,19 +34,50 @@ struct TextLine {
     }
   }
 
-  /// What separates columns where commas do not: a sign that is there, or spaces between words.
+  /// What separates columns where commas do not: a sign that is there more than once or beside
+  /// numbers, or spaces between numbers.
   var otherDelimiter: String? {
-    for byte in bytes {
-      switch byte {
-      case UInt8(ascii: ";"): return "semicolons"
-      case UInt8(ascii: "\t"): return "tabs"
-      case UInt8(ascii: "|"): return "vertical bars"
-      default: continue
+    let signs: [(Unicode.Scalar, String)] = [
+      (";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars"),
+    ]
+    for (sign, name) in signs {
+      let pieces = pieces(between: sign)
+      if pieces.count > 2 || pieces.count == 2 && pieces.contains(where: { $0.isNumber }) {
+        return name
       }
     }
-    let hasComma = bytes.contains(UInt8(ascii: ","))
-    return !hasComma && bytes.split(separator: UInt8(ascii: " ")).count > 1 ? "spaces" : nil
+    let words = pieces(between: " ").filter { !$0.isEmpty }
+    // As many words as a table has columns, or numbers among them: no sentence.
+    let isOfNumbers = 2 * words.count(where: { $0.isNumber }) >= words.count || words.count >= 8
+    return !bytes.contains(UInt8(ascii: ",")) && words.count > 1 && isOfNumbers ? "spaces" : nil
   }
+
+  private func pieces(between sign: Unicode.Scalar) -> [Cell] {
+    bytes.split(separator: UInt8(ascii: sign), omittingEmptySubsequences: false).map {
+      Cell(bytes: Array($0))
+    }
+  }
+
+  /// Whether it is words, or Excel's `sep=,`: no table's row, whatever separates its columns.
+  var isText: Bool {
+    guard String(validating: bytes, as: UTF8.self) != nil, otherDelimiter == nil else {
+      return false
+    }
+    return bytes.starts(with: "sep=".utf8) || cells.count == 1 && cells[0].isName
+  }
+
+  /// Whether it is a number with a decimal comma in quotation marks that begins here; its column, from 0.
+  var halfQuoted: Int? {
+    let cells = cells
+    return cells.indices.dropLast().first { index in
+      cells[index].bytes.first == UInt8(ascii: "\"")
+        && cells[index + 1].bytes.last == UInt8(ascii: "\"")
+        && cells[index].unquoted.allSatisfy { "+-0123456789".contains($0) }
+    }
+  }
+
+  /// In quotation marks, shortened.
+  var quoted: String { Cell(bytes: Array(bytes)).quoted }
 
   /// The first byte that no text holds: a control character other than tab and carriage return.
   var controlByte: UInt8? {
@@ -77,6 +108,20 @@ struct Cell {
       scalar.properties.generalCategory == .control ? "\u{FFFD}" : String(scalar)
     }
     return "\"" + shown.joined() + (text.unicodeScalars.count > 24 ? "…" : "") + "\""
+  }
+
+  /// Without quotation marks at its ends.
+  var unquoted: String {
+    String(text.drop { $0 == "\"" }.reversed().drop { $0 == "\"" }.reversed())
+  }
+
+  /// Whether it is a number in quotation marks.
+  var isQuotedNumber: Bool {
+    guard bytes.count > 2, bytes.first == UInt8(ascii: "\""), bytes.last == UInt8(ascii: "\"")
+    else {
+      return false
+    }
+    return Cell(bytes: Array(bytes.dropFirst().dropLast())).isNumber
   }
 
   /// Whether the cell is a decimal number, finite or too large to be so.

@@ -2,6 +2,7 @@ import Artifacts
 import Compute
 import Foundation
 import Networks
+import Training
 
 /// What a `.keras` file holds.
 struct ArchiveInspection: Inspection {
@@ -42,10 +43,16 @@ struct ArchiveInspection: Inspection {
     case optimizerSteps = "optimizer_steps"
   }
 
-  /// - Throws: `ArchiveError` where it is no archive of a network of ours.
-  init(_ path: String) throws(ArchiveError) {
+  /// Of the weights; told by `metrics.json`.
+  let fingerprint: String
+
+  /// - Throws: `ArchiveError` where it is no archive of a network of ours, `CommandFailure` where
+  ///   nothing was ever trained to its weights.
+  init(_ path: String) throws {
     let contents = try KerasArchive.read(path)
     let network = contents.network
+    try network.checkTrained(contents.weights, file: path)
+    fingerprint = contents.weights.fingerprint.hexadecimal
     self.path = path
     model = network.name
     kerasVersion = contents.info.kerasVersion

@@ -60,11 +60,14 @@ final class Console: Sendable {
   func error(_ text: String) { say(colored("error: ", "31") + Self.harmless(text)) }
 
   /// The text with control characters as people can see them, `\u{1B}` for an escape: a file's name
-  /// may hold what would move the cursor, or change what stands on the terminal. Line feeds stay.
+  /// may hold what would move the cursor, change what stands on the terminal, or turn the direction of
+  /// the letters. Line feeds stay; those in a name are escaped where the sentence is made.
   static func harmless(_ text: String) -> String {
     func isControl(_ scalar: Unicode.Scalar) -> Bool {
       (scalar.value < 0x20 && scalar != "\n" && scalar != "\t")
         || (0x7F...0x9F).contains(scalar.value)
+        || [0x061C, 0x200E, 0x200F, 0x2028, 0x2029].contains(scalar.value)
+        || (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
     }
     guard text.unicodeScalars.contains(where: isControl) else { return text }
     var result = String.UnicodeScalarView()

@@ -93,7 +93,10 @@ struct DataInspection: Inspection {
     self.problems =
       RecordingProblems(problems + survey.problems).problems.map(\.description) + refusals
     warnings =
-      survey.warnings + found.linksNotFollowed.map { "\($0): a link that is not followed" }
+      survey.warnings
+      + found.linksNotFollowed.map {
+        "\($0): a link to a directory that is read by another path; not read again"
+      }
   }
 
   private static func contents(_ files: [(RecordingDescriptor, seconds: Double)]) -> PartContents {

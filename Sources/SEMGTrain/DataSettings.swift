@@ -206,9 +206,9 @@ extension SplitSettings {
     guard known > 0 else {
       throw CommandFailure(
         .contradiction,
-        "\(file) names none of the recordings below --data, so that nobody can say which of them "
-          + "the models were trained on; give --data as in the training, or say the parts: "
-          + "--split FILE, --seed 42, or --part all where all are new")
+        "\(file) names none of the recordings below --data by their paths, so that their parts are not "
+          + "known; give --data as in the training, or say the parts: --split FILE, --seed 42, or "
+          + "--part all. Recordings of the training are known again by what is in them")
     }
     if known < recordings.count {
       console?.warning(

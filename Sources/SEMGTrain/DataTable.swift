@@ -49,6 +49,12 @@ extension TrainSettings {
 
   /// Which gestures count how much in the loss, where they do not count the same.
   func explainWeights(gestures: [Int], on console: Console) {
+    if run.classWeights == nil, gestures.count == RunSettings.publishedWeights.count,
+      !run.takesPublishedWeights(gestures: gestures)
+    {
+      console.note(
+        "class weights: all 1; the published ones are for the gestures 0 to 4 and not applied")
+    }
     guard let weights = run.lossWeights(gestures: gestures), Set(weights).count > 1 else { return }
     let list = zip(gestures, weights).map { "gesture \($0) \(Figure.plain(Double($1)))" }
     let why =

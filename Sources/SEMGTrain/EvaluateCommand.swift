@@ -28,9 +28,16 @@ struct EvaluateCommand: ParsableCommand {
   var recipe: Recipe?
   @Option(
     help: .init(
+      "Which models, where there are others too: inception-se, semg-net. (default: all)",
+      valueName: "models"),
+    completion: .list(ModelKind.names), transform: OptionValue.choices)
+  var models: [ModelKind]?
+  @Option(
+    parsing: .unconditional,
+    help: .init(
       "Weight of each model in the ensemble. (default: as trained, else equal)",
       valueName: "weights"),
-    transform: OptionValue.weights)
+    transform: OptionValue.ensembleWeights)
   var ensembleWeights: [Double]?
   @Option(
     help: .init(
@@ -50,7 +57,19 @@ struct EvaluateCommand: ParsableCommand {
     let data = try DataSettings(data, threads: device.threads)
     let part = part ?? .test
     let models = try TrainedModels(
-      artifacts.isEmpty ? [ArtifactOptions.defaultDirectory] : artifacts)
+      artifacts.isEmpty ? [ArtifactOptions.defaultDirectory] : artifacts, chosen: self.models)
+    for sentence in models.warnings { console.warning(sentence) }
+    for sentence in models.notes { console.note(sentence) }
+    if let fault = models.splitFault {
+      guard allowSeen else {
+        throw CommandFailure(
+          .contradiction,
+          fault
+            + ": nothing says any more which recordings the models were trained on; restore the "
+            + "file, or go on with --allow-seen")
+      }
+      console.warning(fault)
+    }
     let isWhole = part == .all && models.preprocessing != nil && split.saysNothing
     let split =
       try isWhole
@@ -86,11 +105,17 @@ struct EvaluateCommand: ParsableCommand {
     _ models: TrainedModels, windows: [Int32], in data: PreparedRecordings, part: EvaluatedPart,
     console: Console
   ) throws -> SeenCounts? {
-    guard let seen = try models.seen(of: windows, in: data) else {
+    guard let (seen, namesakes) = try models.seen(of: windows, in: data) else {
       console.warning(
         "no \(RunDirectory.splitName) beside the model: nothing says which of these recordings it "
           + "was trained on")
       return nil
+    }
+    if namesakes > 0 {
+      console.warning(
+        "\(Figure.count(namesakes, "recording")) at paths of the training's recordings "
+          + "\(namesakes == 1 ? "has another signal" : "have other signals") than then: taken for new "
+          + "ones")
     }
     let isUnexpected =
       switch part {
@@ -118,10 +143,12 @@ struct EvaluateCommand: ParsableCommand {
     let missing = data.classes.indices.filter { !shown.contains(Int32($0)) }
       .map { data.classes[$0] }
     guard !missing.isEmpty else { return }
-    let sentence =
-      "the \(part.rawValue) part has no recording of gesture \(numberList(missing)), "
-      + "which the models know"
-    guard self.data.skipBad else {
+    let who =
+      part == .all
+      ? "all recordings together have none" : "the \(part.rawValue) part has no recording"
+    let sentence = "\(who) of gesture \(numberList(missing)), which the models know"
+    // Whoever takes all recordings takes those that there are.
+    guard self.data.skipBad || part == .all else {
       throw CommandFailure(
         .badData, sentence + "; add one, or go on with --skip-bad: its F1 then counts as 0")
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Artifacts
 import Foundation
 import Recordings
 
@@ -56,6 +57,15 @@ enum OptionValue {
     guard values.count == items.count, set.count == items.count, !values.contains(where: { $0 < 0 })
     else { throw ValidationError("expected whole numbers such as 1,2, none twice") }
     return set
+  }
+
+  /// `1,1.5`: weights of the models in an ensemble, each 0 or of a usual size, and not all 0.
+  @Sendable static func ensembleWeights(_ text: String) throws -> [Double] {
+    let values = try weights(text)
+    guard values.allSatisfy({ $0 == 0 || Preprocessing.ensembleWeightRange.contains($0) }) else {
+      throw ValidationError("expected decimal numbers from 1e-6 to 1e6, or 0, such as 1,1.5")
+    }
+    return values
   }
 
   /// `1,1.5`: numbers, none below zero and not all zero.

@@ -21,9 +21,16 @@ struct PredictCommand: ParsableCommand {
   var artifacts = ArtifactOptions.defaultDirectory
   @Option(
     help: .init(
+      "Which models, where there are others too: inception-se, semg-net. (default: all)",
+      valueName: "models"),
+    completion: .list(ModelKind.names), transform: OptionValue.choices)
+  var models: [ModelKind]?
+  @Option(
+    parsing: .unconditional,
+    help: .init(
       "Weight of each model in the ensemble. (default: as trained, else equal)",
       valueName: "weights"),
-    transform: OptionValue.weights)
+    transform: OptionValue.ensembleWeights)
   var ensembleWeights: [Double]?
   @OptionGroup(title: "Recordings") var signal: SignalOptions
   @Flag(help: "Go on without bad recordings; they are named as warnings.")
@@ -37,7 +44,9 @@ struct PredictCommand: ParsableCommand {
     let console = output.console
     let device = try DeviceSettings(device, prefersSpeed: false)
     for path in paths { try Self.check(path) }
-    let models = try TrainedModels([artifacts])
+    let models = try TrainedModels([artifacts], chosen: self.models)
+    for sentence in models.warnings { console.warning(sentence) }
+    for sentence in models.notes { console.note(sentence) }
     let weights = try models.weights(asked: ensembleWeights, console: console)
     guard let preprocessing = models.preprocessing else {
       throw CommandFailure(

@@ -76,6 +76,43 @@ extension Preprocessing {
     }
   }
 
+  /// Finds weights of the ensemble that are not those of its models.
+  ///
+  /// - Parameters:
+  ///   - file: where this was read from, for messages.
+  ///   - models: those of the ensemble, and `known` all that there can be.
+  /// - Throws: `CommandFailure` (65).
+  func check(_ file: String, ensembleWeightsOf models: [String], known: [String]) throws {
+    guard let ensembleWeights else { return }
+    let expected = "a weight for each model, \(known.joined(separator: " and "))"
+    for name in ensembleWeights.keys.sorted() where !known.contains(name) {
+      throw Self.refusal(file, found: "an ensemble weight for \(name)", expected: expected)
+    }
+    for name in models where ensembleWeights[name] == nil {
+      throw Self.refusal(file, found: "no ensemble weight for \(name)", expected: expected)
+    }
+  }
+
+  /// What contradicts itself in a file that nobody knows to be as the training wrote it, without being
+  /// impossible; and what is missing.
+  var oddities: [String] {
+    guard let recordings else {
+      return [
+        "it says nothing about the training's recordings: names, order and level of the channels "
+          + "cannot be compared"
+      ]
+    }
+    let ratios = zip(deviation, recordings.deviation).map { $1 > 0 ? $0 / $1 : 1 }
+    guard recipe == Recipe.standard.rawValue,
+      let channel = ratios.firstIndex(where: { !(0.1...10).contains($0) })
+    else { return [] }
+    return [
+      "deviation \(RecordingMismatch.figure(deviation[channel])) of channel \(channel + 1) is far from "
+        + "recordings.usual_deviation \(RecordingMismatch.figure(recordings.deviation[channel])): one of "
+        + "them may have been edited"
+    ]
+  }
+
   private static func refusal(_ file: String, found: String, expected: String) -> CommandFailure {
     let error = RunDirectoryError.badContent(path: file, found: found, expected: expected)
     return CommandFailure(.badData, error.description)

@@ -128,12 +128,12 @@ struct RecordingAnswer {
   func writeText(to console: Console) throws {
     guard !isUnanswerable else {
       return try console.result(
-        "\(recording): no confident answer: \(warnings.joined(separator: "; ")); "
+        "\(shownPath(recording)): no confident answer: \(warnings.joined(separator: "; ")); "
           + "--allow-mismatch answers nevertheless")
     }
     let prediction = tally.prediction
     try console.result(
-      "\(recording): gesture \(gestures[prediction.classIndex]), confidence "
+      "\(shownPath(recording)): gesture \(gestures[prediction.classIndex]), confidence "
         + "\(Figure.percent(Double(prediction.confidence))), "
         + "\(prediction.agreeing) of \(Figure.count(tally.windows, "window"))")
     guard keepsWindows else { return }

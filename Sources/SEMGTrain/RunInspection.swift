@@ -25,6 +25,8 @@ struct RunInspection: Inspection {
   /// Of `metrics.json`; nil where the run was stopped before it.
   let metrics: RunReport?
   let models: [ArchiveInspection]
+  /// What contradicts itself among the files.
+  let warnings: [String]
 
   /// Whether a training writes or wrote there; also where nothing is there that could be recordings.
   static func isRun(_ path: String) -> Bool {
@@ -56,7 +58,10 @@ struct RunInspection: Inspection {
       RunDirectory.splitName, RunDirectory.preprocessingName, RunDirectory.historyName,
       RunDirectory.metricsName,
     ]
-    lacks = expected.filter { !files.contains($0) } + (models.isEmpty ? ["a .keras file"] : [])
+    let folder = RunFolder(path)
+    lacks =
+      expected.filter { !files.contains($0) }
+      + (models.isEmpty ? ["a .keras file"] : folder.missingModels)
     preprocessing = try RunDirectory.preprocessing(for: path)
     for model in models {
       try preprocessing?.check(
@@ -70,6 +75,11 @@ struct RunInspection: Inspection {
     let file = { (name: String) in files.contains(name) ? "\(path)/\(name)" : nil }
     epochs = try file(RunDirectory.historyName).map(Self.epochs)
     metrics = try file(RunDirectory.metricsName).map(Self.report)
+    let archives = models.map { (URL(filePath: $0.path).lastPathComponent, $0.fingerprint) }
+    warnings =
+      [folder.fault(of: archives, isChosen: true), folder.splitFault, folder.preprocessingFault]
+      .compactMap { $0 }
+      + (folder.hasGenuinePreprocessing ? [] : preprocessing?.oddities ?? [])
     let isOfARun = lacks.count < expected.count || models.isEmpty
     state =
       isRunning ? .running : metrics != nil ? .complete : isOfARun ? .stopped : .models
@@ -91,8 +101,9 @@ struct RunInspection: Inspection {
     do {
       report = try JSONDecoder().decode(RunReport.self, from: data)
     } catch {
+      let why = (error as? DecodingError).map { " (\(RunDirectory.text(of: $0)))" } ?? ""
       throw CommandFailure(
-        .badData, "\(file): found something else than the figures of a training run")
+        .badData, "\(file): found something else than the figures of a training run\(why)")
     }
     if let (found, expected) = report.contradiction {
       throw CommandFailure(
@@ -127,7 +138,7 @@ struct RunInspection: Inspection {
           + (metrics.batchSize.map { ", \(Figure.count($0, "sample")) per batch" } ?? ""))
       lines += Self.lines(metrics.origin)
     }
-    lines += stateLines
+    lines += stateLines + warnings.map { "warning: \($0)" }
     guard let metrics else { return lines.joined(separator: "\n") }
     return (lines + ["", ReportText(metrics.test).text]).joined(separator: "\n")
   }

@@ -49,6 +49,12 @@ func runCommand(_ arguments: [String]) -> Int32 {
     {
       throw CommandFailure(.usage, "\(sentence)\nSee \(diagnosis.helpCommand(for: arguments))")
     }
+    let names = arguments.filter { $0.hasPrefix("--") }.map { $0.prefix { $0 != "=" } }
+    if Set(names).count < names.count, let diagnosis = try? UsageDiagnosis(),
+      let sentence = diagnosis.sentence(forRepeated: arguments)
+    {
+      Console().warning(sentence)
+    }
     var command = try SEMGTrainCommand.parseAsRoot(arguments.map { $0 == "-V" ? "--version" : $0 })
     try command.run()
     return ExitStatus.success.rawValue

@@ -5,7 +5,9 @@ import Recordings
 struct SplitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "split",
-    abstract: "Print which recording is in which part, as CSV; train --split reads it.")
+    abstract: "Print which recording is in which part, as CSV; train --split reads it.",
+    discussion:
+      "By the recordings' paths alone: what is in them is not looked at, which inspect does.")
 
   @OptionGroup(title: "Recordings") var data: DataOptions
   @OptionGroup(title: "Split") var split: SplitOptions

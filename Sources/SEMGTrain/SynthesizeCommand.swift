@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Recordings
+import Training
 
 struct SynthesizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -63,8 +64,22 @@ struct SynthesizeCommand: ParsableCommand {
         json: Document(directory: directory, recordings: synthesizer.recordingCount))
     } else {
       try console.result(
-        "\(directory): \(Figure.count(synthesizer.recordingCount, "recording")); to train on them: "
-          + "semg-train --data \(directory)")
+        "\(directory): \(Figure.count(synthesizer.recordingCount, "recording")); " + advice)
     }
+  }
+
+  /// How to train on them, or why nobody can.
+  private var advice: String {
+    let rate = sampleRate ?? 512
+    let fewest = (try? Preparation(sampleRate: rate, threads: 1).minimumSamples) ?? 0
+    if samples < fewest {
+      return "too short to be trained on, which takes \(fewest) samples or more"
+    }
+    if gestures < 2 || sessions < 3 || trials * subjects < 2 {
+      return "too few to be trained on, which takes 2 gestures, 3 sessions and 2 recordings per "
+        + "gesture in each"
+    }
+    return "to train on them: semg-train --data \(directory)"
+      + (rate == 512 ? "" : " --sample-rate \(Figure.plain(rate))")
   }
 }

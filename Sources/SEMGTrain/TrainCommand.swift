@@ -42,6 +42,7 @@ struct TrainCommand: ParsableCommand {
     guard let report else {
       throw CommandFailure(.interrupted, OutputPath.contentsAfterInterrupt(directory?.path))
     }
+    if let sentence = RunFolder.guessing(report.validation.ensemble) { console.note(sentence) }
     try print(report, prepared: prepared, on: console)
   }
 
@@ -76,7 +77,7 @@ struct TrainCommand: ParsableCommand {
       origin: RunOrigin(
         version: Version.program, commandLine: ["semg-train"] + CommandLine.arguments.dropFirst(),
         date: UniversalTime(start).iso8601, dataDirectory: settings.data.directory,
-        dataFingerprint: Fingerprint(of: prepared.contents).hexadecimal,
+        dataFingerprint: Fingerprint(of: prepared.contents.mapValues(\.fingerprint)).hexadecimal,
         splitSource: settings.split.origin),
       directory: directory)
     let progress = TrainingProgress(console: console)

@@ -10,6 +10,7 @@ struct TrainedModels {
   struct Member {
     /// `inception-se` or `semg-net`; the file's name where two are alike.
     let name: String
+    let kind: ModelKind
     let file: String
     let network: Network
     let weights: NetworkWeights
@@ -22,31 +23,36 @@ struct TrainedModels {
   let preprocessingFile: String
   /// The split they were trained by, where it lies beside all of them.
   let splitFile: String?
+  /// What has to be said of the files that they were read from.
+  let warnings: [String]
+  /// What may be said of how good they are.
+  let notes: [String]
+  /// How the splits contradict the runs they lie in; nil where they do not.
+  let splitFault: String?
   /// The splits of the trainings, those that lie beside the models; nil for a model without one.
   let splitFiles: Set<String?>
 
   /// Reads directories that training wrote and single archives.
   ///
+  /// - Parameter chosen: which models are meant where there are others too; nil for all.
   /// - Throws: `CommandFailure` and `ArchiveError` for paths that hold no such thing, or models
   ///   that do not belong together.
-  init(_ paths: [String]) throws {
-    let files = try paths.flatMap(Self.archives)
+  init(_ paths: [String], chosen: [ModelKind]? = nil) throws {
+    var files = try paths.flatMap(Self.archives)
     let places = files.map { URL(filePath: $0).resolvingSymlinksInPath().path }
     if let twice = files.indices.first(where: { places[..<$0].contains(places[$0]) }) {
       throw CommandFailure(.usage, "\(files[twice]) is named twice; name each model once")
     }
-    let contents = try files.map { try KerasArchive.read($0) }
-    let kinds = contents.map { Self.kind(of: $0.network) }
-    members = zip(files, zip(contents, kinds)).map { file, model in
-      let isAlone = kinds.count { $0 == model.1 } == 1
-      return Member(
-        name: isAlone ? model.1.rawValue : file, file: file, network: model.0.network,
-        weights: model.0.weights)
-    }
+    members = try Self.members(files, chosen: chosen)
+    files = members.map(\.file)
+    var warnings = try Self.check(members, in: paths, isChosen: chosen != nil)
     var found = try files.map { try RunDirectory.preprocessing(for: $0) }
     let weights = Set(found.map { $0?.ensembleWeights })
     // How models are weighted is no matter of how recordings were prepared.
     for index in found.indices where weights.count > 1 { found[index]?.ensembleWeights = nil }
+    if weights.count > 1 {
+      warnings.append("the trainings had different ensemble weights: all models count the same")
+    }
     guard Set(found.map { $0 == nil }).count <= 1, found.allSatisfy({ $0 == found.first ?? nil })
     else {
       throw CommandFailure(
@@ -59,6 +65,14 @@ struct TrainedModels {
     let splits = Set(files.map { RunDirectory.splitFile(for: $0) })
     splitFile = splits.count == 1 ? splits.first ?? nil : nil
     splitFiles = splits
+    let folders = Self.folders(of: files)
+    notes = folders.compactMap(\.guessing)
+    splitFault = folders.lazy.compactMap(\.splitFault).first
+    warnings += folders.flatMap(\.remarks)
+    let odd = folders.first?.hasGenuinePreprocessing ?? true ? [] : preprocessing?.oddities ?? []
+    let file = preprocessingFile
+    warnings += odd.map { "\(file): \($0)" }
+    self.warnings = warnings
     try checkAgreement()
     for member in members {
       try preprocessing?.check(
@@ -103,6 +117,78 @@ struct TrainedModels {
     }
   }
 
+  /// Reads the archives, those of the kinds that are chosen.
+  ///
+  /// - Throws: `ArchiveError`, and `CommandFailure` (65) for weights that nothing was ever trained to,
+  ///   (78) where a kind is chosen that is not there.
+  private static func members(_ files: [String], chosen: [ModelKind]?) throws -> [Member] {
+    let contents = try files.map { try KerasArchive.read($0) }
+    for (file, archive) in zip(files, contents) {
+      try archive.network.checkTrained(archive.weights, file: file)
+    }
+    let kinds = contents.map { kind(of: $0.network) }
+    for kind in chosen ?? [] where !kinds.contains(kind) {
+      throw CommandFailure(
+        .contradiction,
+        "--models \(kind.rawValue): found no such model among \(files.joined(separator: ", "))")
+    }
+    return files.indices.filter { chosen?.contains(kinds[$0]) ?? true }.map { index in
+      let isAlone = kinds.count { $0 == kinds[index] } == 1
+      return Member(
+        name: isAlone ? kinds[index].rawValue : files[index], kind: kinds[index],
+        file: files[index], network: contents[index].network, weights: contents[index].weights)
+    }
+  }
+
+  /// Finds models that are not those of their runs, and one that is there twice.
+  ///
+  /// - Returns: what has to be said of archives that somebody named one by one.
+  /// - Throws: `CommandFailure` (78).
+  private static func check(
+    _ members: [Member], in paths: [String], isChosen: Bool
+  ) throws -> [String] {
+    let models = members.map {
+      (
+        file: $0.file, name: URL(filePath: $0.file).lastPathComponent,
+        fingerprint: $0.weights.fingerprint.hexadecimal
+      )
+    }
+    var warnings: [String] = []
+    for path in paths {
+      if InputPath.isDirectory(path) {
+        let directory = path.hasSuffix("/") ? String(path.dropLast()) : path
+        let own = models.filter { $0.file == "\(directory)/\($0.name)" }
+        let fault = RunFolder(directory).fault(
+          of: own.map { ($0.name, $0.fingerprint) }, isChosen: isChosen)
+        if let fault { throw CommandFailure(.contradiction, fault) }
+      } else if let model = models.first(where: { $0.file == path }),
+        let fault = RunFolder.of(file: path).changed(model.name, model.fingerprint)
+      {
+        warnings.append(
+          fault + "; what the files beside it say of the training is not true of it")
+      }
+    }
+    for (index, model) in models.enumerated() {
+      guard let twin = models[..<index].first(where: { $0.fingerprint == model.fingerprint }) else {
+        continue
+      }
+      throw CommandFailure(
+        .contradiction,
+        "\(twin.file) and \(model.file) are the same model; remove one, or name each model once")
+    }
+    return warnings
+  }
+
+  /// The folders that the files lie in, each once, in their order.
+  private static func folders(of files: [String]) -> [RunFolder] {
+    var folders: [RunFolder] = []
+    for folder in files.map(RunFolder.of) where !folders.contains(where: { $0.path == folder.path })
+    {
+      folders.append(folder)
+    }
+    return folders
+  }
+
   /// Finds weights that are not one a model.
   func check(ensembleWeights: [Double]?) throws {
     guard let weights = ensembleWeights, weights.count != members.count else { return }
@@ -118,9 +204,17 @@ struct TrainedModels {
   func weights(asked: [Double]?, console: Console) throws -> [Double]? {
     try check(ensembleWeights: asked)
     if let asked { return asked }
-    guard members.count > 1, let trained = preprocessing?.ensembleWeights else { return nil }
-    let weights = members.compactMap { trained[$0.name] }
-    guard weights.count == members.count, weights.contains(where: { $0 > 0 }) else { return nil }
+    guard let trained = preprocessing?.ensembleWeights else { return nil }
+    try preprocessing?.check(
+      preprocessingFile, ensembleWeightsOf: members.map(\.kind.rawValue),
+      known: ModelKind.allCases.map(\.rawValue))
+    let weights = members.compactMap { trained[$0.kind.rawValue] }
+    guard members.count > 1 else { return nil }
+    guard weights.contains(where: { $0 > 0 }) else {
+      console.warning(
+        "the training gave these models no weight in the ensemble: all count the same")
+      return nil
+    }
     let list = zip(members, weights).map { "\($0.name) \(Figure.plain($1))" }
     console.note("ensemble weights as in the training: " + list.joined(separator: ", "))
     return weights
@@ -129,17 +223,20 @@ struct TrainedModels {
   /// How many of the recordings that windows come from the models had seen in their training.
   ///
   /// - Returns: nil where no split lies beside a model: then nobody knows.
-  func seen(of windows: [Int32], in data: PreparedRecordings) throws -> SeenCounts? {
+  func seen(
+    of windows: [Int32], in data: PreparedRecordings
+  ) throws -> (counts: SeenCounts, namesakes: Int)? {
     let files = splitFiles.compactMap { $0 }.sorted()
     guard files.count == splitFiles.count else { return nil }
-    let seen = try SeenRecordings(try files.map { try SplitFile($0) })
-    let recordings = Set(windows.map { Int(data.windowRecordings[Int($0)]) })
-    let parts = recordings.map {
-      seen.part(ofPath: data.recordings[$0].path, content: data.recordings[$0].fingerprint)
+    let seen = try SeenSignals(try files.map { try SplitFile($0) })
+    let recordings = Set(windows.map { data.windowRecordings[Int($0)] }).map {
+      data.recordings[Int($0)]
     }
-    return SeenCounts(
+    let parts = recordings.map(seen.part)
+    let counts = SeenCounts(
       recordings: recordings.count, trainedOn: parts.count { $0 == .train },
       choseEpoch: parts.count { $0 == .validation })
+    return (counts, recordings.count(where: seen.isNamesake))
   }
 
   private func checkAgreement() throws {

@@ -46,13 +46,15 @@ struct TrainingOptions: ParsableArguments {
     transform: OptionValue.number(1...65536))
   var batchSize: Int?
   @Option(
+    parsing: .unconditional,
     help: .init(
       "Weight of each gesture in the loss. (default: 1,1.5,1.5,1,1 for gestures 0 to 4, else equal)",
       valueName: "weights"),
     transform: OptionValue.classWeights)
   var classWeights: [Double]?
   @Option(
+    parsing: .unconditional,
     help: .init("Weight of each model in the ensemble. (default: equal)", valueName: "weights"),
-    transform: OptionValue.weights)
+    transform: OptionValue.ensembleWeights)
   var ensembleWeights: [Double]?
 }

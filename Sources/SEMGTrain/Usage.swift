@@ -64,6 +64,25 @@ struct UsageDiagnosis {
     return nil
   }
 
+  /// A sentence where an option is given twice: the parser takes the last in silence.
+  func sentence(forRepeated arguments: [String]) -> String? {
+    let command = command(of: arguments)
+    let options = options(of: command ?? defaultCommand)
+    var given: Set<String> = []
+    var rest = arguments.dropFirst(command == nil ? 0 : 1)
+    while let argument = rest.popFirst(), argument != "--" {
+      let name = String(argument.drop { $0 == "-" }.prefix { $0 != "=" })
+      guard argument.hasPrefix("--"), let option = options[name], option.kind == "option" else {
+        continue
+      }
+      guard given.insert(name).inserted else {
+        return "--\(name) is given twice: the last is taken"
+      }
+      if !argument.contains("=" as Character) { rest = rest.dropFirst() }
+    }
+    return nil
+  }
+
   /// A sentence where help is asked for on a command that is none: the parser shows the general
   /// help then, as if that had been wanted.
   func sentence(forHelp arguments: [String]) -> String? {

@@ -19,6 +19,10 @@ extension Preparation {
     let comparison = RecordingComparison(
       reference: reference, sampleRate: filter.sampleRate, scale: scale,
       choosesChannels: choosesChannels)
+    if reference.kind == .dataSet {
+      filtered.concerns += comparison.sessionsOfAnotherLevel(
+        zip(items, filtered.values).compactMap { item, value in value.map { (item, $0.traits) } })
+    }
     let dead = reference.kind == .dataSet ? deadEverywhere(traits, &filtered) : []
     for index in items.indices {
       guard var value = filtered.values[index] else { continue }

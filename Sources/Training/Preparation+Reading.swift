@@ -56,7 +56,7 @@ extension Preparation {
       recording.samples.withUnsafeBufferPointer { signal.load($0) }
       var statistics: ChannelStatistics?
       let isFitted = items[index].part == .train
-      let health = try filtered(&signal, of: recording.outline, file: items[index].file) { signal in
+      let raw = try filtered(&signal, of: recording.outline, file: items[index].file) { signal in
         if isFitted, case .rawTraining = source { statistics = ChannelStatistics(signal) }
       }
       if isFitted, case .filteredTraining = source { statistics = ChannelStatistics(signal) }
@@ -67,7 +67,7 @@ extension Preparation {
       return FilteredRecording(
         samples: samples, statistics: statistics,
         traits: RecordingTraits(
-          recording.outline, channels: channels, health: health, filtered: signal))
+          recording.outline, channels: channels, raw: raw, filtered: signal))
     }
     return FilteredRecordings(
       values: report.values, fingerprints: report.fingerprints, problems: report.problems)
@@ -81,7 +81,7 @@ extension Preparation {
   func filtered(
     _ signal: inout SignalBlocks, of recording: RecordingOutline, file: String,
     unfiltered: (SignalBlocks) -> Void = { _ in }
-  ) throws -> [ChannelHealth] {
+  ) throws -> RawTraits {
     // A channel that has gone silent rings down through the filters, without end.
     let control = vl_flush_tiny()
     defer { vl_restore_tiny(control) }
@@ -91,11 +91,13 @@ extension Preparation {
     {
       throw error
     }
-    let health = ChannelHealth.all(of: signal)
+    let raw = RawTraits(
+      health: ChannelHealth.all(of: signal, still: Int(filter.sampleRate.rounded())),
+      gaps: RowGaps(signal))
     if scale != 1 { signal.multiply(by: scale) }
     unfiltered(signal)
     try filter.apply(to: &signal)
-    return health
+    return raw
   }
 
   /// While a value is filtered: twice in double precision, and in single.
@@ -152,7 +154,7 @@ extension Preparation {
       guard let value = filtered.values[index] else { continue }
       try table.append(
         item, samples: value.samples.count / channels.count, concerns: value.concerns,
-        geometry: windows, fingerprint: filtered.fingerprints[index])
+        geometry: windows, fingerprint: filtered.fingerprints[index], mark: value.traits.mark)
       sources.append(value.samples)
     }
     try Self.checkRoom(bytes: sources.reduce(0) { $0 + $1.count } * MemoryLayout<Float>.size)
@@ -221,7 +223,7 @@ private struct WindowTable {
 
   mutating func append(
     _ item: PreparationItem, samples: Int, concerns: [RecordingConcern], geometry: WindowGeometry,
-    fingerprint: Fingerprint?
+    fingerprint: Fingerprint?, mark: SignalMark
   ) throws(PreparationError) {
     let label = item.gesture.flatMap(classes.firstIndex)
     guard rows + samples < Int(Int32.max) else { throw .tooManySamples(rows + samples) }
@@ -236,7 +238,7 @@ private struct WindowTable {
         path: item.path, file: item.file, part: item.part, subject: item.subject,
         session: item.session, label: label,
         rows: rows..<rows + samples, windows: first..<starts.count, fingerprint: fingerprint,
-        concerns: concerns))
+        mark: mark, concerns: concerns))
     rows += samples
   }
 }

@@ -84,6 +84,7 @@ public struct Preparation: Sendable {
       among: recordings, chosen, split: split, parts: parts, filtered.fingerprints)
     try findRepeats(
       among: chosen.map { recordings[$0] }, parts: chosen.map { split.parts[$0] }, &filtered)
+    findNearCopies(among: recordings, chosen, split: split, &filtered)
     if let classes { filtered.problems += unknownGestures(items, filtered, classes: classes) }
     let unusable = Set(filtered.problems.compactMap(\.file))
     let left = split.leavingOut(chosen.filter { unusable.contains(recordings[$0].file) })

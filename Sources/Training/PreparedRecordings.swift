@@ -21,6 +21,8 @@ public struct PreparedRecording: Hashable, Sendable {
   public let windows: Range<Int>
   /// Of its samples as they were read; nil where that is not known.
   public var fingerprint: Fingerprint?
+  /// Of its filtered signal; nil where that is not known.
+  public var mark: SignalMark?
   /// What has to be said about it.
   public internal(set) var concerns: [RecordingConcern] = []
 
@@ -59,9 +61,13 @@ public struct PreparedRecordings: Sendable {
     recordings.filter { $0.part == part }.flatMap { $0.windows.map(Int32.init) }
   }
 
-  /// Fingerprints of the recordings' samples, by their paths.
-  public var contents: [String: Fingerprint] {
-    recordings.reduce(into: [:]) { $0[$1.path] = $1.fingerprint }
+  /// By what each recording is known again, by their paths.
+  public var contents: [String: RecordingContent] {
+    recordings.reduce(into: [:]) { contents, recording in
+      contents[recording.path] = recording.fingerprint.map {
+        RecordingContent(fingerprint: $0, mark: recording.mark?.text)
+      }
+    }
   }
 
   /// The positions of the recordings of `part`, ascending.

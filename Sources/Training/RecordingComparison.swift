@@ -112,7 +112,8 @@ struct RecordingComparison {
   /// - Parameter deadEverywhere: channels that are dead in most recordings, which is told once.
   func mismatch(_ traits: RecordingTraits, deadEverywhere: Set<Int> = []) -> RecordingMismatch? {
     indexColumn(traits) ?? otherNames(traits) ?? otherRate(traits)
-      ?? dead(traits, except: deadEverywhere) ?? outlier(traits) ?? otherDeviation(traits)
+      ?? dead(traits, except: deadEverywhere) ?? still(traits) ?? outlier(traits)
+      ?? otherDeviation(traits)
   }
 
   private func indexColumn(_ traits: RecordingTraits) -> RecordingMismatch? {
@@ -126,9 +127,11 @@ struct RecordingComparison {
       guard isNamed || rises(column) else { continue }
       let known =
         reference.kind == .training ? reference.names.flatMap(traits.columns(named:)) : nil
+      let channels = known ?? traits.likelyChannels(besides: rises)
+      // What is in use already is no advice.
       return .indexColumn(
         column: column, name: isNamed ? name : nil,
-        channels: known ?? traits.likelyChannels(besides: rises))
+        channels: channels?.columns == traits.channels ? nil : channels)
     }
     return nil
   }
@@ -149,7 +152,9 @@ struct RecordingComparison {
     let rates = [1, 1e3, 1e6, 1e9].map { rate * $0 }
     let isRight = rates.contains { abs($0 / sampleRate - 1) <= RecordingLimits.rate }
     guard !isRight, let nearest = rates.min(by: { distance($0) < distance($1) }) else { return nil }
-    return .otherRate(column: clock.column, name: clock.name, found: nearest, expected: sampleRate)
+    return .otherRate(
+      column: clock.column, name: clock.name, found: nearest, expected: sampleRate,
+      reference: reference.kind)
   }
 
   private func distance(_ rate: Double) -> Double { abs(log(rate / sampleRate)) }
@@ -160,6 +165,17 @@ struct RecordingComparison {
     guard reference.kind == .dataSet, let channel = dead.first(where: { !known.contains($0) })
     else { return nil }
     return .deadChannel(column: traits.channels[channel], channels: traits.others(than: dead))
+  }
+
+  /// In a training, likewise.
+  private func still(_ traits: RecordingTraits) -> RecordingMismatch? {
+    guard reference.kind == .dataSet,
+      let channel = traits.health.indices.first(where: traits.isStill),
+      let stretch = traits.health[channel].stillStretch
+    else { return nil }
+    return .stillChannel(
+      column: traits.channels[channel], share: traits.health[channel].stillShare,
+      firstLine: traits.firstRowLine + stretch.lowerBound)
   }
 
   private func outlier(_ traits: RecordingTraits) -> RecordingMismatch? {
@@ -188,112 +204,13 @@ struct RecordingComparison {
     }
     let typical = ratios.isEmpty ? 1 : median(ratios)
     let isOfAll = typical > limit / 10 || typical < 10 / limit
-    let factor = typical > 0 && isOfAll ? pow(10, -log10(typical).rounded()) : nil
+    // Units differ by powers of ten; anything between them is a gain.
+    let power = typical > 0 ? -log10(typical) : 0
+    let isUnit = isOfAll && power.rounded() != 0 && abs(power - power.rounded()) <= 0.25
+    let factor = typical > 0 && isUnit ? pow(10, power.rounded()) : nil
     return .otherDeviation(
       column: traits.channels[off], found: traits.shape.deviation[off],
       expected: reference.deviation[off], reference: reference.kind,
       factor: factor.map { reference.kind == .training ? $0 * scale : $0 })
-  }
-
-  // MARK: What is said
-
-  func concerns(_ traits: RecordingTraits) -> [RecordingConcern] {
-    let isAlive = !traits.health.indices.contains(where: traits.isDead)
-    return [
-      dead(traits), clipped(traits), names(traits), unused(traits),
-      isAlive ? level(traits) : nil, isAlive ? roughness(traits) : nil,
-      isAlive ? order(traits) : nil,
-    ].compactMap { $0 }
-  }
-
-  private func names(_ traits: RecordingTraits) -> RecordingConcern? {
-    if let names = reference.names, traits.channelNames == nil {
-      return RecordingConcern(
-        "it has no header: that its channels are \(names.joined(separator: ",")) cannot be checked")
-    }
-    guard reference.names == nil, traits.channelNames != nil, reference.kind == .training,
-      reference.profile != nil
-    else { return nil }
-    return RecordingConcern(
-      "the training's recordings had no header: that the channels are the same cannot be checked")
-  }
-
-  private func unused(_ traits: RecordingTraits) -> RecordingConcern? {
-    let others = traits.otherColumns
-    guard let columns = ChannelSelection(columns: others) else { return nil }
-    let names = traits.columnNames.map { names in
-      " (" + others.prefix(8).map { names[$0 - 1] }.joined(separator: ", ")
-        + (others.count > 8 ? ", …)" : ")")
-    }
-    let isKnown = choosesChannels || reference.profile?.columns == traits.columns
-    return RecordingConcern(
-      "\(others.count == 1 ? "column" : "columns") \(columns)\(names ?? "") "
-        + "\(others.count == 1 ? "is" : "are") not used; see --channels",
-      isKnown ? .note : .warning)
-  }
-
-  private func dead(_ traits: RecordingTraits) -> RecordingConcern? {
-    let dead = traits.health.indices.filter(traits.isDead).map { traits.channels[$0] }
-    guard let columns = ChannelSelection(columns: dead) else { return nil }
-    return RecordingConcern(
-      dead.count == 1
-        ? "column \(columns) never changes: a dead channel"
-        : "columns \(columns) never change: dead channels", .forbidsAnswer)
-  }
-
-  private func clipped(_ traits: RecordingTraits) -> RecordingConcern? {
-    let shares = traits.health.map(\.clippedShare)
-    let clipped = shares.indices.filter { shares[$0] >= RecordingLimits.clipped }
-    guard let columns = ChannelSelection(columns: clipped.map { traits.channels[$0] }),
-      let worst = shares.max()
-    else { return nil }
-    let who = clipped.count == 1 ? "column \(columns) stands" : "columns \(columns) stand"
-    return RecordingConcern(
-      "\(who) at the lowest or highest value in \(clipped.count == 1 ? "" : "up to ")"
-        + "\(Int((100 * worst).rounded())) % of the samples: clipped",
-      worst >= RecordingLimits.unanswerable ? .forbidsAnswer : .warning,
-      kind: "clipped \(worst >= RecordingLimits.unanswerable)")
-  }
-
-  private func level(_ traits: RecordingTraits) -> RecordingConcern? {
-    guard let profile = reference.profile, let level = traits.level(usual: profile.deviation)
-    else { return nil }
-    let known = RecordingLimits.knownLevel
-    let low = min(profile.level[0], 1 / known) / RecordingLimits.level
-    let high = max(profile.level[1], known) * RecordingLimits.level
-    guard !(low...high).contains(level) else { return nil }
-    return RecordingConcern(
-      "its level is \(RecordingMismatch.figure(level)) of the training's, expected "
-        + "\(RecordingMismatch.figure(low)) to \(RecordingMismatch.figure(high)): the unit or the "
-        + "gain may be another; see --scale",
-      kind: level < low ? "quiet" : "loud")
-  }
-
-  private func roughness(_ traits: RecordingTraits) -> RecordingConcern? {
-    guard let profile = reference.profile, profile.roughness[0] > 0 else { return nil }
-    let (known, limit) = (RecordingLimits.knownRoughness, RecordingLimits.roughness)
-    let middle = (profile.roughness[0] * profile.roughness[1]).squareRoot()
-    let low = min(profile.roughness[0], middle / known) / limit
-    let high = max(profile.roughness[1], middle * known) * limit
-    let found = traits.shape.roughness
-    guard found > 0, !(low...high).contains(found) else { return nil }
-    return RecordingConcern(
-      "its samples change \(found < low ? "more slowly" : "more quickly") than the training's "
-        + "(\(RecordingMismatch.figure(found)), expected \(RecordingMismatch.figure(low)) to "
-        + "\(RecordingMismatch.figure(high))): the sampling rate may not be "
-        + "\(RecordingMismatch.figure(sampleRate))", kind: found < low ? "slow" : "quick")
-  }
-
-  private func order(_ traits: RecordingTraits) -> RecordingConcern? {
-    guard let mean = reference.profile?.correlation, let known = reference.profile?.likeness,
-      mean.count == traits.shape.correlation.count
-    else { return nil }
-    let likeness = SignalShape.likeness(traits.shape.correlation, mean)
-    guard likeness < known - RecordingLimits.likeness else { return nil }
-    return RecordingConcern(
-      "its channels hang together otherwise than the training's (likeness "
-        + "\(RecordingMismatch.figure(likeness)), expected "
-        + "\(RecordingMismatch.figure(known - RecordingLimits.likeness)) or more): the columns may "
-        + "be in another order; see --channels", kind: "order")
   }
 }

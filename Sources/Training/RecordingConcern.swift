@@ -1,3 +1,5 @@
+import Recordings
+
 /// Something about a recording that does not keep it from being used, and that has to be said.
 public struct RecordingConcern: Hashable, Sendable {
   public enum Weight: Int, Hashable, Sendable {
@@ -41,7 +43,7 @@ extension RecordingConcern {
       + order.map { concern in
         let named = files[concern.kind] ?? []
         let others = named.count > 1 ? " (and \(named.count - 1) more)" : ""
-        return "\(named.first ?? "")\(others): \(concern.text)"
+        return shownPath(named.first ?? "") + "\(others): \(concern.text)"
       }
   }
 }

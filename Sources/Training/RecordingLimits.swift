@@ -33,6 +33,20 @@ enum RecordingLimits {
   static let clipped = 0.02
   /// A share of samples at the limits beyond which a recording gets no confident answer.
   static let unanswerable = 0.25
+  /// A share of rows of zeros among others, and of rows that repeat the one before, that is warned of.
+  /// Found: none.
+  static let (lostRows, repeatedRows) = (0.002, 0.01)
+  /// How far a channel may be, in units of its usual deviation and of its recording's level, beyond
+  /// those of the training's recordings, and what each training knows, however alike its recordings
+  /// are. Found: 0.5 to 2.6 in all, at most 1.32 beyond the others.
+  static let (balance, knownBalance) = (1.25, 3.0)
+  /// The same among the recordings of one set, whose level is compared too. Found: 2.6, and 0.25 to 3.1.
+  static let (balanceInSet, levelInSet) = (6.0, 8.0)
+  /// How far the middle level of a session of one person may be from that of all recordings. Found:
+  /// 0.62 to 1.64.
+  static let levelOfSession = 4.0
+  /// Recordings of a session from which on its level is compared.
+  static let recordingsOfSession = 3
   /// A sample's distance over the usual one from which on it is an outlier. Found: 34, and 81 in
   /// recordings that rest half of their time; beyond 1,000 one sample doubles its recording's
   /// deviation.

@@ -33,8 +33,14 @@ extension Preparation {
     let items = zip(recordings, split.parts).map { PreparationItem($0, part: $1) }
     var filtered = try read(items, source: .filteredTraining)
     let comparison = compare(items, &filtered, trained: nil)
-    let all = Split(parts: recordings.map { _ in Part.train })
-    try findRepeats(among: recordings, parts: all.parts, &filtered)
+    // As a training finds them: what is in no part is not used, unless all of it is in none.
+    let isDivided = split.parts.contains { $0 != nil }
+    let divided = isDivided ? split : Split(parts: recordings.map { _ in Part.train })
+    let all = Array(recordings.indices)
+    filtered.problems += try leaks(
+      among: recordings, all, split: divided, parts: Set(Part.allCases), filtered.fingerprints)
+    try findRepeats(among: recordings, parts: divided.parts, &filtered)
+    findNearCopies(among: recordings, all, split: divided, &filtered)
     let traits = filtered.values.compactMap { $0?.traits }
     let channels = channels.columns.enumerated().map { channel, column in
       let deviations = traits.map { $0.shape.deviation[channel] }

@@ -3,6 +3,12 @@ import Foundation
 import Recordings
 import SignalProcessing
 
+/// What a recording is like before the filters.
+struct RawTraits: Sendable {
+  let health: [ChannelHealth]
+  let gaps: RowGaps
+}
+
 /// What a recording is like, for it to be compared with others.
 struct RecordingTraits: Sendable {
   /// The channels' names in the channels' order, and those of all columns; nil without a header, and
@@ -15,14 +21,16 @@ struct RecordingTraits: Sendable {
   let samples: Int
   /// Before the filters, as the file has it; one a channel.
   var health: [ChannelHealth]
+  let gaps: RowGaps
   /// After the filters.
   var shape: SignalShape
+  var mark: SignalMark
   /// The columns that are the channels.
   var channels: [Int]
 
-  /// - Parameter health: of the channels, before the filters.
+  /// - Parameter raw: before the filters.
   init(
-    _ recording: RecordingOutline, channels: ChannelSelection, health: [ChannelHealth],
+    _ recording: RecordingOutline, channels: ChannelSelection, raw: RawTraits,
     filtered signal: SignalBlocks
   ) {
     let names = recording.columnNames.flatMap { ColumnName.areNumbers($0) ? nil : $0 }
@@ -32,8 +40,9 @@ struct RecordingTraits: Sendable {
     clock = recording.clock
     firstRowLine = recording.firstRowLine
     samples = recording.sampleCount
-    self.health = health
+    (health, gaps) = (raw.health, raw.gaps)
     shape = SignalShape(signal)
+    mark = SignalMark(signal)
     self.channels = channels.columns
   }
 
@@ -43,6 +52,7 @@ struct RecordingTraits: Sendable {
     result.channelNames = channelNames.map { names in order.map { names[$0] } }
     result.health = order.map { health[$0] }
     result.shape = shape.reordered(order)
+    result.mark = mark.reordered(order)
     result.channels = order.map { channels[$0] }
     return result
   }
@@ -50,6 +60,27 @@ struct RecordingTraits: Sendable {
   func isDead(_ channel: Int) -> Bool {
     health[channel].unchangedShare >= RecordingLimits.unchanged
   }
+
+  /// Whether a channel stands still for so long that nothing can be said of it.
+  func isStill(_ channel: Int) -> Bool {
+    health[channel].stillShare >= RecordingLimits.unanswerable && !isDead(channel)
+  }
+
+  /// Whether all channels change as signals do, from the first sample to the last.
+  var isAlive: Bool {
+    health.indices.allSatisfy { !isDead($0) && health[$0].stillStretch == nil }
+      && !losesRows
+  }
+
+  /// Whether rows of zeros stand among others: those of a coarse instrument may be at rest.
+  var losesRows: Bool {
+    gaps.zeroShare >= RecordingLimits.lostRows && hasFineValues
+      && health.indices.allSatisfy { !isDead($0) && health[$0].stillStretch == nil }
+  }
+
+  var repeatsRows: Bool { gaps.repeatedShare >= RecordingLimits.repeatedRows && hasFineValues }
+
+  private var hasFineValues: Bool { 2 * health.count(where: \.isCoarse) < health.count }
 
   func hasOutlier(_ channel: Int) -> Bool {
     !isDead(channel) && (health[channel].peak?.distance ?? 0) >= RecordingLimits.outlier
@@ -60,6 +91,13 @@ struct RecordingTraits: Sendable {
 
   /// The columns that are no channels and whose names, where they have any, are of none.
   var otherColumns: [Int] { (1...max(1, columns)).filter { !channels.contains($0) } }
+
+  /// The deviation of each channel in units of the usual one and of the recording's level; nil where it
+  /// has none.
+  func balance(usual: [Double]) -> [Double?] {
+    guard let level = level(usual: usual) else { return usual.map { _ in nil } }
+    return zip(shape.deviation, usual).map { $0 > 0 && $1 > 0 ? $0 / $1 / level : nil }
+  }
 
   /// The geometric mean over the channels of the deviation in units of the usual one; nil where no
   /// channel has both.
@@ -79,11 +117,13 @@ extension RecordingProfile {
     }
     let levels = recordings.compactMap { $0.level(usual: usual) }
     let roughness = recordings.map(\.shape.roughness).filter { $0 > 0 }
+    let balances = recordings.flatMap { $0.balance(usual: usual).compactMap { $0 } }
     let named = recordings.first { $0.channelNames != nil }
     self.init(
       channelNames: named?.channelNames,
       columns: recordings.map(\.columns).sorted()[recordings.count / 2], deviation: usual,
-      level: Self.range(levels), roughness: Self.range(roughness))
+      level: Self.range(levels), roughness: Self.range(roughness),
+      balance: balances.isEmpty ? nil : Self.range(balances))
     let correlations = recordings.map(\.shape.correlation)
     guard recordings.count >= RecordingLimits.correlatedRecordings, !correlations[0].isEmpty else {
       return

@@ -140,9 +140,9 @@ extension Preparation {
         signal.append(rows)
         progress(signal.samples)
       })
-    let health = try filtered(&signal, of: outline, file: file)
+    let raw = try filtered(&signal, of: outline, file: file)
     return (
-      signal, RecordingTraits(outline, channels: channels, health: health, filtered: signal)
+      signal, RecordingTraits(outline, channels: channels, raw: raw, filtered: signal)
     )
   }
 }

@@ -26,11 +26,15 @@ public struct RunReport: Sendable, Codable {
   public var classWeights: [String: Double]?
   /// A model's weight in the ensemble, also where all are equal.
   public var ensembleWeights: [String: Double]?
+  /// Of the run's other files, by their names, and of the weights in its models: by them it is seen
+  /// that a file was changed, or is of another run. Nil in reports of versions that did not say.
+  public var fingerprints: [String: String]?
   /// How the run came about; its keys stand beside the others.
   public var origin: RunOrigin
 
   enum CodingKeys: String, CodingKey {
     case validation, artifacts, outcome, seconds, device, recipe, padding, seed, epochs, precision
+    case fingerprints
     case batchSize = "batch_size"
     case ensembleWeights = "ensemble_weights"
     case bestEpoch = "best_epoch"
@@ -57,6 +61,7 @@ public struct RunReport: Sendable, Codable {
     try container.encodeIfPresent(batchSize, forKey: .batchSize)
     try container.encodeIfPresent(precision, forKey: .precision)
     try container.encodeIfPresent(ensembleWeights, forKey: .ensembleWeights)
+    try container.encodeIfPresent(fingerprints, forKey: .fingerprints)
   }
 
   public init(from decoder: any Decoder) throws {
@@ -78,6 +83,7 @@ public struct RunReport: Sendable, Codable {
     batchSize = try container.decodeIfPresent(Int.self, forKey: .batchSize)
     precision = try container.decodeIfPresent(String.self, forKey: .precision)
     ensembleWeights = try container.decodeIfPresent([String: Double].self, forKey: .ensembleWeights)
+    fingerprints = try container.decodeIfPresent([String: String].self, forKey: .fingerprints)
     // Written for every run; a part names them where they are not equal.
     if Set((ensembleWeights ?? [:]).values).count <= 1 { test.ensembleWeights = nil }
   }

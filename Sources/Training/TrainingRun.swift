@@ -76,11 +76,12 @@ public struct TrainingRun {
         part: part.rawValue, of: data, windows: data.windows(of: part),
         members: members[part] ?? [], weights: settings.ensembleWeights)
     }
-    let result = RunReport(
+    var result = RunReport(
       test: try partReport(.test), validation: try partReport(.validation),
       artifacts: settings.models.map { RunDirectory.artifactName(of: $0.rawValue) },
       models: models.map(\.model), seconds: start.duration(to: clock.now).seconds, device: device,
       settings: settings, origin: origin)
+    result.fingerprints = try directory().fingerprints(of: models.map(\.model))
     try directory().write(metrics: result)
     return result
   }

@@ -69,12 +69,36 @@ import Testing
         == .missingColumn(file: file, line: 1, found: 2, expected: 3))
   }
 
-  @Test(arguments: ["abc", "0x10", "1.2.3", "1-2", "12abc", "1e", "-", "\"5\"", "1 2", "٣"])
+  @Test(arguments: ["abc", "0x10", "1.2.3", "1-2", "12abc", "1e", "-", "\"a\"", "1 2", "٣"])
   func textWhereANumberBelongs(cell: String) throws {
-    let shown = cell == "\"5\"" ? "\"\"5\"\"" : "\"\(cell)\""
     #expect(
       try error(Self.header + Self.row + "1,2,\(cell),4,5,6,7,8\n" + Self.row)
-        == .notANumber(file: file, line: 3, column: 3, found: shown))
+        == .notANumber(file: file, line: 3, column: 3, found: "\"\(cell)\""))
+  }
+
+  @Test func numbersInQuotationMarks() throws {
+    #expect(
+      try error(Self.header + "1,2,\"0.5\",4,5,6,7,8\n")
+        == .quotedNumber(file: file, line: 2, column: 3, found: "0.5"))
+    #expect(
+      try error(Self.header + "1,2,\"0,5\",4,5,6,7,8\n")
+        == .quotedNumber(file: file, line: 2, column: 3, found: "0"))
+  }
+
+  @Test(arguments: ["# end", "END OF RECORDING", "Delsys Trigno v1", "; comment", "// comment"])
+  func linesOfTextAreNoTable(text: String) throws {
+    let found = RecordingError.textLine(file: file, line: 3, found: "\"\(text)\"")
+    #expect(try error(Self.header + Self.row + text + "\n") == found)
+    guard !text.hasPrefix("#") else { return }
+    #expect(
+      try error(text + "\n" + Self.row)
+        == .textLine(file: file, line: 1, found: "\"\(text)\""))
+    #expect(try error("sep=,\n" + Self.row) == .textLine(file: file, line: 1, found: "\"sep=,\""))
+  }
+
+  @Test func linesThatEndWithACarriageReturnAlone() throws {
+    let long = String(repeating: Self.row.dropLast() + "\r", count: 5000)
+    #expect(try error(long) == .loneCarriageReturn(file: file, line: 1))
   }
 
   @Test(arguments: [

@@ -66,7 +66,7 @@ import Testing
     #expect(
       report.problems == [
         .emptyFile(file: files[3]),
-        .missingColumn(file: files[7], line: 1, found: 1, expected: 8),
+        .textLine(file: files[7], line: 1, found: "\"x\""),
         .missing(path: files[12]),
         .tooShort(file: files[15], samples: 1, minimum: 3),
       ])

@@ -40,6 +40,7 @@ import Testing
       "quoted names": "\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"1\"\n"
         + rows.joined(separator: "\n"),
       "column numbers for names": "0,1,2,3,4,5,6,7\n" + rows.joined(separator: "\n"),
+      "column numbers below names": header + "\n0,1,2,3,4,5,6,7\n" + rows.joined(separator: "\n"),
       "more columns": all.map { $0 + ",9,10" }.joined(separator: "\n"),
       "more columns, with text in them": all.map { $0 + ",rest,,2026-11-22 18:00" }
         .joined(separator: "\n"),

@@ -65,7 +65,7 @@ struct SeenRecordingTests {
     let semgTrain = try Self.trained(["--seed", "7"])
     let place = semgTrain.directory
     let text = try String(contentsOfFile: place.file("run/split.csv"), encoding: .utf8)
-    #expect(text.hasPrefix("recording,part,content\n"))
+    #expect(text.hasPrefix("recording,part,content,shape\n"))
     let swapped = text.replacingOccurrences(of: ",test,", with: ",#,")
       .replacingOccurrences(of: ",validation,", with: ",test,")
       .replacingOccurrences(of: ",#,", with: ",validation,")
@@ -98,7 +98,7 @@ struct SeenRecordingTests {
     #expect(copied.error.contains("2 of these 4 recordings were trained on"), "\(copied.error)")
     // Somebody else's recordings, by the same names.
     try FileManager.default.removeItem(atPath: place.file("recordings"))
-    _ = try SmallRecordings(in: place, subjects: 2, samples: 310)
+    _ = try SmallRecordings(in: place, subjects: 2, samples: 310, firstSeed: 5000)
     let others = try semgTrain(
       "evaluate", "run", "--data", SmallRecordings.name, "--part", "all", "--json")
     #expect(others.status == 0, "\(others.error)")
@@ -113,6 +113,12 @@ struct SeenRecordingTests {
     let rows = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
     let old = rows.map { $0.split(separator: ",").prefix(2).joined(separator: ",") + "\n" }.joined()
     try old.write(toFile: file, atomically: false, encoding: .utf8)
+    // Nor did its version keep fingerprints of its files.
+    let metrics = URL(filePath: place.file("run/metrics.json"))
+    var figures = try #require(
+      try JSONSerialization.jsonObject(with: Data(contentsOf: metrics)) as? [String: Any])
+    figures["fingerprints"] = nil
+    try JSONSerialization.data(withJSONObject: figures).write(to: metrics)
     let words = "16 of these 24 recordings were trained on, 4 chose the epoch"
     try expectRefused(
       semgTrain, ["--data", SmallRecordings.name, "--part", "all"], saying: words)

@@ -10,7 +10,11 @@ struct SmallRecordings {
   let paths: [String]
 
   /// Writes them below `directory`/recordings.
-  init(in directory: TemporaryDirectory, subjects: Int = 1, samples: Int = 300) throws {
+  ///
+  /// - Parameter firstSeed: other seeds make other recordings at the same paths.
+  init(
+    in directory: TemporaryDirectory, subjects: Int = 1, samples: Int = 300, firstSeed: Int = 0
+  ) throws {
     var paths: [String] = []
     for session in 1...3 {
       for subject in 1...subjects {
@@ -20,7 +24,7 @@ struct SmallRecordings {
         for gesture in 0..<2 {
           for trial in 1...2 {
             let path = "\(folder)/gesture0\(gesture)_trial0\(trial).csv"
-            let seed = UInt64(((session * 10 + subject) * 10 + gesture) * 10 + trial)
+            let seed = UInt64(firstSeed + ((session * 10 + subject) * 10 + gesture) * 10 + trial)
             try Self.text(gesture: gesture, seed: seed, samples: samples).write(
               toFile: directory.file("\(Self.name)/\(path)"), atomically: false, encoding: .utf8)
             paths.append(path)

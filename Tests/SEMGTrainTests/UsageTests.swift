@@ -60,6 +60,8 @@ struct UsageTests {
     Mistake("--class-weights 1,inf", 64, "expected decimal numbers"),
     Mistake("--class-weights 1,1e400", 64, "expected decimal numbers"),
     Mistake("--class-weights 1,0x2", 64, "expected decimal numbers"),
+    Mistake("--class-weights -1,1", 64, "none below 0"),
+    Mistake("--ensemble-weights 1e308,1e308", 64, "from 1e-6 to 1e6"),
     Mistake("--ensemble-weights 1,inf", 64, "expected decimal numbers"),
     Mistake("--max-minutes 0x10", 64, "expected a decimal number above 0"),
     Mistake("--max-minutes nan", 64, "expected a decimal number above 0"),
@@ -104,6 +106,16 @@ struct UsageTests {
       #expect(outcome.error.contains(sentence), "\(outcome.error)")
     }
     #expect(semgTrain.directory.names().filter { !$0.hasPrefix(".") }.isEmpty)
+  }
+
+  @Test func anOptionThatIsGivenTwiceIsSaid() throws {
+    let semgTrain = try SemgTrain()
+    _ = try SmallRecordings(in: semgTrain.directory)
+    let twice = try semgTrain("split", "--seed=7", "--data", "recordings", "--seed", "8")
+    #expect(twice.status == 0)
+    #expect(twice.error == "warning: --seed is given twice: the last is taken\n")
+    let once = try semgTrain("split", "--data", "recordings", "--seed", "8")
+    #expect(once.output == twice.output && once.error.isEmpty)
   }
 
   @Test func pathsThatLeadNowhereGetTheNearestOne() throws {

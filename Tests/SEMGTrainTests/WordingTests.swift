@@ -1,4 +1,5 @@
 import Artifacts
+import Recordings
 import Testing
 import Training
 
@@ -46,6 +47,27 @@ struct WordingTests {
     for text in ["0x10", "0x1p4", "inf", "nan", "-infinity", "1e999", "", ".", "1,5", " 1", "١"] {
       #expect(OptionValue.decimal(text) == nil)
     }
+  }
+
+  @Test func signsThatTurnTheLettersAreShown() {
+    #expect(Console.harmless("a\u{202E}gnp.csv\u{1B}") == "a\\u{202E}gnp.csv\\u{1B}")
+    #expect(
+      RecordingError.noGesture(file: "a\nerror: b.csv").description.hasPrefix("a\\nerror: b.csv: "))
+  }
+
+  @Test func namesThatDifferInTheUnitAreToldApart() {
+    let names = (1...2).map { "ch\($0)" }
+    func words(_ found: [String]) -> String {
+      RecordingMismatch.otherNames(
+        found: found, expected: names, reference: .training, channels: nil
+      ).description
+    }
+    #expect(words(["ch1 [mV]", "CH2 (mV)"]).contains("the names differ in the unit alone"))
+    #expect(words(["emg1", "emg2"]).contains("rename them in its header"))
+    let rate = RecordingMismatch.otherRate(
+      column: 1, name: "time", found: 2000, expected: 512, reference: .training)
+    #expect(rate.description.contains("resample the recording to 512"))
+    #expect(!rate.description.contains("--sample-rate"))
   }
 
   @Test func aRecipesNameIsTheSameInTheFile() {

@@ -124,7 +124,9 @@ import Testing
     }
   }
 
-  private enum Harm: CaseIterable { case order, shift, scale, dead, rate, names, header, outlier }
+  private enum Harm: CaseIterable {
+    case order, shift, scale, dead, rate, names, header, outlier, still, lost, held, twice, gain
+  }
 
   /// A copy of `table` with one thing wrong, and what was done.
   private static func harm(
@@ -167,6 +169,24 @@ import Testing
     case .header:
       result.names = nil
       return (result, "no header")
+    case .still:
+      for row in 512..<1024 { result.rows[row] = table.rows[511] }
+      return (result, "the second half still")
+    case .lost:
+      for row in result.rows.indices where Int.random(in: 0..<10, using: &random) == 0 {
+        result.rows[row] = [Double](repeating: 0, count: 8)
+      }
+      return (result, "a tenth of the rows lost")
+    case .held:
+      for row in result.rows.indices { result.rows[row] = table.rows[row - row % 8] }
+      return (result, "each eighth sample held")
+    case .twice:
+      for row in result.rows.indices { result.rows[row][3] = -2 * table.rows[row][2] }
+      return (result, "a channel twice")
+    case .gain:
+      let channel = Int.random(in: 0..<8, using: &random)
+      for row in result.rows.indices { result.rows[row][channel] *= 16 }
+      return (result, "channel \(channel) times 16")
     case .outlier:
       let (row, channel) = (
         Int.random(in: 0..<1024, using: &random), Int.random(in: 0..<8, using: &random)
@@ -190,7 +210,7 @@ import Testing
     #expect(try Self.prepare(Self.files(set.others), as: set.trained).warnings == [])
     var random = SystemRandom(state: 2026)
     var refused = 0
-    for trial in 0..<(runsSlowTests ? 240 : 48) {
+    for trial in 0..<(runsSlowTests ? 390 : 78) {
       let recording = set.others[trial % set.others.count]
       let harm = Harm.allCases[trial / 3 % Harm.allCases.count]
       let (table, what) = Self.harm(try set.table(recording), harm, by: &random)
@@ -198,7 +218,7 @@ import Testing
       do {
         let prepared = try Self.prepare([file], as: set.trained)
         #expect(!prepared.warnings.isEmpty, "\(recording.path), \(what)")
-        #expect(prepared.entries[0].isUnanswerable == (harm == .dead))
+        #expect(prepared.entries[0].isUnanswerable == [.dead, .still].contains(harm))
         if harm == .order {
           let whole = try Self.prepare(Self.files([recording]), as: set.trained)
           let (found, expected) = (try Self.samples(of: prepared), try Self.samples(of: whole))
@@ -315,6 +335,67 @@ import Testing
     #expect(reversed.samples == whole.samples)
     #expect(reversed.standardization == whole.standardization)
     #expect(reversed.warnings.count == 1 && whole.warnings.isEmpty)
+  }
+
+  @Test func whatOneTrainingHasOfAnotherKindIsSaid() throws {
+    let still = #expect(throws: RecordingProblems.self) {
+      try train { set in
+        try rewrite(set, [5]) { table in for row in 400..<1024 { table.rows[row][1] = 0.5 } }
+      }
+    }
+    #expect(still?.problems.count == 1)
+    #expect(
+      still?.description.contains("column 2 stands still in 60.9 % of the samples") == true,
+      "\(still as Any)")
+    let loud = try train { set in
+      let second = set.recordings.indices.filter { set.recordings[$0].session == 2 }
+      try rewrite(set, second) { $0.rows = $0.rows.map { $0.map { $0 * 9 } } }
+    }
+    #expect(
+      loud.warnings.contains { $0.contains("session 2 of subject 1: its recordings are") },
+      "\(loud.warnings)")
+    let changes: [(String, (inout Table) -> Void)] = [
+      (
+        "the columns 3 and 4 are the same signal",
+        { table in
+          for row in table.rows.indices { table.rows[row][3] = table.rows[row][2] }
+        }
+      ),
+      (
+        "column 5 is",
+        { table in
+          for row in table.rows.indices { table.rows[row][4] *= 20 }
+        }
+      ),
+      (
+        "all channels are 0 in",
+        { table in
+          for row in stride(from: 3, to: 1024, by: 50) {
+            table.rows[row] = [Double](repeating: 0, count: 8)
+          }
+        }
+      ),
+    ]
+    for (words, change) in changes {
+      let found = try train { try rewrite($0, [5], change) }
+      #expect(found.warnings.contains { $0.contains(words) }, "\(words): \(found.warnings)")
+    }
+  }
+
+  /// Two recordings, copies of one: none of two different ones.
+  @Test func noTwoSynthesizedRecordingsAreNearlyTheSame() throws {
+    let set = try Synthesized()
+    let marks = try set.recordings.map { recording in
+      let table = try set.table(recording)
+      var signal = SignalBlocks(table.rows.flatMap { $0 }, channels: 8)
+      try RecordingFilter(sampleRate: 512).apply(to: &signal)
+      return SignalMark(signal)
+    }
+    for (index, mark) in marks.enumerated() {
+      #expect(marks[..<index].allSatisfy { !$0.isNearly(mark) })
+      let read = try #require(SignalMark(text: mark.text))
+      #expect(read == mark && read.isNearly(mark))
+    }
   }
 
   @Test func aChannelThatIsDeadEverywhereIsToldOnce() throws {

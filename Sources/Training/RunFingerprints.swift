@@ -1,0 +1,36 @@
+import Artifacts
+import Foundation
+import Networks
+import Recordings
+
+extension NetworkWeights {
+  /// Of all values, bit for bit: another program may save the same weights in another file.
+  public var fingerprint: Fingerprint {
+    Fingerprint(ofNumbers: values.lazy.joined().lazy.map(\.bitPattern))
+  }
+}
+
+extension Fingerprint {
+  /// Of a file as it is.
+  ///
+  /// - Throws: `FileReadError`.
+  public init(ofFile path: String) throws {
+    self.init(ofNumbers: try WholeFile.read(path).lazy.map(UInt32.init))
+  }
+}
+
+extension RunDirectory {
+  /// What ties the files of a run together: fingerprints of its split and its preprocessing as they
+  /// lie there, and of the weights in its models, by the files' names.
+  func fingerprints(of models: [TrainedModel]) throws -> [String: String] {
+    var result: [String: String] = [:]
+    for name in [Self.splitName, Self.preprocessingName] {
+      guard FileManager.default.fileExists(atPath: file(name)) else { continue }
+      result[name] = try Fingerprint(ofFile: file(name)).hexadecimal
+    }
+    for model in models {
+      result[Self.artifactName(of: model.kind.rawValue)] = model.weights.fingerprint.hexadecimal
+    }
+    return result
+  }
+}
