@@ -21,7 +21,7 @@ struct NearCopyTests {
     [rows[0]] + rows.dropFirst().map { $0.map { "\(change(Double($0) ?? 0))" } }
   }
 
-  private static let changes: [(name: String, change: ([[String]]) -> [[String]])] = [
+  private static let changes: [(name: String, change: @Sendable ([[String]]) -> [[String]])] = [
     ("rounded", { numbers($0) { (1e5 * $0).rounded() / 1e5 } }),
     ("cut at the end", { Array($0.dropLast(25)) }),
     ("cut at the beginning", { [$0[0]] + $0.dropFirst(26) }),

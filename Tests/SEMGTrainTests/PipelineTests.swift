@@ -73,6 +73,7 @@ struct PipelineTests {
     let known = try String(contentsOfFile: split, encoding: .utf8)
     try known.replacingOccurrences(of: "Session", with: "Elsewhere/Session")
       .write(toFile: split, atomically: true, encoding: .utf8)
+    try semgTrain.forgetFingerprints(of: "run")
     let outcome = try semgTrain("evaluate", "run", "--data", SmallRecordings.name, "--json")
     #expect(outcome.status == 78)
     #expect(outcome.error.contains("names none of the recordings"))

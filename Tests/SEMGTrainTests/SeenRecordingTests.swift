@@ -114,11 +114,7 @@ struct SeenRecordingTests {
     let old = rows.map { $0.split(separator: ",").prefix(2).joined(separator: ",") + "\n" }.joined()
     try old.write(toFile: file, atomically: false, encoding: .utf8)
     // Nor did its version keep fingerprints of its files.
-    let metrics = URL(filePath: place.file("run/metrics.json"))
-    var figures = try #require(
-      try JSONSerialization.jsonObject(with: Data(contentsOf: metrics)) as? [String: Any])
-    figures["fingerprints"] = nil
-    try JSONSerialization.data(withJSONObject: figures).write(to: metrics)
+    try semgTrain.forgetFingerprints(of: "run")
     let words = "16 of these 24 recordings were trained on, 4 chose the epoch"
     try expectRefused(
       semgTrain, ["--data", SmallRecordings.name, "--part", "all"], saying: words)
@@ -211,5 +207,16 @@ struct RunWeightTests {
             + name.replacing("gesture0\(gesture)", with: "gesture0\(gesture + 1)"))
       }
     }
+  }
+}
+
+extension SemgTrain {
+  /// Makes a run's metrics.json what a version wrote that kept no fingerprints of the run's files.
+  func forgetFingerprints(of run: String) throws {
+    let metrics = URL(filePath: directory.file("\(run)/metrics.json"))
+    var figures = try #require(
+      try JSONSerialization.jsonObject(with: Data(contentsOf: metrics)) as? [String: Any])
+    figures["fingerprints"] = nil
+    try JSONSerialization.data(withJSONObject: figures).write(to: metrics)
   }
 }
