@@ -51,11 +51,11 @@ public struct Fingerprint: Hashable, Sendable {
     self.init(high: high, low: low)
   }
 
-  /// Of recordings by their paths: what is in each, and what it is called.
-  public init(of recordings: [String: Fingerprint]) {
-    var (high, low) = (Self.fold(UInt64(recordings.count), 0xEC4E_6C89_0821_E638), UInt64(0))
-    for (path, content) in recordings.sorted(by: { $0.key < $1.key }) {
-      for byte in path.utf8 { high = Self.fold(high ^ UInt64(byte), 0xD013_77BE_5466_CF34) }
+  /// Of things by their names, as recordings by their paths: what is in each, and what it is called.
+  public init(of contents: [String: Fingerprint]) {
+    var (high, low) = (Self.fold(UInt64(contents.count), 0xEC4E_6C89_0821_E638), UInt64(0))
+    for (name, content) in contents.sorted(by: { $0.key < $1.key }) {
+      for byte in name.utf8 { high = Self.fold(high ^ UInt64(byte), 0xD013_77BE_5466_CF34) }
       high = Self.fold(high ^ content.high, content.low ^ 0xE90C_6CC0_AC29_B7C9)
       low = Self.fold(low ^ content.low, high ^ 0x7C50_DD3F_84D5_B5B5)
     }

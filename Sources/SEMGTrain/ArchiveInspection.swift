@@ -52,7 +52,7 @@ struct ArchiveInspection: Inspection {
     let contents = try KerasArchive.read(path)
     let network = contents.network
     try network.checkTrained(contents.weights, file: path)
-    fingerprint = contents.weights.fingerprint.hexadecimal
+    fingerprint = network.fingerprint(of: contents.weights).hexadecimal
     self.path = path
     model = network.name
     kerasVersion = contents.info.kerasVersion

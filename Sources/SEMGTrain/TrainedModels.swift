@@ -150,7 +150,7 @@ struct TrainedModels {
     let models = members.map {
       (
         file: $0.file, name: URL(filePath: $0.file).lastPathComponent,
-        fingerprint: $0.weights.fingerprint.hexadecimal
+        fingerprint: $0.network.fingerprint(of: $0.weights).hexadecimal
       )
     }
     var warnings: [String] = []

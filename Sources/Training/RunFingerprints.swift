@@ -3,10 +3,15 @@ import Foundation
 import Networks
 import Recordings
 
-extension NetworkWeights {
-  /// Of all values, bit for bit: another program may save the same weights in another file.
-  public var fingerprint: Fingerprint {
-    Fingerprint(ofNumbers: values.lazy.joined().lazy.map(\.bitPattern))
+extension Network {
+  /// Of all values of its variables, bit for bit and by the variables' names: another program may save
+  /// the same weights in another file, with the layers in another order.
+  public func fingerprint(of weights: NetworkWeights) -> Fingerprint {
+    var named: [String: Fingerprint] = [:]
+    for (variable, values) in zip(self.weights, weights.values) {
+      named[variable.name] = Fingerprint(ofNumbers: values.lazy.map(\.bitPattern))
+    }
+    return Fingerprint(of: named)
   }
 }
 
@@ -29,7 +34,8 @@ extension RunDirectory {
       result[name] = try Fingerprint(ofFile: file(name)).hexadecimal
     }
     for model in models {
-      result[Self.artifactName(of: model.kind.rawValue)] = model.weights.fingerprint.hexadecimal
+      result[Self.artifactName(of: model.kind.rawValue)] =
+        model.network.fingerprint(of: model.weights).hexadecimal
     }
     return result
   }
