@@ -51,7 +51,9 @@ public struct SignalMark: Hashable, Sendable {
     }
   }
 
-  /// Whether half of the channels or more are the same but for rounding: both are of one recording.
+  /// Whether a quarter of the channels, two or more, are the same but for rounding: both are of one
+  /// recording. A cut takes the strongest sample of a channel away, or changes the filters' settling
+  /// around it, but hardly of all.
   public func isNearly(_ other: SignalMark) -> Bool {
     guard values.count == other.values.count, values != [] else { return false }
     return values.withUnsafeBufferPointer { own in
@@ -75,7 +77,7 @@ public struct SignalMark: Hashable, Sendable {
       }
       if sample == start + length { matching += 1 }
     }
-    return matching > 0 && 2 * matching >= alive
+    return matching >= (alive < 4 ? max(1, (alive + 1) / 2) : max(2, alive / 4))
   }
 
   /// With the channels in another order: channel c of the result is `order[c]` of this.
