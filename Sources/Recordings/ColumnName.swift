@@ -15,6 +15,7 @@ public enum ColumnName {
     "emg", "semg", "ch", "chan", "channel", "electrode", "sensor", "lead", "muscle", "finger",
     "flexor", "extensor", "digitorum", "carpi", "pollicis", "uv", "mv",
   ]
+  private static let ofRates: Set<String> = ["fs", "srate", "sfreq", "samplerate", "samplingrate"]
   private static let ofTimes: Set<String> = ["time", "timestamp", "timestamps", "stamp"]
 
   /// Whether `name` is of a time, a counter, an index or a label, and not of a channel. A column
@@ -29,6 +30,13 @@ public enum ColumnName {
   /// Whether `name` is of a column of times.
   public static func isTime(_ name: String) -> Bool {
     !ofTimes.isDisjoint(with: words(of: name))
+  }
+
+  /// Whether `name` is of a column that repeats the sampling rate, as `fs` or `Sampling Rate (Hz)`.
+  public static func isRate(_ name: String) -> Bool {
+    let words = words(of: name)
+    return !ofRates.isDisjoint(with: words)
+      || words.contains("rate") && !words.isDisjoint(with: ["sample", "sampling"])
   }
 
   /// The name as names are compared: without quotation marks and the case of letters.

@@ -11,6 +11,7 @@ public struct Recording: Sendable {
   public var columnNames: [String]? { outline.columnNames }
   public var firstRowLine: Int { outline.firstRowLine }
   public var clock: RecordingOutline.Clock? { outline.clock }
+  public var statedRate: RecordingOutline.StatedRate? { outline.statedRate }
   public var byteCount: Int { outline.byteCount }
 }
 
@@ -24,18 +25,31 @@ public struct RecordingOutline: Sendable {
   public let columnNames: [String]?
   /// The line of the first sample, from 1.
   public let firstRowLine: Int
-  /// What a column of times says; nil where the header names none.
+  /// What a column of times says; nil where there is none.
   public let clock: Clock?
+  /// The sampling rate that the file names; nil where it names none.
+  public let statedRate: StatedRate?
   /// The file's size.
   public let byteCount: Int
 
-  /// The first and the last value of a column that is named as a time, in whatever unit.
+  /// The first and the last value of a column of times, in whatever unit.
   public struct Clock: Hashable, Sendable {
     /// From 1.
     public let column: Int
-    public let name: String
+    /// nil where no header names it.
+    public let name: String?
     public let first: Double
     public let last: Double
+
+    /// Where it stands, for people.
+    public var place: String { "column \(column)" + (name.map { " (\($0))" } ?? "") }
+  }
+
+  /// A sampling rate that stands in a comment or in every row.
+  public struct StatedRate: Hashable, Sendable {
+    /// Where it stands, for people.
+    public let place: String
+    public let hertz: Double
   }
 }
 

@@ -27,9 +27,10 @@ public enum RecordingMismatch: Hashable, Sendable {
   case stillChannel(column: Int, share: Double, firstLine: Int)
   /// One sample is far out of what its channel does otherwise, `distance` times the usual.
   case outlier(line: Int, column: Int, found: Double, distance: Double)
-  /// A column of times tells another sampling rate.
-  case otherRate(
-    column: Int, name: String, found: Double, expected: Double, reference: Reference)
+  /// A column of times, a column that repeats the rate or a comment tells another sampling rate.
+  case otherRate(place: String, found: Double, expected: Double, reference: Reference)
+  /// A column of times falls: the rows stand the other way round.
+  case fallingTimes(place: String)
 
   /// What mismatches of one sort have in common, whatever their figures.
   public var kind: String {
@@ -40,7 +41,8 @@ public enum RecordingMismatch: Hashable, Sendable {
     case .deadChannel(let column, _): "dead \(column)"
     case .stillChannel(let column, _, _): "still \(column)"
     case .outlier(_, let column, _, _): "outlier \(column)"
-    case .otherRate(let column, _, _, _, _): "rate \(column)"
+    case .otherRate(let place, _, _, _): "rate \(place)"
+    case .fallingTimes(let place): "times \(place)"
     }
   }
 }
@@ -70,9 +72,12 @@ extension RecordingMismatch: CustomStringConvertible {
     case .outlier(let line, let column, let found, let distance):
       "found \(Self.figure(found)) in line \(line), column \(column), "
         + "\(Self.figure(distance)) times as far out as usual; mend the sample"
-    case .otherRate(let column, let name, let found, let expected, let reference):
-      "column \(column) (\(name)) tells \(Self.figure(found)) samples a second, expected "
+    case .otherRate(let place, let found, let expected, let reference):
+      "\(place) tells \(Self.figure(found)) samples per second, expected "
         + "\(Self.figure(expected))" + Self.remedy(forRate: found, expected, reference)
+    case .fallingTimes(let place):
+      "\(place) falls: its times run backward, expected rows in the order in which they were "
+        + "recorded; sort them"
     }
   }
 

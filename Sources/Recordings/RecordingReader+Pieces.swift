@@ -45,8 +45,8 @@ private struct PieceScan {
   private var bytes = 0
   /// The number of the line that the piece in memory begins with.
   private var line = 1
-  /// The first and last value of the column of times.
-  private var clock: (first: Double?, last: Double?) = (nil, nil)
+  /// What the file says of its rate, by the rows that were read so far.
+  private var said: (times: RecordingOutline.Clock?, rate: RecordingOutline.StatedRate?)
 
   init(file: String, piece: Int, reader: RecordingReader) {
     (self.file, self.piece, self.reader) = (file, piece, reader)
@@ -61,7 +61,8 @@ private struct PieceScan {
     let scanner = reader.scanner(of: file)
     let channels = reader.options.channels.count
     let slots = scanner.slots(of: table)
-    let timeColumn = table.names?.firstIndex(where: ColumnName.isTime)
+    let clockColumns = scanner.clockColumns(of: table)
+    let firstRow = Array(TextLine(at: table.firstRow, end: scanner.end, number: 1).bytes) + [0]
     let room = (scanner.mostRows(in: max(piece, text.count), of: table) + 1) * channels
     let samples = UnsafeMutablePointer<Double>.allocate(capacity: room)
     defer { samples.deallocate() }
@@ -77,8 +78,13 @@ private struct PieceScan {
       rows += count
       line += count
       try take(UnsafeBufferPointer(start: samples, count: count * channels))
-      if let timeColumn, count > 0 {
-        noteTime(timeColumn, first: first, last: last, in: scanner)
+      if count > 0 {
+        said = firstRow.withUnsafeBufferPointer { row in
+          guard let start = row.baseAddress else { return (nil, nil) }
+          return scanner.clock(
+            clockColumns, first: TextLine(at: start, end: start + row.count - 1, number: 1),
+            last: TextLine(at: last, end: scanner.end, number: 1))
+        }
       }
       if next == scanner.end, text.isAtEnd {
         bytes = text.total
@@ -97,7 +103,7 @@ private struct PieceScan {
       if text.isAtEnd { throw scanner.diagnose(at: next, number: line, table: table) }
       try advance(to: &next)
     }
-    return try outline(table, timeColumn: timeColumn)
+    return try outline(table)
   }
 
   /// Of what is in memory; of the whole file where that begins with more comments than a piece.
@@ -114,21 +120,16 @@ private struct PieceScan {
   }
 
   private func outline(
-    _ table: RecordingScanner.Table, timeColumn: Int?
+    _ table: RecordingScanner.Table
   ) throws(RecordingError) -> RecordingOutline {
     guard rows > 0 else { throw .noRows(file: file) }
     guard rows >= reader.options.minimumSamples else {
       throw .tooShort(file: file, samples: rows, minimum: reader.options.minimumSamples)
     }
-    var times: RecordingOutline.Clock?
-    if let timeColumn, let names = table.names, let first = clock.first, let last = clock.last {
-      times = RecordingOutline.Clock(
-        column: timeColumn + 1, name: names[timeColumn], first: first, last: last)
-    }
     return RecordingOutline(
       sampleCount: rows, channelCount: reader.options.channels.count,
       columnCount: table.columnCount, columnNames: table.names, firstRowLine: table.firstRowLine,
-      clock: times, byteCount: bytes)
+      clock: said.times, statedRate: said.rate ?? table.statedRate, byteCount: bytes)
   }
 
   /// Behind the last line that ends in memory; the end of all where that is there.
@@ -158,17 +159,6 @@ private struct PieceScan {
     }
     let feeds = reader.scanner(of: file).countLineFeeds(from: start, to: zero)
     throw .nulByte(file: file, line: line + feeds)
-  }
-
-  private mutating func noteTime(
-    _ column: Int, first: UnsafePointer<UInt8>, last: UnsafePointer<UInt8>,
-    in scanner: RecordingScanner
-  ) {
-    let value = { (place: UnsafePointer<UInt8>) in
-      scanner.value(in: TextLine(at: place, end: scanner.end, number: 1), column: column)
-    }
-    if clock.first == nil { clock.first = value(first) }
-    clock.last = value(last)
   }
 
   /// - Throws: where the blank line at `place` is followed by one that is not.

@@ -10,7 +10,7 @@ extension RecordingScanner {
   /// header too where a number in the next line has a point, below another header as well. Where some of these columns hold names
   /// and others numbers, the line is neither header nor row, and that is an error.
   func readFirstLine(at start: UnsafePointer<UInt8>) throws(RecordingError) -> Table {
-    let (line, comment) = try firstLineBelowComments(from: start)
+    let (line, comment, rate) = try firstLineBelowComments(from: start)
     if line.isBlank {
       let isAllBlank = rest(from: line).allSatisfy { $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }
       throw isAllBlank ? .noRows(file: file) : .blankLine(file: file, line: line.number)
@@ -35,20 +35,22 @@ extension RecordingScanner {
       let isTwice = isColumnNumbers(next.cells.map(\.text), above: next.next)
       return Table(
         columnCount: cells.count, names: names, firstRow: isTwice ? next.next : next.start,
-        firstRowLine: next.number + (isTwice ? 1 : 0))
+        firstRowLine: next.number + (isTwice ? 1 : 0), statedRate: rate)
     }
     try checkFirstRow(line, cells: cells)
     if hasDecimalCommas(from: line) { throw .decimalCommas(file: file, line: line.number) }
     return Table(
       columnCount: cells.count, names: commentedNames(comment, of: cells.count),
-      firstRow: line.start, firstRowLine: line.number)
+      firstRow: line.start, firstRowLine: line.number, statedRate: rate)
   }
 
-  /// The first line that is no comment, and the last comment above it.
+  /// The first line that is no comment, the last comment above it, and the sampling rate that one of
+  /// them tells.
   private func firstLineBelowComments(
     from start: UnsafePointer<UInt8>
-  ) throws(RecordingError) -> (TextLine, comment: TextLine?) {
+  ) throws(RecordingError) -> (TextLine, comment: TextLine?, RecordingOutline.StatedRate?) {
     var comment: TextLine?
+    var rate: RecordingOutline.StatedRate?
     var line = TextLine(at: start, end: end, number: 1)
     while true {
       if line.bytes.count > FileText.longestLine {
@@ -56,9 +58,10 @@ extension RecordingScanner {
       }
       guard let first = line.bytes.first,
         first == UInt8(ascii: "%") || first == UInt8(ascii: "#")
-      else { return (line, comment) }
+      else { return (line, comment, rate) }
       guard line.isEnded else { throw .noRows(file: file) }
       comment = line
+      rate = rate ?? Self.statedRate(in: line)
       line = TextLine(at: line.next, end: end, number: line.number + 1)
     }
   }

@@ -30,6 +30,8 @@ struct RecordingScanner {
     var names: [String]?
     var firstRow: UnsafePointer<UInt8>
     var firstRowLine: Int
+    /// What a comment above the rows says.
+    var statedRate: RecordingOutline.StatedRate?
   }
 
   func scan() throws(RecordingError) -> Recording {
@@ -58,12 +60,15 @@ struct RecordingScanner {
     guard sampleCount >= options.minimumSamples else {
       throw .tooShort(file: file, samples: sampleCount, minimum: options.minimumSamples)
     }
+    let said = clock(
+      clockColumns(of: table), first: TextLine(at: table.firstRow, end: end, number: 1),
+      last: lastRow(from: table.firstRow))
     return Recording(
       samples: samples,
       outline: RecordingOutline(
         sampleCount: sampleCount, channelCount: channelCount, columnCount: table.columnCount,
-        columnNames: table.names, firstRowLine: table.firstRowLine, clock: clock(of: table),
-        byteCount: end - start),
+        columnNames: table.names, firstRowLine: table.firstRowLine, clock: said.times,
+        statedRate: said.rate ?? table.statedRate, byteCount: end - start),
       fingerprint: fingerprint)
   }
 
@@ -88,16 +93,6 @@ struct RecordingScanner {
   /// Bytes of a comma or line end behind each column, and of a digit for each channel.
   private func shortestRow(of table: Table) -> Int { table.columnCount + options.channels.count }
 
-  /// What the first column that is named as a time says at both ends; nil where none is.
-  private func clock(of table: Table) -> RecordingOutline.Clock? {
-    guard let names = table.names, let column = names.firstIndex(where: ColumnName.isTime),
-      let first = value(in: TextLine(at: table.firstRow, end: end, number: 1), column: column),
-      let last = value(in: lastRow(from: table.firstRow), column: column)
-    else { return nil }
-    return RecordingOutline.Clock(
-      column: column + 1, name: names[column], first: first, last: last)
-  }
-
   /// The last line that is not blank.
   private func lastRow(from first: UnsafePointer<UInt8>) -> TextLine {
     var stop = end
@@ -105,12 +100,6 @@ struct RecordingScanner {
     var start = stop
     while start > first, start[-1] != 0x0A { start -= 1 }
     return TextLine(at: start, end: stop, number: 1)
-  }
-
-  func value(in line: TextLine, column: Int) -> Double? {
-    let cells = line.cells
-    guard column < cells.count, cells[column].isNumber else { return nil }
-    return Double(cells[column].text)
   }
 
   /// Refuses what is no text, and skips a byte-order mark.

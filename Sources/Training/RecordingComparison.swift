@@ -145,16 +145,29 @@ struct RecordingComparison {
       channels: traits.columns(named: expected))
   }
 
-  /// Where a column of times is there, in seconds or a thousandth, millionth or thousand-millionth.
+  /// By a column of times, in seconds or a thousandth, millionth or thousand-millionth, and by what the
+  /// file says itself.
   private func otherRate(_ traits: RecordingTraits) -> RecordingMismatch? {
-    guard let clock = traits.clock, clock.last > clock.first, traits.samples > 1 else { return nil }
-    let rate = Double(traits.samples - 1) / (clock.last - clock.first)
-    let rates = [1, 1e3, 1e6, 1e9].map { rate * $0 }
-    let isRight = rates.contains { abs($0 / sampleRate - 1) <= RecordingLimits.rate }
-    guard !isRight, let nearest = rates.min(by: { distance($0) < distance($1) }) else { return nil }
-    return .otherRate(
-      column: clock.column, name: clock.name, found: nearest, expected: sampleRate,
-      reference: reference.kind)
+    if let clock = traits.clock, clock.last != clock.first, traits.samples > 1 {
+      guard clock.last > clock.first else { return .fallingTimes(place: clock.place) }
+      let rate = Double(traits.samples - 1) / (clock.last - clock.first)
+      let rates = [1, 1e3, 1e6, 1e9].map { rate * $0 }
+      if !rates.contains(where: isExpected),
+        let nearest = rates.min(by: { distance($0) < distance($1) })
+      {
+        return otherRate(nearest, at: clock.place)
+      }
+    }
+    guard let said = traits.statedRate, !isExpected(said.hertz) else { return nil }
+    return otherRate(said.hertz, at: said.place)
+  }
+
+  private func otherRate(_ found: Double, at place: String) -> RecordingMismatch {
+    .otherRate(place: place, found: found, expected: sampleRate, reference: reference.kind)
+  }
+
+  private func isExpected(_ rate: Double) -> Bool {
+    abs(rate / sampleRate - 1) <= RecordingLimits.rate
   }
 
   private func distance(_ rate: Double) -> Double { abs(log(rate / sampleRate)) }
@@ -195,6 +208,18 @@ struct RecordingComparison {
     return !traits.isDead(channel) && !(found <= limit * usual && found * limit >= usual)
   }
 
+  /// The power of ten that mends a level which is `ratio` times the usual: units differ by one, mostly
+  /// of a thousand; anything between small ones is a gain.
+  private static func unit(_ ratio: Double) -> Double? {
+    guard ratio > 0, ratio.isFinite else { return nil }
+    let power = -log10(ratio)
+    let ofThousands = 3 * (power / 3).rounded()
+    if ofThousands != 0, abs(power - ofThousands) <= 0.6 { return pow(10, ofThousands) }
+    let nearest = power.rounded()
+    guard nearest != 0, abs(nearest) > 2 || abs(power - nearest) <= 0.25 else { return nil }
+    return pow(10, nearest)
+  }
+
   private func otherDeviation(_ traits: RecordingTraits) -> RecordingMismatch? {
     let limit = RecordingLimits.deviation
     let live = traits.shape.deviation.indices.filter { !traits.isDead($0) }
@@ -204,10 +229,7 @@ struct RecordingComparison {
     }
     let typical = ratios.isEmpty ? 1 : median(ratios)
     let isOfAll = typical > limit / 10 || typical < 10 / limit
-    // Units differ by powers of ten; anything between them is a gain.
-    let power = typical > 0 ? -log10(typical) : 0
-    let isUnit = isOfAll && power.rounded() != 0 && abs(power - power.rounded()) <= 0.25
-    let factor = typical > 0 && isUnit ? pow(10, power.rounded()) : nil
+    let factor = isOfAll ? Self.unit(typical) : nil
     return .otherDeviation(
       column: traits.channels[off], found: traits.shape.deviation[off],
       expected: reference.deviation[off], reference: reference.kind,

@@ -17,6 +17,7 @@ struct RecordingTraits: Sendable {
   let columnNames: [String]?
   let columns: Int
   let clock: RecordingOutline.Clock?
+  let statedRate: RecordingOutline.StatedRate?
   let firstRowLine: Int
   let samples: Int
   /// Before the filters, as the file has it; one a channel.
@@ -37,7 +38,7 @@ struct RecordingTraits: Sendable {
     columnNames = names?.map { $0.replacing("\"", with: "") }
     channelNames = columnNames.map { names in channels.columns.map { names[$0 - 1] } }
     columns = recording.columnCount
-    clock = recording.clock
+    (clock, statedRate) = (recording.clock, recording.statedRate)
     firstRowLine = recording.firstRowLine
     samples = recording.sampleCount
     (health, gaps) = (raw.health, raw.gaps)

@@ -113,7 +113,33 @@ struct MismatchTests {
       Self.cells($0) { $1 + ["\($0 == 0 ? "time [ms]" : "\($0)")"] }
     }
     #expect(rate.status == 65)
-    #expect(rate.error.contains("column 9 (time [ms]) tells 1000 samples a second, expected 512"))
+    #expect(rate.error.contains("column 9 (time [ms]) tells 1000 samples per second, expected 512"))
+  }
+
+  @Test func aRateThatTheFileTellsIsCompared() throws {
+    let trained = try Trained()
+    let said = { (words: String, change: ([String]) -> [String]) in
+      let outcome = try trained.predict([], change)
+      #expect(outcome.status == 65, "\(words): \(outcome.error)")
+      #expect(outcome.error.contains(words), "\(words): \(outcome.error)")
+    }
+    try said("line 1 tells 2000 samples per second, expected 512") {
+      ["# Sampling rate: 2000 Hz"] + $0
+    }
+    try said("column 9 (fs) tells 2000 samples per second, expected 512") {
+      Self.cells($0) { $1 + [$0 == 0 ? "fs" : "2000"] }
+    }
+    try said("column 9 (time) tells 2000 samples per second, expected 512") {
+      Self.cells($0) { $1 + [$0 == 0 ? "time" : String(format: "00:00:%09.6f", Double($0) / 2000)] }
+    }
+    try said("column 9 tells 2000 samples per second, expected 512") {
+      Array(Self.cells($0) { $1 + ["\(Double($0) / 2000)"] }.dropFirst())
+    }
+    try said("column 9 (time) falls: its times run backward") {
+      Self.cells($0) { $1 + [$0 == 0 ? "time" : "\(9 - Double($0) / 512)"] }
+    }
+    let right = try trained.predict { ["# Sampling rate: 512 Hz"] + $0 }
+    #expect(right.status == 0 && !right.error.contains("warning"), "\(right.error)")
   }
 
   @Test func aDeadOrClippedRecordingGetsNoConfidentAnswer() throws {

@@ -65,7 +65,7 @@ struct WordingTests {
     #expect(words(["ch1 [mV]", "CH2 (mV)"]).contains("the names differ in the unit alone"))
     #expect(words(["emg1", "emg2"]).contains("rename them in its header"))
     let rate = RecordingMismatch.otherRate(
-      column: 1, name: "time", found: 2000, expected: 512, reference: .training)
+      place: "column 1 (time)", found: 2000, expected: 512, reference: .training)
     #expect(rate.description.contains("resample the recording to 512"))
     #expect(!rate.description.contains("--sample-rate"))
   }
