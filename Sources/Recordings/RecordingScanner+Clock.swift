@@ -1,5 +1,3 @@
-import Foundation
-
 /// What a file says of its sampling rate beside the samples: a column of times, a column that repeats
 /// the rate, a comment above the rows.
 extension RecordingScanner {
@@ -55,7 +53,8 @@ extension RecordingScanner {
     {
       // A clock without a date that passed midnight.
       let isOfDay =
-        ClockText(front[column].unquoted)?.day == nil && front[column].text.contains(":")
+        ClockText(front[column].unquoted)?.day == nil
+        && front[column].bytes.contains(UInt8(ascii: ":"))
       if isOfDay, end < begin { end += ClockText.secondsOfADay }
       times = RecordingOutline.Clock(column: column + 1, name: name, first: begin, last: end)
     }
