@@ -27,7 +27,7 @@ test: ## Every test, release-built, with its own set-up; some 40 minutes on two 
 test-long: venv build ## What takes hours: Keras and semg-train side by side, by hand; resumes after a stop
 	@Scripts/test-long.sh
 
-bench: build ## Samples a second and milliseconds a step of both models on this machine
+bench: build ## Samples a second and milliseconds per step of both models on this machine
 	@$(BINARY) benchmark
 
 carry: packages ## Ours, its libraries, kernels and recordings for a bare machine with a GPU: build/carry (DATA=DIR)

@@ -50,7 +50,7 @@ EMULATION = "tensor_core_emulated.cl"
 SECONDS = 60
 SWEEP_SECONDS = 10  # without a word, when everything has been compiled
 SIMULATOR_SECONDS = 20
-# A simulation takes seconds a case: of those that a pass runs, the ones that caught most. An array
+# A simulation takes seconds per case: of those that a pass runs, the ones that caught most. An array
 # that is one shorter takes the case that fills it.
 SIMULATED_CASES = 3
 PATIENCE = 20

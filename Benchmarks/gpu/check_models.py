@@ -2,7 +2,7 @@
 
 usage: check_models.py --keras-python build/venv/bin/python [--keep FOLDER]
 
-Keras (dropout and noise off) writes a folder a case: initial.keras, gradients.keras (the gradients
+Keras (dropout and noise off) writes a folder per case: initial.keras, gradients.keras (the gradients
 in the place of the weights), batch.npz; PyTorch reads them. In double precision, where rounding
 hides nothing, and in single. Batches of 16 windows of noise and tones; weights as Keras draws them,
 moving statistics and scales moved away from 0 and 1.

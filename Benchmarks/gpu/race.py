@@ -63,6 +63,9 @@ class Race:
             caches.unpack(options.caches, self.caches) if options.caches else {})
         self.environment = prepare_environment(self.bundle, self.work, self.opencl)
         self.environment |= caches.environment(self.caches)
+        if options.rehearse:
+            # A processor's OpenCL compiles for minutes what a GPU's does in seconds.
+            self.environment["SEMG_SELF_CHECK_SECONDS"] = f"{180 * self.sizes.wait:.0f}"
         self.torch = self.torch_worker()
         self.stop_preparing = threading.Event()
         self.helpers: dict[str, threading.Thread] = {}

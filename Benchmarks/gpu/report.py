@@ -25,7 +25,7 @@ def first_line(text: str, limit: int = 160) -> str:
 
 
 def cells(side: dict | None) -> list[str]:
-    """Median, spread, milliseconds a step, runs; or why there is none."""
+    """Median, spread, milliseconds per step, runs; or why there is none."""
     if not side or not speeds(side):
         return ["–", first_line((side or {}).get("problem", "not measured")), "–", "0"]
     values = speeds(side)
@@ -59,7 +59,7 @@ def speed_table(speed: dict, work: str, batch: int) -> list[str]:
             lines.append(" | ".join([f"| {model}", title, *cells(sides[mode]), f"{ratio} |"]))
     if not lines:
         return []
-    columns = ["model", "side", "samples/s, median", "lowest–highest run", "ms a step", "runs",
+    columns = ["model", "side", "samples/s, median", "lowest–highest run", "ms per step", "runs",
                "ours over it"]
     return [f"| {' | '.join(columns)} |", "|---|---|---|---|---|---|---|", *lines, ""]
 
@@ -70,7 +70,7 @@ def kernel_table(run: dict, model: str, batch: int) -> list[str]:
         return []
     total = sum(kernel["milliseconds"] for kernel in kernels)
     launches = sum(kernel["launches"] for kernel in kernels)
-    lines = [f"{model}, batch {batch}: {launches} launches a step as counted, {total:.3f} ms a "
+    lines = [f"{model}, batch {batch}: {launches} launches per step as counted, {total:.3f} ms per "
              "step on the profiling queue.", "", "| launch | launches | ms | share |",
              "|---|---|---|---|"]
     for kernel in kernels[:20]:

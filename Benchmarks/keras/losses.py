@@ -2,7 +2,7 @@
 
 usage: losses.py [--data DIR] [--models inception-se,semg-net] [--steps 100]
 
-Python writes one folder a model: initial.keras (weights), x.f32 [step, batch, time, channel] and
+Python writes one folder per model: initial.keras (weights), x.f32 [step, batch, time, channel] and
 y.f32 [step, batch, class] (little-endian floats; unsmoothed targets), settings.json. Keras in float32
 and in float64, each in a process of its own, and the `loss-curve` tool of the Benchmarks package
 each train on these and write {"losses": [...]} beside them. The bound: 1e-3 relative, or three

@@ -61,7 +61,7 @@ public struct ForeignFile: Sendable, Equatable {
     "In Keras 3 make the model again by the code that made it, give it these weights, and save it "
     + "with model.save(\"NAME.keras\")."
   private static let asCSV =
-    "Recordings are CSV files: write it as one, a row a sample and a column a channel."
+    "Recordings are CSV files: write it as one, a row per sample and a column per channel."
 
   /// - Parameter content: of the whole file.
   init?(content: Data) {

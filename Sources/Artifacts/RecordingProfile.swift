@@ -46,7 +46,7 @@ public struct RecordingProfile: Codable, Sendable, Equatable {
   /// What contradicts itself in values that somebody may have edited; nil where all is well.
   func contradiction(channels: Int) -> (found: String, expected: String)? {
     if let channelNames, channelNames.count != channels {
-      return ("\(channelNames.count) recordings.channel_names", "\(channels), one a channel")
+      return ("\(channelNames.count) recordings.channel_names", "\(channels), one per channel")
     }
     guard deviation.count == channels, deviation.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
       return (

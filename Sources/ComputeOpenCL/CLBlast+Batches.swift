@@ -3,7 +3,7 @@ import COpenCL
 import Compute
 
 extension Lowering {
-  /// A product a sample and head: by CLBlast where the device's options say so, a call a head, since
+  /// A product per sample and head: by CLBlast where the device's options say so, a call a head, since
   /// the matrices of one head lie at even distances.
   func headProduct(
     _ product: MatrixProduct, regions: ScratchRegions

@@ -15,7 +15,7 @@ extension AttentionShape {
       memory: memory, stride: time, sampleStride: heads * time * time, headStride: time * time)
   }
 
-  /// A product a sample and head, whose result has a row a step.
+  /// A product per sample and head, whose result has a row per step.
   fileprivate func product(
     _ form: MatrixProduct.Form, _ a: Matrix, _ b: Matrix, _ c: Matrix, columns: Int, depth: Int,
     scale: Float = 1

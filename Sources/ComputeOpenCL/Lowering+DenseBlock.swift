@@ -7,7 +7,7 @@ extension Lowering {
   /// Work-groups that share the sums of squares of the penalty.
   private static let squareGroups = 64
 
-  /// Where a launch costs as much as the product: of one row a sample, and no larger than this.
+  /// Where a launch costs as much as the product: of one row per sample, and no larger than this.
   static func isSmall(_ shape: DenseShape) -> Bool {
     shape.rowsPerSample == 1 && shape.inputs * shape.outputs <= 1 << 19
   }

@@ -1,6 +1,6 @@
 import Compute
 
-/// Matrices of floats or halves on the device, row-major: one, or one a sample and head.
+/// Matrices of floats or halves on the device, row-major: one, or one per sample and head.
 struct Matrix {
   /// Where the first begins: a tensor or a region of the scratch.
   var memory: KernelArgument

@@ -27,7 +27,7 @@ public struct Fingerprint: Hashable, Sendable {
     // Two chains of folded 64 × 64 products; the constants are digits of pi.
     var high: UInt64 = 0x243F_6A88_85A3_08D3 ^ UInt64(channelCount)
     var low: UInt64 = 0x1319_8A2E_0370_7344 ^ UInt64(samples.count)
-    // Two samples a step, one a factor each, so that the chains are half as long.
+    // Two samples per step, one for each factor, so that the chains are half as long.
     for pair in stride(from: 0, to: samples.count - 1, by: 2) {
       let first = samples[pair].bitPattern
       let second = samples[pair + 1].bitPattern

@@ -1,6 +1,6 @@
 /// The samples of one file.
 public struct Recording: Sendable {
-  /// `[sampleCount, channelCount]`, row-major: one row a sample, in the file's units.
+  /// `[sampleCount, channelCount]`, row-major: one row per sample, in the file's units.
   public let samples: [Double]
   public let outline: RecordingOutline
   public let fingerprint: Fingerprint
@@ -21,7 +21,7 @@ public struct RecordingOutline: Sendable {
   public let channelCount: Int
   /// How many columns the file has, channels or not.
   public let columnCount: Int
-  /// The names in the header line, one a column; nil where the file has none.
+  /// The names in the header line, one per column; nil where the file has none.
   public let columnNames: [String]?
   /// The line of the first sample, from 1.
   public let firstRowLine: Int

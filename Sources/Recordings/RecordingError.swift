@@ -198,7 +198,7 @@ extension RecordingError: CustomStringConvertible {
       "\(file):1: found a Git LFS pointer, which only names the file that belongs here; fetch that "
         + "with: git lfs pull"
     case .lineWithoutEnd(let file, let line, let limit):
-      "\(file):\(line): found a line of more than \(limit) bytes, expected one line a sample"
+      "\(file):\(line): found a line of more than \(limit) bytes, expected one line per sample"
     case .loneCarriageReturn(let file, let line):
       "\(file):\(line): found a carriage return inside a line, "
         + "expected lines that end with LF or CRLF"
@@ -209,7 +209,7 @@ extension RecordingError: CustomStringConvertible {
   private var rowDescription: String? {
     switch self {
     case .noRows(let file):
-      "\(file):1: found no row of numbers, expected one row a sample"
+      "\(file):1: found no row of numbers, expected one row per sample"
     case .missingColumn(let file, let line, let found, let expected):
       "\(file):\(line): found \(columns(found)), expected at least \(expected) "
         + "for the channels (--channels, 1-8 by default)"

@@ -9,7 +9,7 @@ public final class RecordingReader {
 
   public init(options: ReadOptions) { self.options = options }
 
-  /// Reads the recording at `file`: CSV, with or without a header line, one row a sample.
+  /// Reads the recording at `file`: CSV, with or without a header line, one row per sample.
   ///
   /// - Throws: what is wrong with the file, by the first thing found.
   public func read(_ file: String) throws(RecordingError) -> Recording {
@@ -23,7 +23,7 @@ public struct ReadReport<Value: Sendable>: Sendable {
   /// What `body` made of each recording; nil for those that have a problem.
   public let values: [Value?]
   public let fingerprints: [Fingerprint?]
-  /// At most one a recording, in the recordings' order.
+  /// At most one per recording, in the recordings' order.
   public let problems: [RecordingError]
 }
 

@@ -9,7 +9,7 @@ extension Split {
   ///
   /// - Parameters:
   ///   - used: the parts that are used.
-  ///   - fingerprints: one a recording, as `readRecordings` reports them; nil for those that could
+  ///   - fingerprints: one per recording, as `readRecordings` reports them; nil for those that could
   ///     not be read.
   public func leaks(
     among recordings: [RecordingDescriptor], using used: Set<Part> = Set(Part.allCases),

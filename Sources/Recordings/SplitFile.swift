@@ -36,7 +36,7 @@ extension SplitFileError: CustomStringConvertible {
     case .readFailed(let file, let reason):
       "\(file): reading failed midway: \(reason)"
     case .tooLarge(let file, let limit):
-      "\(file): found more than \(limit) bytes, expected a split, with a line a recording"
+      "\(file): found more than \(limit) bytes, expected a split, with a line per recording"
     case .notUTF8(let file):
       "\(file): found bytes that are not UTF-8, expected a CSV file in UTF-8"
     case .header(let file, let found):
@@ -137,7 +137,7 @@ public struct SplitFile: Sendable {
   /// How many columns say so.
   private let contentColumns: Int
 
-  /// A line a recording: far beyond any set.
+  /// A line per recording: far beyond any set.
   static let largestFile = 1 << 28
 
   /// - Throws: `SplitFileProblems` where it cannot be read, or is no such file.

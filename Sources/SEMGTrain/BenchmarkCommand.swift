@@ -7,7 +7,7 @@ import Training
 struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
-    abstract: "Training speed on this machine: samples a second, and where a step's time goes.",
+    abstract: "Training speed on this machine: samples per second, and where a step's time goes.",
     discussion: """
       Needs no recordings. Gathering and augmentation count; reading files does not. \
       With --inference a step gathers a batch, predicts it and reads its probabilities, \
@@ -116,11 +116,11 @@ struct BenchmarkCommand: ParsableCommand {
   private static func text(_ kind: ModelKind, _ result: StepBenchmark.Result) -> String {
     let speed =
       "\(kind.rawValue): \(Figure.fixed(result.samplesPerSecond, 1)) samples/s, "
-      + "\(Figure.fixed(result.millisecondsPerStep, 2)) ms a step"
+      + "\(Figure.fixed(result.millisecondsPerStep, 2)) ms per step"
       + (result.work == .inference ? " of prediction" : "")
     guard !result.kernels.isEmpty else { return speed }
     var table = TextTable(
-      header: ["kernel", "calls", "ms a step", "share", "GB/s", "GFLOP/s", "of the limit"])
+      header: ["kernel", "calls", "ms per step", "share", "GB/s", "GFLOP/s", "of the limit"])
     let total = result.kernels.reduce(0) { $0 + $1.milliseconds }
     for kernel in result.kernels {
       table.append([

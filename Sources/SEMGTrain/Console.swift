@@ -81,7 +81,7 @@ final class Console: Sendable {
     return String(result)
   }
 
-  /// Redraws the progress line on a terminal, ten times a second at most; elsewhere nothing.
+  /// Redraws the progress line on a terminal, ten times per second at most; elsewhere nothing.
   func progress(_ line: @autoclosure () -> String) {
     guard isTerminal, !isQuiet else { return }
     let now = ContinuousClock.now

@@ -84,7 +84,9 @@ struct DataInspection: Inspection {
         guard !chosen.isEmpty else { return nil }
         return (part.rawValue, Self.contents(chosen.map { (files[$0], lengths[$0]) }))
       })
-    channels = survey.channels.map {
+    // Of recordings none of which could be read there are no figures.
+    let isAnyRead = survey.samples.contains { $0 != nil }
+    channels = (isAnyRead ? survey.channels : []).map {
       Channel(
         column: $0.column, name: $0.name, deviation: $0.deviation, lowest: $0.lowest,
         highest: $0.highest, flat: $0.flat, clipped: $0.clipped, outliers: $0.outliers,
@@ -115,7 +117,7 @@ struct DataInspection: Inspection {
         + "\(Figure.count(sessions.count, "session"))"
     ]
     if !parts.isEmpty { blocks.append(partTable) }
-    blocks.append(channelTable)
+    if !channels.isEmpty { blocks.append(channelTable) }
     blocks.append(list("A training refuses", problems))
     blocks.append(list("A training warns of", warnings))
     return blocks.joined(separator: "\n\n")

@@ -14,7 +14,7 @@ struct DevicesCommand: ParsableCommand {
         + "loader does not find."))
   var verbose = false
   @Option(
-    help: .init("Threads. (default: one a core)", valueName: "number"),
+    help: .init("Threads. (default: one per core)", valueName: "number"),
     transform: OptionValue.number(1...1024))
   var threads: Int?
   @OptionGroup(title: "Output") var output: OutputOptions
@@ -56,10 +56,9 @@ struct DevicesCommand: ParsableCommand {
   private static func trials(
     _ survey: OpenCLSurvey, drivers: DriverTrials, console: Console
   ) -> [Int: DeviceTrial] {
-    defer { console.clearProgress() }
     var trials: [Int: DeviceTrial] = [:]
     for device in survey.devices {
-      console.progress("checking \(device.title)")
+      console.note("checking \(device.title): a driver may compile for minutes the first time")
       trials[device.index] = DeviceTrial(device, trials: drivers)
     }
     return trials
@@ -140,7 +139,7 @@ struct DevicePreferences {
       " against \(Figure.fixed($0.milliseconds, 2)) in \($0.arithmetic)"
     }
     return "\(place) \(best.arithmetic) to train on gpu:\(device.index): "
-      + "\(Figure.fixed(best.milliseconds, 2)) ms a step of \(times.batchSize)\(beside ?? "")."
+      + "\(Figure.fixed(best.milliseconds, 2)) ms per step of \(times.batchSize)\(beside ?? "")."
   }
 
   func choosers(of device: OpenCLDeviceDescription) -> [String] {

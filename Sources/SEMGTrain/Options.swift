@@ -4,7 +4,7 @@ import Training
 
 /// How a command talks; every command has these.
 struct OutputOptions: ParsableArguments {
-  @Flag(help: "JSON on standard output, and nothing else there; of predict, a line a recording.")
+  @Flag(help: "JSON on standard output, and nothing else there; of predict, a line per recording.")
   var json = false
   @Flag(help: "No progress and no advice: results, warnings and errors only.")
   var quiet = false
@@ -26,11 +26,12 @@ struct DataOptions: ParsableArguments {
 /// What the columns of a recording are.
 struct ColumnOptions: ParsableArguments {
   @Option(
-    help: .init("Columns that are channels. (default: as trained, else 1-8)", valueName: "columns"),
+    help: .init(
+      "Columns that are channels. (default: 1-8, or a trained model's)", valueName: "columns"),
     transform: OptionValue.channels)
   var channels: ChannelSelection?
   @Option(
-    help: .init("Samples a second. (default: as trained, else 512)", valueName: "hertz"),
+    help: .init("Samples per second. (default: 512, or a trained model's)", valueName: "hertz"),
     transform: OptionValue.positive)
   var sampleRate: Double?
 }
@@ -41,7 +42,7 @@ struct SignalOptions: ParsableArguments {
   @Option(
     help: .init(
       "What the files' numbers are multiplied by, to change their unit: 1e-6 makes volts of "
-        + "microvolts. (default: as trained, else 1)", valueName: "factor"),
+        + "microvolts. (default: 1, or a trained model's)", valueName: "factor"),
     transform: OptionValue.positive)
   var scale: Double?
   @Flag(
@@ -50,7 +51,7 @@ struct SignalOptions: ParsableArguments {
   var allowMismatch = false
   @Option(
     help: .init(
-      "The mains frequency to take out, or off. (default: as trained, else 50)",
+      "The mains frequency to take out, or off. (default: 50, or a trained model's)",
       valueName: "hertz|off"),
     transform: Notch.parse)
   var notch: Notch?
@@ -63,16 +64,17 @@ struct SignalOptions: ParsableArguments {
 struct SplitOptions: ParsableArguments {
   @Option(
     help: .init(
-      "A split to use, as semg-train split writes it. (default: as trained)", valueName: "file.csv"),
+      "A split to use, as semg-train split writes it. (default: a trained model's)",
+      valueName: "file.csv"),
     completion: .file(extensions: ["csv"]))
   var split: String?
   @Option(
-    help: .init("Sessions to train on. (default: as trained, else 1,2)", valueName: "numbers"),
+    help: .init("Sessions to train on. (default: 1,2, or a trained model's)", valueName: "numbers"),
     transform: OptionValue.numbers)
   var trainSessions: Set<Int>?
   @Option(
     help: .init(
-      "Sessions to halve into test and validation. (default: as trained, else 3)",
+      "Sessions to halve into test and validation. (default: 3, or a trained model's)",
       valueName: "numbers"),
     transform: OptionValue.numbers)
   var testSessions: Set<Int>?
@@ -82,8 +84,8 @@ struct SplitOptions: ParsableArguments {
   var heldOutSubjects: Set<Int>?
   @Option(
     help: .init(
-      "Seed of the split and of all random draws. (default: as trained, else "
-        + "\(TrainingRecipe.standard.seed))",
+      "Seed of the split and of all random draws. (default: \(TrainingRecipe.standard.seed), "
+        + "or a trained model's)",
       valueName: "number"),
     transform: OptionValue.seed)
   var seed: UInt64?
@@ -100,7 +102,7 @@ struct DeviceOptions: ParsableArguments {
     completion: .list(PrecisionChoice.names), transform: PrecisionChoice.parse)
   var precision: PrecisionChoice?
   @Option(
-    help: .init("Threads. (default: one a core)", valueName: "number"),
+    help: .init("Threads. (default: one per core)", valueName: "number"),
     transform: OptionValue.number(1...1024))
   var threads: Int?
 }

@@ -33,7 +33,7 @@ struct ParityCommand: ParsableCommand {
   @Flag(help: "Leave out the networks' sizes and the training.")
   var quick = false
   @Option(
-    help: .init("Threads of the CPU backend. (default: one a core)", valueName: "number"),
+    help: .init("Threads of the CPU backend. (default: one per core)", valueName: "number"),
     transform: OptionValue.number(1...1024))
   var threads: Int?
   @OptionGroup(title: "Output") var output: OutputOptions

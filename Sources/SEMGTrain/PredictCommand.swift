@@ -68,6 +68,7 @@ struct PredictCommand: ParsableCommand {
       recordings = data
       do {
         try predict(data, models, weights, preprocessing, opened, console) { hasAnswered = true }
+        try say(skipped: data.skipped, preprocessing, console)
       } catch let error as DeviceError where hasAnswered {
         throw CommandFailure(.unavailable, "\(error)")
       }
@@ -93,6 +94,21 @@ struct PredictCommand: ParsableCommand {
       throw CommandFailure(.badData, "no recording is left to predict: all of them were skipped")
     }
     return data
+  }
+
+  /// Behind the answers: what has none counts in the output too.
+  private func say(
+    skipped: [RecordingError], _ preprocessing: Preprocessing, _ console: Console
+  ) throws {
+    for problem in skipped {
+      if output.json {
+        try RecordingAnswer.writeJSON(
+          skipped: problem, gestures: preprocessing.gestures, sampleRate: preprocessing.sampleRate,
+          namesWindows: !summary, to: console)
+      } else {
+        try RecordingAnswer.writeText(skipped: problem, to: console)
+      }
+    }
   }
 
   /// One recording after another: what is known of one is said before the next is looked at.

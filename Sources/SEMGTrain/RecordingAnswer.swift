@@ -55,9 +55,11 @@ struct RecordingAnswer {
     let gestures: [Int]
     let sampleRate: Double
     let warnings: [String]
+    /// Why it was left out; nil where it was not.
+    var skipped: String?
 
     enum CodingKeys: String, CodingKey {
-      case recording, gesture, confidence, gestures, warnings
+      case recording, gesture, confidence, gestures, warnings, skipped
       case agreeingWindows = "agreeing_windows"
       case windowCount = "window_count"
       case sampleRate = "sample_rate"
@@ -74,6 +76,7 @@ struct RecordingAnswer {
       try container.encode(gestures, forKey: .gestures)
       try container.encode(sampleRate, forKey: .sampleRate)
       try container.encode(warnings, forKey: .warnings)
+      try container.encode(skipped, forKey: .skipped)
     }
   }
 
@@ -120,6 +123,25 @@ struct RecordingAnswer {
       try console.result(verbatim: (first == 0 ? "" : ",") + list)
     }
     try console.result(verbatim: "]}\n")
+  }
+
+  // MARK: Left out
+
+  /// A line for a recording that `--skip-bad` left out, with the keys of all others.
+  static func writeJSON(
+    skipped problem: RecordingError, gestures: [Int], sampleRate: Double, namesWindows: Bool,
+    to console: Console
+  ) throws {
+    let head = Head(
+      recording: problem.file ?? "", gesture: nil, confidence: nil, agreeingWindows: nil,
+      windowCount: 0, gestures: gestures, sampleRate: sampleRate, warnings: [],
+      skipped: "\(problem)")
+    let text = try Console.json(head).dropLast()
+    try console.result(verbatim: text + (namesWindows ? ",\"windows\":[]}\n" : "}\n"))
+  }
+
+  static func writeText(skipped problem: RecordingError, to console: Console) throws {
+    try console.result("\(shownPath(problem.file ?? "")): skipped")
   }
 
   // MARK: Text

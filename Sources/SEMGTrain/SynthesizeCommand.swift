@@ -41,7 +41,7 @@ struct SynthesizeCommand: ParsableCommand {
     transform: OptionValue.seed)
   var seed: UInt64?
   @Option(
-    help: .init("Threads. (default: one a core)", valueName: "number"),
+    help: .init("Threads. (default: one per core)", valueName: "number"),
     transform: OptionValue.number(1...1024))
   var threads: Int?
   @OptionGroup(title: "Output") var output: OutputOptions

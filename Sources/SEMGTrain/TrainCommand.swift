@@ -206,7 +206,7 @@ extension TrainingOptions {
       throw CommandFailure(
         .contradiction,
         "--ensemble-weights has \(Figure.count(weights.count, "weight")), expected \(models.count): "
-          + "one a model, "
+          + "one per model, "
           + "in the order of --models \(models.map(\.rawValue).joined(separator: ","))")
     }
     if let padding, !models.contains(.inceptionSE) {

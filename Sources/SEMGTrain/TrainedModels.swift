@@ -189,7 +189,7 @@ struct TrainedModels {
     return folders
   }
 
-  /// Finds weights that are not one a model.
+  /// Finds weights that are not one per model.
   func check(ensembleWeights: [Double]?) throws {
     guard let weights = ensembleWeights, weights.count != members.count else { return }
     throw CommandFailure(

@@ -80,7 +80,7 @@ struct TuneReport: Encodable {
   var text: String {
     var blocks: [String] = []
     if let products {
-      var table = TextTable(header: ["product", "tile", "ms a step", "usual tile", "ms a step"])
+      var table = TextTable(header: ["product", "tile", "ms per step", "usual tile", "ms per step"])
       for product in products {
         table.append([
           product.product, product.tile, Figure.fixed(product.milliseconds, 3), product.usualTile,
@@ -90,7 +90,7 @@ struct TuneReport: Encodable {
       let sums = products.reduce((0, 0)) { ($0.0 + $1.milliseconds, $0.1 + $1.usualMilliseconds) }
       blocks += [
         table.text(within: Console.outputColumns),
-        "all products: \(Figure.fixed(sums.0, 3)) ms a step, "
+        "all products: \(Figure.fixed(sums.0, 3)) ms per step, "
           + "\(Figure.fixed(sums.1, 3)) with the usual tiles",
       ]
     }

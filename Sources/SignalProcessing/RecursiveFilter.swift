@@ -126,7 +126,7 @@ public struct StreamingFilter: Sendable {
     for index in states.indices { states[index] = SectionState() }
   }
 
-  /// Goes to the state of having seen `sample` (one value a channel) for ever, which spares the
+  /// Goes to the state of having seen `sample` (one value per channel) for ever, which spares the
   /// transient that a constant offset would cause.
   public mutating func settle(on sample: [Double]) {
     precondition(sample.count == channels, "\(sample.count) values for \(channels) channels")

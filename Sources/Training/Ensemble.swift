@@ -2,7 +2,7 @@
 public enum Ensemble {
   /// - Parameters:
   ///   - members: probabilities of each model, of one size.
-  ///   - weights: one a model, or nil for equal ones.
+  ///   - weights: one per model, or nil for equal ones.
   /// - Throws: `TrainingError.invalidEnsembleWeights`.
   public static func mean(
     _ members: [[Float]], weights: [Double]? = nil

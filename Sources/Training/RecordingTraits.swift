@@ -20,7 +20,7 @@ struct RecordingTraits: Sendable {
   let statedRate: RecordingOutline.StatedRate?
   let firstRowLine: Int
   let samples: Int
-  /// Before the filters, as the file has it; one a channel.
+  /// Before the filters, as the file has it; one per channel.
   var health: [ChannelHealth]
   let gaps: RowGaps
   /// After the filters.

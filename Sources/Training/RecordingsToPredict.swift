@@ -84,7 +84,7 @@ struct FileVersion: Equatable, Sendable {
 
 extension Preparation {
   /// Bytes of filtered samples that are kept from the first reading, so that they need not be read
-  /// again: an hour of eight channels at 512 samples a second.
+  /// again: an hour of eight channels at 512 samples per second.
   private static let keptBytes = 128 << 20
   /// Files beyond it are read one at a time, whatever the number of threads.
   private static let largeFile = 16 << 20

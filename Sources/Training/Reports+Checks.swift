@@ -26,7 +26,7 @@ extension PartReport {
     guard recordings >= 0, windows >= recordings else {
       return (
         "\(windows) windows of \(recordings) recordings in the \(part) part",
-        "one or more windows a recording"
+        "one or more windows per recording"
       )
     }
     for (model, weight) in ensembleWeights ?? [:] where !(weight.isFinite && weight >= 0) {

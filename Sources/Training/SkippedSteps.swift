@@ -16,7 +16,7 @@ struct SkippedSteps: Sendable, Codable, Equatable {
   /// Takes steps that came after those before.
   ///
   /// - Parameters:
-  ///   - losses: one a step, in their order.
+  ///   - losses: one per step, in their order.
   ///   - scaling: after the last of them.
   /// - Returns: the step, by its place in `losses`, at which training should end, if any; and whether
   ///   that is because many were left out. Otherwise an update was made by a loss that is no number.

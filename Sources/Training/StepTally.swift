@@ -27,7 +27,7 @@ struct StepTally {
 
   func live(_ step: Int) -> Int { min(capacity, sampleCount - step * capacity) }
 
-  /// Results are read ten times a second, so that no queue runs dry waiting for the host; where a
+  /// Results are read ten times per second, so that no queue runs dry waiting for the host; where a
   /// device is slower than its queue takes steps, once it has a quarter of a second's work: what is
   /// queued can no longer be stopped when the time is up.
   ///

@@ -63,7 +63,7 @@ extension TrainingSettings {
   }
 }
 
-/// Softmax outputs of a network in double precision, a row a sample.
+/// Softmax outputs of a network in double precision, a row per sample.
 ///
 /// - Parameter windows: `[batch, T, C]`; by default `Fixture.ramp`.
 func referencePredictions(

@@ -91,7 +91,7 @@ import Testing
       ], capacity: sizes.capacity, library: library, specializes: specializes)
     let depthIsLive = sizes.form == .leftTurned && !sizes.isPerSample
     let a = values(sizes.count(sizes.a), live: sizes, shape: sizes.a, salt: 1)
-    // The right factor of a product that is not one a sample is the same for all samples, unless
+    // The right factor of a product that is not one per sample is the same for all samples, unless
     // it is the depth that grows with them.
     let rightIsLive = sizes.isPerSample || depthIsLive
     let b = values(

@@ -5,7 +5,7 @@ import ComputeOpenCL
 import ComputeReference
 import Foundation
 
-/// Runs the small cases of operations on an OpenCL device beside the reference, one line a case:
+/// Runs the small cases of operations on an OpenCL device beside the reference, one line per case:
 /// what simulators and mutated kernels are judged by, where a whole test bundle would take hours.
 @main struct KernelCheck: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -22,10 +22,10 @@ import Foundation
   @Option(help: "No cases whose names contain this; may be given several times.")
   var skip: [String] = []
 
-  @Option(help: "Only what this file names, one a line, in its order; fused where it says so.")
+  @Option(help: "Only what this file names, one per line, in its order; fused where it says so.")
   var cases: String?
 
-  @Option(help: "Numbers of mutants, one a line: which case of `--cases` notices each.")
+  @Option(help: "Numbers of mutants, one per line: which case of `--cases` notices each.")
   var mutants: String?
 
   @Option(help: "Address where the kernels look for the number of the mutant that is on.")

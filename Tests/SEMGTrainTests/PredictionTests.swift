@@ -80,6 +80,24 @@ struct PredictionTests {
     }
   }
 
+  @Test func whatIsSkippedHasALineToo() throws {
+    let (semgTrain, paths) = try Self.trained()
+    try "a,b\n1,2\n".write(
+      toFile: semgTrain.directory.file("bad.csv"), atomically: false, encoding: .utf8)
+    let options = ["bad.csv", "recordings/\(paths[0])", "--skip-bad"]
+    let outcome = try semgTrain.run(Self.predict + options + ["--json"])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let lines = try SemgTrain.objects(outcome.output)
+    #expect(
+      lines.compactMap { $0["recording"] as? String } == ["recordings/\(paths[0])", "bad.csv"])
+    let (good, bad) = (try #require(lines.first), try #require(lines.last))
+    #expect(Set(good.keys) == Set(bad.keys) && good["skipped"] is NSNull)
+    #expect((bad["skipped"] as? String)?.contains("found 2 columns") == true)
+    #expect(bad["gesture"] is NSNull && bad["window_count"] as? Int == 0)
+    let text = try semgTrain.run(Self.predict + options + ["--summary"]).output
+    #expect(text.hasSuffix("\nbad.csv: skipped\n"))
+  }
+
   /// Windows go to the device in pieces that know nothing of recordings; whatever is predicted with
   /// a recording, its answer is the same.
   @Test func whatIsPredictedTogetherIsWhatIsPredictedAlone() throws {
@@ -124,7 +142,9 @@ struct PredictionTests {
     #expect(outcome.error.contains(paths[2]) && outcome.error.contains(paths[7]))
     let others = try semgTrain.run(Self.predict + ["recordings", "--json", "--skip-bad"])
     #expect(others.status == 0)
-    #expect(try SemgTrain.objects(others.output).count == paths.count - 2)
+    let lines = try SemgTrain.objects(others.output)
+    #expect(lines.count == paths.count)
+    #expect(lines.count { $0["skipped"] is NSNull } == paths.count - 2)
     #expect(others.error.contains("skipped: recordings/\(paths[2])"))
   }
 

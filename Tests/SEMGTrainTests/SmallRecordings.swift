@@ -58,7 +58,7 @@ extension SemgTrain {
     "--threads", "1",
   ]
 
-  /// The JSON objects on standard output, one a line.
+  /// The JSON objects on standard output, one per line.
   static func objects(_ output: String) throws -> [[String: Any]] {
     try output.split(separator: "\n").map { line in
       let value = try JSONSerialization.jsonObject(with: Data(line.utf8))

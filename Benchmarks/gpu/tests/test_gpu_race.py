@@ -291,7 +291,7 @@ class Race(Directory):
         self.assertIn("missed: conv1d_backward_input TIME=204: c 7 times its bound at [0, 1]", text)
         self.assertIn("missed: attention_short_mean: no luck", text)
         self.assertIn("| conv1d_forward TIME=204 | cubin | 96 | 0.0500 | 12.3 |", text)
-        self.assertIn("semg-net fp16, batch 128: 3 launches a step", text)
+        self.assertIn("semg-net fp16, batch 128: 3 launches per step", text)
         self.assertIn("| cpu | semg-net | 50.00 | 40.00 |", text)
         for precision in ("single", "half"):
             self.assertIn(f"recordings in {precision} precision, 6 epochs: 1 s in all", text)

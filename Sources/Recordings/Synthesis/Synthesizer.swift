@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 
 /// Makes a set of plausible recordings in the layout of the public set:
-/// `Session1/session1_subject_3/gesture00_trial01.csv`, a header `ch1,…,ch8`, a row a sample with
+/// `Session1/session1_subject_3/gesture00_trial01.csv`, a header `ch1,…,ch8`, a row per sample with
 /// six decimals, lines that end with CRLF.
 ///
 /// Motor units fire, their action potentials are summed per electrode, and an amplifier adds what
