@@ -50,11 +50,15 @@ public struct Network: Sendable, Hashable {
   public var dilatedPadding: Padding? {
     layers.lazy.compactMap { $0.kind as? Layers.Conv1D }.first { $0.dilation > 1 }?.padding
   }
-  /// The one L2 coefficient of all decayed kernels, 0 where none is decayed.
-  public var l2: Float { weights.map(\.l2).first { $0 > 0 } ?? 0 }
+  /// The L2 coefficients of its kernels, each once, in the order of the layers that have them first.
+  public var l2Coefficients: [Float] {
+    weights.filter { $0.isTrainable && $0.l2 > 0 }.reduce(into: []) { found, weight in
+      if !found.contains(weight.l2) { found.append(weight.l2) }
+    }
+  }
 }
 
-/// Why a list of layers is no network.
+/// Why a list of layers is not a network.
 public enum NetworkError: Error, Equatable, CustomStringConvertible {
   case empty(name: String)
   case duplicateName(layer: String)

@@ -120,9 +120,6 @@ public struct NetworkPlan: Sendable {
     guard inputs.count == 1 else {
       throw .setting(layer: network.name, what: "a network has one input, found \(inputs.count)")
     }
-    guard Set(network.weights.map(\.l2).filter { $0 > 0 }).count <= 1 else {
-      throw .setting(layer: network.name, what: "all L2 penalties of a network are equal")
-    }
     let read = Set(network.layers.flatMap(\.inputs))
     for (index, layer) in network.layers.dropLast().enumerated() where !read.contains(index) {
       throw .setting(layer: layer.name, what: "no layer reads its output")

@@ -6,7 +6,8 @@ public struct PlanBuilder {
   /// A trainable weight and its companions, by index into `parameters`.
   struct Parameter {
     var value, gradient, firstMoment, secondMoment: TensorID
-    var isDecayed: Bool
+    /// Its L2 coefficient, 0 for none.
+    var l2: Float
   }
 
   let network: Network
@@ -45,9 +46,10 @@ public struct PlanBuilder {
 
   private mutating func addWeights() {
     let specs = network.weights
-    let order =
-      specs.indices.filter { specs[$0].isTrainable && specs[$0].l2 > 0 }
-      + specs.indices.filter { specs[$0].isTrainable && specs[$0].l2 == 0 }
+    // Those of one L2 coefficient side by side, those without any last.
+    let order = (network.l2Coefficients + [0]).flatMap { coefficient in
+      specs.indices.filter { specs[$0].isTrainable && specs[$0].l2 == coefficient }
+    }
     func add(_ index: Int, _ role: TensorSpec.Role, _ group: String) -> TensorID {
       tensors.append(
         TensorSpec(
@@ -67,7 +69,7 @@ public struct PlanBuilder {
     parameters = order.indices.map {
       Parameter(
         value: weights[order[$0]], gradient: gradients[$0], firstMoment: firstMoments[$0],
-        secondMoment: secondMoments[$0], isDecayed: specs[order[$0]].l2 > 0)
+        secondMoment: secondMoments[$0], l2: specs[order[$0]].l2)
     }
     trainable = specs.indices.filter { specs[$0].isTrainable }
       .compactMap { order.firstIndex(of: $0) }
@@ -122,16 +124,28 @@ public struct PlanBuilder {
   }
 
   mutating func buildUpdate() {
-    let adam = Operation.adam(
+    let coefficients = network.l2Coefficients
+    // One for each coefficient; the last takes what has none, too.
+    let updates = coefficients.dropLast().map { coefficient in
+      update(parameters.filter { $0.l2 == coefficient }, l2: coefficient)
+    }
+    let last = coefficients.last ?? 0
+    let rest = parameters.filter { $0.l2 == last || $0.l2 == 0 }
+    programs.append(
+      Program(
+        id: .update, capacity: options.batchCapacity,
+        operations: updates + [update(rest, l2: last)]))
+  }
+
+  private func update(_ parameters: [Parameter], l2: Float) -> Operation {
+    .adam(
       Adam(
         AdamSettings(
           beta1: options.constants.beta1, beta2: options.constants.beta2,
-          epsilon: options.constants.epsilon, l2: network.l2),
-        decayed: parameters.count { $0.isDecayed },
+          epsilon: options.constants.epsilon, l2: l2),
+        decayed: parameters.count { $0.l2 > 0 },
         parameters: parameters.map(\.value), gradients: parameters.map(\.gradient),
         firstMoments: parameters.map(\.firstMoment), secondMoments: parameters.map(\.secondMoment)))
-    programs.append(
-      Program(id: .update, capacity: options.batchCapacity, operations: [adam]))
   }
 
   /// `validate` gathers and measures the loss; `predict` takes a batch from the host.
@@ -191,8 +205,9 @@ public struct PlanBuilder {
   }
 
   private mutating func appendPenalty() {
-    let decayed = parameters.filter(\.isDecayed).map(\.value)
-    guard !decayed.isEmpty else { return }
-    operations.append(.l2Penalty(L2Penalty(coefficient: network.l2, kernels: decayed)))
+    for coefficient in network.l2Coefficients {
+      let kernels = parameters.filter { $0.l2 == coefficient }.map(\.value)
+      operations.append(.l2Penalty(L2Penalty(coefficient: coefficient, kernels: kernels)))
+    }
   }
 }

@@ -67,10 +67,11 @@ struct KerasNetwork: Decodable, Sendable, CustomStringConvertible {
   }
 
   private func convolution(
-    _ filters: Int, _ kernelSize: Int, dilation: Int = 1, padding: Padding = .same
+    _ filters: Int, _ kernelSize: Int, dilation: Int = 1, padding: Padding = .same,
+    l2: Float = Self.l2
   ) -> Layers.Conv1D {
     Layers.Conv1D(
-      filters: filters, kernelSize: kernelSize, dilation: dilation, padding: padding, l2: Self.l2)
+      filters: filters, kernelSize: kernelSize, dilation: dilation, padding: padding, l2: l2)
   }
 
   private func normalized(
@@ -103,9 +104,12 @@ struct KerasNetwork: Decodable, Sendable, CustomStringConvertible {
     var net = NetworkBuilder()
     let start = input(&net)
     var branches: [NetworkBuilder.Node] = []
-    for (kernelSize, dilation) in [(3, 1), (2, 3), (5, 4)] {
+    for (kernelSize, dilation, l2) in [
+      (3, 1, Self.l2), (2, 3, 30 * Self.l2), (5, 4, 0.5 * Self.l2),
+    ] {
       let layer = convolution(
-        width, kernelSize, dilation: dilation, padding: Padding(rawValue: padding) ?? .same)
+        width, kernelSize, dilation: dilation, padding: Padding(rawValue: padding) ?? .same,
+        l2: l2)
       let y = net.append(layer, start)
       branches.append(net.append(Layers.ReLU(), y))
     }

@@ -97,7 +97,7 @@ import Testing
     let built = NetworkPlan(network)
     guard
       case .adam(let op)? = built.plan.programs[.update]?.operations.first
-    else { Issue.record("the update is no Adam"); return }
+    else { Issue.record("the update is not an Adam"); return }
     #expect(op.settings.l2 == 1e-4)
     // Eight convolutions, eight dense kernels of squeeze-excitation, one dense layer.
     #expect(op.decayed == 17)

@@ -38,8 +38,8 @@ RATES = [float(np.float32(rate)) for rate in [1e-3, 0.9e-3, 0.8e-3]]
 BATCH, LIVE = 3, [3, 3, 2]
 
 
-def decayed():
-    return keras.regularizers.L2(L2)
+def decayed(l2=L2):
+    return keras.regularizers.L2(l2)
 
 
 def inception_se(time, channels, width, heads, key_size, dense, padding):
@@ -92,9 +92,9 @@ def pooled(time, channels, width):
 def branched(time, channels, width, padding):
     source = x = keras.Input((time, channels))
     branches = []
-    for taps, dilation in [(3, 1), (2, 3), (5, 4)]:
+    for taps, dilation, l2 in [(3, 1, L2), (2, 3, 30 * L2), (5, 4, 0.5 * L2)]:
         y = layers.Conv1D(width, taps, dilation_rate=dilation, padding=padding,
-                          kernel_regularizer=decayed())(x)
+                          kernel_regularizer=decayed(l2))(x)
         branches.append(layers.Activation("relu")(y))
     x = layers.BatchNormalization()(layers.Concatenate()(branches))
     x = layers.GlobalAveragePooling1D()(layers.MaxPooling1D(2)(x))
