@@ -24,6 +24,9 @@ public struct ArchiveInfo: Sendable, Equatable {
   public var dtypePolicy: String
   /// How the model was compiled, where that is Adam and categorical cross-entropy.
   public var training: TrainingSettings?
+  /// Classes of initializers that the layers name besides Keras's usual ones, which are all that we
+  /// draw by.
+  public var otherInitializers: [String] = []
   /// Sentences for the user about what was left out in reading.
   public var notes: [String]
 }

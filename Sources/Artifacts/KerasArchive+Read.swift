@@ -8,7 +8,7 @@ extension KerasArchive {
   /// a note.
   ///
   /// - Parameter helper: the program whose process reads the HDF5 part.
-  /// - Throws: `ArchiveError` for anything that is no whole archive of a network of ours.
+  /// - Throws: `ArchiveError` for anything that is not a whole archive of a network of ours.
   public static func read(
     _ path: String, limits: ArchiveLimits = ArchiveLimits(), helper: HDF5Helper = .automatic
   ) throws(ArchiveError) -> ArchiveContents {
@@ -37,6 +37,7 @@ extension KerasArchive {
       kerasVersion: metadata["keras_version"]?.string, savedBy: metadata["saved_by"]?.string,
       dateSaved: metadata["date_saved"]?.string,
       dtypePolicy: model.dtypePolicy, training: nil, notes: [])
+    info.otherInitializers = Self.otherInitializers(in: root["config"] ?? .null).sorted()
     let compiled = CompileConfigReader(root["compile_config"])
     info.training = compiled.training
     info.notes += compiled.notes
@@ -84,13 +85,38 @@ extension KerasArchive {
         + "model.save(\"NAME.keras\").")
   }
 
+  /// Those of layers' settings such as `kernel_initializer`, anywhere below a value.
+  private static func otherInitializers(in value: JSONValue) -> Set<String> {
+    if let list = value.array {
+      return list.reduce(into: []) { $0.formUnion(otherInitializers(in: $1)) }
+    }
+    var found: Set<String> = []
+    for (key, setting) in value.object ?? [:] {
+      guard key.hasSuffix("_initializer") else {
+        found.formUnion(otherInitializers(in: setting))
+        continue
+      }
+      guard let name = setting.string ?? setting["class_name"]?.string else { continue }
+      // `glorot_uniform` and `GlorotUniform` are the same.
+      let compared = name.lowercased().filter { $0 != "_" }
+      let usual =
+        switch key {
+        case "kernel_initializer": "glorotuniform"
+        case "gamma_initializer", "moving_variance_initializer": "ones"
+        default: "zeros"
+        }
+      if compared != usual { found.insert(name) }
+    }
+    return found
+  }
+
   private static func load(_ path: String, limits: ArchiveLimits) throws(ArchiveError) -> Data {
     var status = stat()
     guard stat(path, &status) == 0 else {
       throw .read(.unreadable(path: path, reason: AtomicFile.message(errno)))
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw .read(.unreadable(path: path, reason: "it is no regular file"))
+      throw .read(.unreadable(path: path, reason: "it is not a regular file"))
     }
     guard status.st_size <= limits.archiveBytes else {
       throw .tooLarge(

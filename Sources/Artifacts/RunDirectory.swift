@@ -54,6 +54,14 @@ public final class RunDirectory: Sendable {
     "best_\(model.replacing("-", with: "_")).keras"
   }
 
+  /// The model whose artifact has a name; for any other name what it would be.
+  public static func model(ofArtifact name: String) -> String {
+    var name = name[...]
+    if name.hasSuffix(".keras") { name = name.dropLast(6) }
+    if name.hasPrefix("best_"), name.count > 5 { name = name.dropFirst(5) }
+    return String(name).replacing("_", with: "-")
+  }
+
   /// Creates or takes over the directory and locks it.
   /// - Throws: `RunDirectoryError.locked` while another run holds it; `.write` where it cannot be
   ///   made.

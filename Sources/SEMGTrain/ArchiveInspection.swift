@@ -46,7 +46,7 @@ struct ArchiveInspection: Inspection {
   /// Of the weights; told by `metrics.json`.
   let fingerprint: String
 
-  /// - Throws: `ArchiveError` where it is no archive of a network of ours, `CommandFailure` where
+  /// - Throws: `ArchiveError` where it is not an archive of a network of ours, `CommandFailure` where
   ///   nothing was ever trained to its weights.
   init(_ path: String) throws {
     let contents = try KerasArchive.read(path)

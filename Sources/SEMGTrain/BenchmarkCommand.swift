@@ -18,9 +18,11 @@ struct BenchmarkCommand: ParsableCommand {
       """)
 
   @Option(
-    help: .init("inception-se, semg-net, or both. (default: both)", valueName: "models"),
-    completion: .list(ModelKind.names), transform: OptionValue.choices)
-  var models: [ModelKind]?
+    help: .init(
+      "inception-se, semg-net, .keras files of networks of your own. (default: inception-se,semg-net)",
+      valueName: "models"),
+    completion: .list(ModelChoice.completions), transform: ModelChoice.parse)
+  var models: [ModelChoice]?
   @Option(
     help: .init(
       "Steps to time, after a tenth as many to warm up. (default: 60)", valueName: "number"),
@@ -83,16 +85,16 @@ struct BenchmarkCommand: ParsableCommand {
   private func run(on device: any Device, console: Console) throws {
     let extent = seconds.map(StepBenchmark.Extent.seconds) ?? .steps(steps ?? 60)
     var results: [String: StepBenchmark.Result] = [:]
-    for kind in models ?? ModelKind.allCases {
-      console.note("\(kind.rawValue): \(Self.text(extent)) of \(batchSize) samples")
-      let network = try RunSettings(padding: padding).network(
-        kind, windowLength: 204, channels: 8, classes: 5)
+    for chosen in try ChosenModel.all(models ?? ModelChoice.ofEnsemble) {
+      let name = chosen.model.name
+      console.note("\(name): \(Self.text(extent)) of \(batchSize) samples")
+      let network = try chosen.network(padding: padding)
       let benchmark = try StepBenchmark(
         network: network, device: device, batchSize: batchSize,
         work: inference ? .inference : .training)
       let result = try benchmark.run(extent, profiles: profile)
-      results[kind.rawValue] = result
-      if !output.json { try console.result(Self.text(kind, result)) }
+      results[name] = result
+      if !output.json { try console.result(Self.text(name, result)) }
     }
     let opened = device as? OpenCLDevice
     let builds = profile ? opened.map { BuildReport($0.builds) } : nil
@@ -113,9 +115,9 @@ struct BenchmarkCommand: ParsableCommand {
     }
   }
 
-  private static func text(_ kind: ModelKind, _ result: StepBenchmark.Result) -> String {
+  private static func text(_ name: String, _ result: StepBenchmark.Result) -> String {
     let speed =
-      "\(kind.rawValue): \(Figure.fixed(result.samplesPerSecond, 1)) samples/s, "
+      "\(name): \(Figure.fixed(result.samplesPerSecond, 1)) samples/s, "
       + "\(Figure.fixed(result.millisecondsPerStep, 2)) ms per step"
       + (result.work == .inference ? " of prediction" : "")
     guard !result.kernels.isEmpty else { return speed }

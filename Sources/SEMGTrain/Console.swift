@@ -116,7 +116,7 @@ final class Console: Sendable {
 
   private static var terminalColumns: Int { columns(of: STDERR_FILENO) ?? 80 }
 
-  /// How wide standard output is; nil where it is no terminal, and nothing has to fit.
+  /// How wide standard output is; nil where it is not a terminal, and nothing has to fit.
   static var outputColumns: Int? { columns(of: STDOUT_FILENO) }
 
   /// How wide standard error is, likewise.

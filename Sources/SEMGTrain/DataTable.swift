@@ -27,7 +27,7 @@ extension TrainSettings {
       "band \(Figure.fixed(band.lowerBound, 1))–\(Figure.fixed(band.upperBound, 1)) Hz, windows of "
         + "\(data.windowLength) samples; about \(Figure.bytes(needed)) of memory\(aside)")
     if memory.trainsAtOnce {
-      let names = run.models.map(\.rawValue).joined(separator: " and ")
+      let names = run.models.map(\.name).joined(separator: " and ")
       console.note("\(names) train at the same time")
     }
     // What the program and the recordings take is taken already.

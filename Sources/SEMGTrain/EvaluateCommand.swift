@@ -28,10 +28,10 @@ struct EvaluateCommand: ParsableCommand {
   var recipe: Recipe?
   @Option(
     help: .init(
-      "Which models, where there are others too: inception-se, semg-net. (default: all)",
+      "Which models, where there are others too, by their names. (default: all)",
       valueName: "models"),
-    completion: .list(ModelKind.names), transform: OptionValue.choices)
-  var models: [ModelKind]?
+    completion: .list(ModelChoice.completions), transform: OptionValue.names)
+  var models: [String]?
   @Option(
     parsing: .unconditional,
     help: .init(

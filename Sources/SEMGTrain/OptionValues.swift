@@ -120,17 +120,18 @@ enum OptionValue {
     return value
   }
 
-  /// Several of the cases of `Value`, none twice.
-  @Sendable static func choices<Value: CaseIterable & RawRepresentable<String> & Hashable>(
-    _ text: String
-  ) throws -> [Value] {
-    let values: [Value] = try text.split(separator: ",", omittingEmptySubsequences: false).map {
-      try choice(trimmed($0))
+  /// What stands between commas, without white space around it.
+  static func items(of text: String) -> [String] {
+    text.split(separator: ",", omittingEmptySubsequences: false).map(trimmed)
+  }
+
+  /// `inception-se,my-net`: names, none empty and none twice.
+  @Sendable static func names(_ text: String) throws -> [String] {
+    let names = items(of: text)
+    guard !names.contains(""), Set(names).count == names.count else {
+      throw ValidationError("expected names such as inception-se,semg-net, none twice")
     }
-    guard Set(values).count == values.count else {
-      throw ValidationError("expected each at most once")
-    }
-    return values
+    return names
   }
 
   /// "expected one of a, b or c", and which one may have been meant.

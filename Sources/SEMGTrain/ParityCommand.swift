@@ -69,7 +69,7 @@ struct ParityCommand: ParsableCommand {
     guard missed == 0 else {
       throw CommandFailure(
         .unavailable,
-        "\(opened.name) missed \(missed) of \(Figure.count(results.count, "case")): it is no device "
+        "\(opened.name) missed \(missed) of \(Figure.count(results.count, "case")): it is not a device "
           + "to train on. Please report it with this output")
     }
   }

@@ -21,10 +21,10 @@ struct PredictCommand: ParsableCommand {
   var artifacts = ArtifactOptions.defaultDirectory
   @Option(
     help: .init(
-      "Which models, where there are others too: inception-se, semg-net. (default: all)",
+      "Which models, where there are others too, by their names. (default: all)",
       valueName: "models"),
-    completion: .list(ModelKind.names), transform: OptionValue.choices)
-  var models: [ModelKind]?
+    completion: .list(ModelChoice.completions), transform: OptionValue.names)
+  var models: [String]?
   @Option(
     parsing: .unconditional,
     help: .init(

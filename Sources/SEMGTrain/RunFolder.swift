@@ -74,6 +74,11 @@ struct RunFolder {
       + "fingerprint of its weights"
   }
 
+  /// The models that the run trained, by the names of their files.
+  var modelNames: [String] {
+    (record?.artifacts ?? []).map { RunDirectory.model(ofArtifact: $0) }
+  }
+
   /// The models that the run trained and that are not there.
   var missingModels: [String] { (record?.artifacts ?? []).filter { !exists($0) } }
 

@@ -22,6 +22,7 @@ struct TrainCommand: ParsableCommand {
     let start = Date()
     let settings = try TrainSettings(self)
     try OutputPath.check(settings.output)
+    if training.reinitialize { settings.models.forEach { Self.warn(ofInitializers: $0, console) } }
     var directory: RunDirectory?
     let (report, prepared) = try settings.device.withDevice(on: console) { device in
       let (prepared, parts) = try prepare(settings, console: console)
@@ -44,6 +45,14 @@ struct TrainCommand: ParsableCommand {
     }
     if let sentence = RunFolder.guessing(report.validation.ensemble) { console.note(sentence) }
     try print(report, prepared: prepared, on: console)
+  }
+
+  private static func warn(ofInitializers chosen: ChosenModel, _ console: Console) {
+    guard let (file, _, info) = chosen.archive, !info.otherInitializers.isEmpty else { return }
+    console.warning(
+      "\(file): its layers are to begin with \(info.otherInitializers.joined(separator: ", ")); "
+        + "--reinitialize draws by Keras's usual GlorotUniform, Zeros and Ones. Without it training "
+        + "begins with the weights in the file")
   }
 
   private func create(_ settings: TrainSettings, console: Console) throws -> RunDirectory {
@@ -113,6 +122,11 @@ struct TrainCommand: ParsableCommand {
     console.say(prepared)
     // Skipping may have taken a gesture away.
     try settings.check(classes: prepared.classes)
+    for model in settings.models {
+      try model.check(
+        windowLength: prepared.windowLength, channels: prepared.channels,
+        gestures: prepared.classes)
+    }
     return (
       prepared, selected.split.csv(of: selected.descriptors, contents: prepared.contents)
     )
@@ -150,6 +164,8 @@ struct TrainSettings {
   let split: SplitSettings
   let device: DeviceSettings
   let run: RunSettings
+  /// The networks of `run`.
+  let models: [ChosenModel]
   let output: String
   let preparation: Preparation
 
@@ -160,7 +176,7 @@ struct TrainSettings {
     preparation = try data.preparation
     split = try SplitSettings(command.split)
     output = command.artifacts.output
-    run = try command.training.settings(seed: split.seed)
+    (run, models) = try command.training.settings(seed: split.seed)
     guard !output.isEmpty else {
       throw CommandFailure(.usage, "--output is empty, expected a directory")
     }
@@ -200,16 +216,23 @@ struct TrainSettings {
 
 extension TrainingOptions {
   /// - Throws: `CommandFailure` for settings that contradict each other.
-  func settings(seed: UInt64) throws -> RunSettings {
-    let models = models ?? ModelKind.allCases
+  func settings(seed: UInt64) throws -> (RunSettings, [ChosenModel]) {
+    let choices = self.models ?? ModelChoice.ofEnsemble
+    let hasArchives = choices.contains { if case .archive = $0 { true } else { false } }
+    guard hasArchives || !reinitialize else {
+      throw CommandFailure(
+        .contradiction, "--reinitialize is for .keras files, and --models names none; drop it")
+    }
+    let chosen = try ChosenModel.all(choices, reinitializes: reinitialize)
+    let models = chosen.map(\.model)
     if let weights = ensembleWeights, weights.count != models.count {
       throw CommandFailure(
         .contradiction,
         "--ensemble-weights has \(Figure.count(weights.count, "weight")), expected \(models.count): "
           + "one per model, "
-          + "in the order of --models \(models.map(\.rawValue).joined(separator: ","))")
+          + "in the order of --models \(choices.map(\.text).joined(separator: ","))")
     }
-    if let padding, !models.contains(.inceptionSE) {
+    if let padding, !models.contains(where: \.takesPadding) {
       throw CommandFailure(
         .contradiction,
         "--padding \(padding.rawValue) is for inception-se, which is not in --models; "
@@ -219,10 +242,11 @@ extension TrainingOptions {
     recipe.epochs = epochs ?? recipe.epochs
     recipe.batchSize = batchSize ?? recipe.batchSize
     recipe.seed = seed
-    return RunSettings(
+    let settings = RunSettings(
       models: models, recipe: recipe, padding: padding,
       classWeights: classWeights.map { $0.map(Float.init) },
       ensembleWeights: ensembleWeights, maximumMinutes: maxMinutes)
+    return (settings, chosen)
   }
 }
 

@@ -8,9 +8,10 @@ import Training
 /// The networks of an ensemble, read from their archives.
 struct TrainedModels {
   struct Member {
-    /// `inception-se` or `semg-net`; the file's name where two are alike.
+    /// The model's name; the file's where two are alike.
     let name: String
-    let kind: ModelKind
+    /// `inception-se`, `semg-net`, or by the file's name.
+    let model: String
     let file: String
     let network: Network
     let weights: NetworkWeights
@@ -37,7 +38,7 @@ struct TrainedModels {
   /// - Parameter chosen: which models are meant where there are others too; nil for all.
   /// - Throws: `CommandFailure` and `ArchiveError` for paths that hold no such thing, or models
   ///   that do not belong together.
-  init(_ paths: [String], chosen: [ModelKind]? = nil) throws {
+  init(_ paths: [String], chosen: [String]? = nil) throws {
     var files = try paths.flatMap(Self.archives)
     let places = files.map { URL(filePath: $0).resolvingSymlinksInPath().path }
     if let twice = files.indices.first(where: { places[..<$0].contains(places[$0]) }) {
@@ -98,45 +99,33 @@ struct TrainedModels {
   /// Finds what contradicts the windows and the gestures that the networks are to see.
   func check(windowLength: Int, channels: Int, classes: [Int]) throws {
     for member in members {
-      let input = member.network.input
-      guard input.time == windowLength, input.channels == channels else {
-        throw CommandFailure(
-          .contradiction,
-          "\(member.file) takes windows of \(Figure.count(input.time, "sample")) of "
-            + "\(Figure.count(input.channels, "channel")), "
-            + "the recordings give \(windowLength) of \(channels); see --sample-rate and --channels"
-        )
-      }
-      guard member.network.classes == classes.count else {
-        throw CommandFailure(
-          .contradiction,
-          "\(member.file) tells \(Figure.count(member.network.classes, "gesture")) apart, the training part of the "
-            + "recordings has \(classes.count): \(numberList(classes))"
-        )
-      }
+      try member.network.check(
+        member.file, windowLength: windowLength, channels: channels, gestures: classes)
     }
   }
 
-  /// Reads the archives, those of the kinds that are chosen.
+  /// Reads the archives, those of the models that are chosen.
   ///
   /// - Throws: `ArchiveError`, and `CommandFailure` (65) for weights that nothing was ever trained to,
-  ///   (78) where a kind is chosen that is not there.
-  private static func members(_ files: [String], chosen: [ModelKind]?) throws -> [Member] {
+  ///   (78) where a model is chosen that is not there.
+  private static func members(_ files: [String], chosen: [String]?) throws -> [Member] {
     let contents = try files.map { try KerasArchive.read($0) }
     for (file, archive) in zip(files, contents) {
       try archive.network.checkTrained(archive.weights, file: file)
     }
-    let kinds = contents.map { kind(of: $0.network) }
-    for kind in chosen ?? [] where !kinds.contains(kind) {
+    let models = zip(files, contents).map { ChosenModel.name(of: $1.network, in: $0) }
+    for name in chosen ?? [] where !models.contains(name) {
+      let found = zip(models, files).map { "\($0) (\($1))" }.joined(separator: ", ")
       throw CommandFailure(
         .contradiction,
-        "--models \(kind.rawValue): found no such model among \(files.joined(separator: ", "))")
+        "--models \(name): found no such model, only \(found)"
+          + didYouMean(Suggestions.nearest(to: name, among: models)))
     }
-    return files.indices.filter { chosen?.contains(kinds[$0]) ?? true }.map { index in
-      let isAlone = kinds.count { $0 == kinds[index] } == 1
+    return files.indices.filter { chosen?.contains(models[$0]) ?? true }.map { index in
+      let isAlone = models.count { $0 == models[index] } == 1
       return Member(
-        name: isAlone ? kinds[index].rawValue : files[index], kind: kinds[index],
-        file: files[index], network: contents[index].network, weights: contents[index].weights)
+        name: isAlone ? models[index] : files[index], model: models[index], file: files[index],
+        network: contents[index].network, weights: contents[index].weights)
     }
   }
 
@@ -205,10 +194,13 @@ struct TrainedModels {
     try check(ensembleWeights: asked)
     if let asked { return asked }
     guard let trained = preprocessing?.ensembleWeights else { return nil }
+    let models = members.map(\.model)
+    let ours = NetworkModel.builtIn.map(\.name)
+    let others = models + Self.folders(of: members.map(\.file)).flatMap(\.modelNames)
     try preprocessing?.check(
-      preprocessingFile, ensembleWeightsOf: members.map(\.kind.rawValue),
-      known: ModelKind.allCases.map(\.rawValue))
-    let weights = members.compactMap { trained[$0.kind.rawValue] }
+      preprocessingFile, ensembleWeightsOf: models,
+      known: ours + Set(others).subtracting(ours).sorted())
+    let weights = models.compactMap { trained[$0] }
     guard members.count > 1 else { return nil }
     guard weights.contains(where: { $0 > 0 }) else {
       console.warning(
@@ -263,11 +255,5 @@ struct TrainedModels {
     }
     let directory = path.hasSuffix("/") ? String(path.dropLast()) : path
     return archives.map { "\(directory)/\($0)" }
-  }
-
-  /// By what sets the two apart, whatever a file or its layers are called.
-  private static func kind(of network: Network) -> ModelKind {
-    let attends = network.layers.contains { $0.kind is Layers.MultiHeadAttention }
-    return attends ? .inceptionSE : .semgNet
   }
 }

@@ -22,9 +22,15 @@ struct TrainingOptions: ParsableArguments {
     completion: .list(Recipe.names), transform: OptionValue.choice)
   var recipe: Recipe?
   @Option(
-    help: .init("inception-se, semg-net, or both. (default: both)", valueName: "models"),
-    completion: .list(ModelKind.names), transform: OptionValue.choices)
-  var models: [ModelKind]?
+    help: .init(
+      "inception-se, semg-net, .keras files of networks of your own. (default: inception-se,semg-net)",
+      valueName: "models"),
+    completion: .list(ModelChoice.completions), transform: ModelChoice.parse)
+  var models: [ModelChoice]?
+  @Flag(
+    help: .init(
+      "Train .keras files of --models from new weights, by the seed, in place of those they hold."))
+  var reinitialize = false
   @Option(
     help: .init(
       "causal or same: padding of the dilated convolutions. (default: by recipe)",

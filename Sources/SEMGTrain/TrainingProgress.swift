@@ -16,7 +16,7 @@ final class TrainingProgress {
     case .started(let model, let parameters, let steps):
       hasBegun = true
       console.note(
-        "\(model.rawValue): \(parameters) parameters, \(Figure.count(steps, "step")) an epoch")
+        "\(model): \(parameters) parameters, \(Figure.count(steps, "step")) an epoch")
     case .progress(let progress):
       let known = current.firstIndex { $0.model == progress.model }
       if let known { current[known] = progress } else { current.append(progress) }
@@ -31,7 +31,7 @@ final class TrainingProgress {
         case .outOfTime: " (stopped: the time is up)"
         case .interrupted: " (stopped)"
         }
-      if bestEpoch > 0 { console.note("\(model.rawValue): best epoch \(bestEpoch)\(reason)") }
+      if bestEpoch > 0 { console.note("\(model): best epoch \(bestEpoch)\(reason)") }
     }
   }
 
@@ -49,12 +49,12 @@ final class TrainingProgress {
 
   private static func place(_ progress: StepProgress) -> String {
     let share = Double(progress.step) / Double(max(1, progress.steps))
-    return "\(progress.model.rawValue) \(progress.epoch)/\(progress.epochs) "
+    return "\(progress.model) \(progress.epoch)/\(progress.epochs) "
       + "\(Figure.fixed(100 * share, 0)) %"
   }
 
   static func line(_ record: EpochRecord) -> String {
-    "\(record.model.rawValue) epoch \(record.epoch)  loss \(Figure.fixed(record.loss, 4))  "
+    "\(record.model) epoch \(record.epoch)  loss \(Figure.fixed(record.loss, 4))  "
       + "accuracy \(Figure.percent(record.accuracy))  "
       + "validation loss \(Figure.fixed(record.validationLoss, 4))  "
       + "accuracy \(Figure.percent(record.validationAccuracy))\(record.isBest ? " *" : "")  "

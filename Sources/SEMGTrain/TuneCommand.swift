@@ -25,9 +25,11 @@ struct TuneCommand: ParsableCommand {
     completion: .list(["gpu"]), transform: DeviceChoice.parse)
   var device: DeviceChoice?
   @Option(
-    help: .init("inception-se, semg-net, or both. (default: both)", valueName: "models"),
-    completion: .list(ModelKind.names), transform: OptionValue.choices)
-  var models: [ModelKind]?
+    help: .init(
+      "inception-se, semg-net, .keras files of networks of your own. (default: inception-se,semg-net)",
+      valueName: "models"),
+    completion: .list(ModelChoice.completions), transform: ModelChoice.parse)
+  var models: [ModelChoice]?
   @Option(
     help: .init(
       "Samples a batch. (default: \(TrainingRecipe.standard.batchSize))", valueName: "number"),
@@ -73,10 +75,10 @@ struct TuneCommand: ParsableCommand {
     }
   }
 
-  private var kinds: [ModelKind] { models ?? ModelKind.allCases }
-
-  private func network(_ kind: ModelKind) throws -> Network {
-    try RunSettings(padding: padding).network(kind, windowLength: 204, channels: 8, classes: 5)
+  private func networks() throws -> [Network] {
+    try ChosenModel.all(models ?? ModelChoice.ofEnsemble).map {
+      try $0.network(padding: padding)
+    }
   }
 
   private func tuneTiles(
@@ -84,7 +86,7 @@ struct TuneCommand: ParsableCommand {
   ) throws {
     defer { console.clearProgress() }
     let tuning = ProductTuning(candidate)
-    let found = try tuning.run(kinds.map { try subject($0) }) {
+    let found = try tuning.run(networks().map(subject)) {
       console.progress("tiles of \($0)")
     }
     report.products = found.choices.map(TuneReport.Product.init)
@@ -97,7 +99,7 @@ struct TuneCommand: ParsableCommand {
     _ candidate: OpenCLDeviceDescription, into report: inout TuneReport, console: Console
   ) throws {
     defer { console.clearProgress() }
-    let networks = try kinds.map { try network($0) }
+    let networks = try networks()
     let trials = DriverTrials()
     var times: [PrecisionTimes.Time] = []
     for arithmetic in OpenCLDevice.arithmetics(of: candidate) {
@@ -135,8 +137,7 @@ struct TuneCommand: ParsableCommand {
     }
   }
 
-  private func subject(_ kind: ModelKind) throws -> ProductTuning.Subject {
-    let network = try network(kind)
+  private func subject(_ network: Network) -> ProductTuning.Subject {
     func plan(batch: Int) -> Plan {
       NetworkPlan(
         network,

@@ -93,7 +93,7 @@ struct UsageDiagnosis {
     else { return nil }
     if Self.laterCommands.contains(word) { return sentence(forUnknownCommand: word) }
     let near = Suggestions.nearest(to: word, among: commandNames)
-    return "\(word) is no command; commands are \(commandNames.joined(separator: ", "))"
+    return "\(word) is not a command; commands are \(commandNames.joined(separator: ", "))"
       + didYouMean(near.map { "semg-train help \($0)" })
   }
 
@@ -126,7 +126,7 @@ struct UsageDiagnosis {
     return options
   }
 
-  /// For a word that is no option where the command takes none.
+  /// For a word that is not an option where the command takes none.
   private func sentence(forWord word: String, of command: Command) -> String? {
     guard !(command.arguments ?? []).contains(where: { $0.kind == "positional" }) else {
       return nil
@@ -135,7 +135,7 @@ struct UsageDiagnosis {
       return "the command comes first: semg-train \(word) …"
     }
     if options(of: command)[word] != nil {
-      return "\(word) is no argument of \(command.commandName)" + didYouMean("--\(word)")
+      return "\(word) is not an argument of \(command.commandName)" + didYouMean("--\(word)")
     }
     if FileManager.default.fileExists(atPath: word) {
       return "found \(word) where an option belongs" + didYouMean("--data \(word)")
@@ -153,7 +153,7 @@ struct UsageDiagnosis {
         + "semg-train --data \(word)"
     }
     let near = Suggestions.nearest(to: word, among: commandNames)
-    return "\(word) is no command; commands are \(commandNames.joined(separator: ", "))"
+    return "\(word) is not a command; commands are \(commandNames.joined(separator: ", "))"
       + didYouMean(near.map { "semg-train \($0)" })
   }
 
@@ -166,7 +166,7 @@ struct UsageDiagnosis {
     let target = (command ?? defaultCommand).commandName
     // "-epochs": the option is there, one dash short.
     if known[name] != nil {
-      return "\(argument) is no option of \(target)" + didYouMean(typed)
+      return "\(argument) is not an option of \(target)" + didYouMean(typed)
     }
     let others = (root.subcommands ?? []).filter { options(of: $0)[name] != nil }
     if !others.isEmpty {
@@ -175,7 +175,7 @@ struct UsageDiagnosis {
     }
     let near = Suggestions.nearest(
       to: name, among: known.keys.filter { $0.count > 1 }.sorted())
-    return "\(argument.prefix { $0 != "=" }) is no option of \(target)"
+    return "\(argument.prefix { $0 != "=" }) is not an option of \(target)"
       + didYouMean(near.map { "--\($0)" })
   }
 }

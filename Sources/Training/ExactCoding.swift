@@ -1,7 +1,7 @@
 import Foundation
 import Networks
 
-/// A number that any encoder keeps to the bit: JSON has no word for what is no number, text has.
+/// A number that any encoder keeps to the bit: JSON has no word for what is not a number, text has.
 @propertyWrapper
 public struct ExactNumber: Sendable, Codable, Equatable {
   public var wrappedValue: Double

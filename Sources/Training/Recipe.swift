@@ -14,9 +14,3 @@ public enum Recipe: String, Sendable, CaseIterable, Codable {
   /// Padding of the dilated convolutions.
   public var padding: Padding { self == .standard ? .causal : .same }
 }
-
-/// The two networks of the ensemble.
-public enum ModelKind: String, Sendable, CaseIterable, Codable {
-  case inceptionSE = "inception-se"
-  case semgNet = "semg-net"
-}

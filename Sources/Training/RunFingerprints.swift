@@ -34,7 +34,7 @@ extension RunDirectory {
       result[name] = try Fingerprint(ofFile: file(name)).hexadecimal
     }
     for model in models {
-      result[Self.artifactName(of: model.kind.rawValue)] =
+      result[Self.artifactName(of: model.name)] =
         model.network.fingerprint(of: model.weights).hexadecimal
     }
     return result

@@ -1,6 +1,7 @@
 import Artifacts
 import Compute
 import Foundation
+import Networks
 import Synchronization
 
 /// What the trainings of a run share, which may be on several threads: events one at a time, files
@@ -13,7 +14,7 @@ final class RunProgress: @unchecked Sendable {
   private let asksToStop: () -> Bool
   private let files = BackgroundQueue(label: "artifacts")
   /// Of `tell`.
-  private let telling = Mutex<[ModelKind: [EpochRecord]]>([:])
+  private let telling = Mutex<[String: [EpochRecord]]>([:])
   /// Of `asksToStop`: whether it was ever true, or a training failed.
   private let isStopping = Mutex(false)
 
@@ -33,7 +34,7 @@ final class RunProgress: @unchecked Sendable {
       if case .epoch(let record) = event { histories[record.model, default: []].append(record) }
       tell(event)
       guard case .epoch = event else { return }
-      let lines = run.settings.models.flatMap { histories[$0] ?? [] }.map(\.line)
+      let lines = run.settings.models.flatMap { histories[$0.name] ?? [] }.map(\.line)
       files.add { [self] in
         try run.directory().write(TrainingHistory(epochs: lines))
       }
@@ -50,7 +51,7 @@ final class RunProgress: @unchecked Sendable {
   /// Writes a model as a Keras archive, compiled state included.
   func save(_ model: TrainedModel) {
     files.add { [self] in
-      let path = try run.directory().artifact(of: model.kind.rawValue)
+      let path = try run.directory().artifact(of: model.name)
       try KerasArchive.write(
         model.network, weights: model.weights, optimizer: model.optimizer,
         training: TrainingSettings(trainedBy: model), to: path)
@@ -72,25 +73,25 @@ final class RunProgress: @unchecked Sendable {
   ///   has no room for all of them.
   /// - Throws: what the first that failed threw.
   func trainAtOnce(
-    _ kinds: [ModelKind], load: @escaping (ModelKind) throws -> Trainer,
+    _ models: [NetworkModel], load: @escaping (NetworkModel) throws -> Trainer,
     evaluate: @escaping @Sendable (TrainedModel, Trainer) -> EvaluatedModel
   ) throws -> [EvaluatedModel]? {
-    let outcomes = Mutex((models: [ModelKind: EvaluatedModel](), failure: (any Error)?.none))
+    let outcomes = Mutex((models: [NetworkModel: EvaluatedModel](), failure: (any Error)?.none))
     let (loading, all) = (DispatchGroup(), DispatchGroup())
     let loadFailure = Mutex<(any Error)?>(nil)
     let lock = Mutex(())
     // Called under the lock.
     nonisolated(unsafe) let load = load
-    for _ in kinds {
+    for _ in models {
       loading.enter()
       all.enter()
     }
     // Nil where another could not be loaded.
-    @Sendable func loaded(_ kind: ModelKind) -> Trainer? {
+    @Sendable func loaded(_ model: NetworkModel) -> Trainer? {
       var trainer: Trainer?
       do {
         trainer = try lock.withLock { _ in
-          loadFailure.withLock { $0 == nil } ? try load(kind) : nil
+          loadFailure.withLock { $0 == nil } ? try load(model) : nil
         }
       } catch {
         loadFailure.withLock { $0 = error }
@@ -104,14 +105,14 @@ final class RunProgress: @unchecked Sendable {
       }
       return trainer
     }
-    for kind in kinds {
+    for model in models {
       let isStarted = LargeThread.start { [self] in
         defer { all.leave() }
         do {
-          guard let trainer = loaded(kind) else { return }
-          let model = try trainer.train { save($0) }
-          let evaluated = evaluate(model, trainer)
-          outcomes.withLock { $0.models[kind] = evaluated }
+          guard let trainer = loaded(model) else { return }
+          let trained = try trainer.train { save($0) }
+          let evaluated = evaluate(trained, trainer)
+          outcomes.withLock { $0.models[model] = evaluated }
         } catch {
           isStopping.withLock { $0 = true }
           outcomes.withLock { $0.failure = $0.failure ?? error }
@@ -130,9 +131,9 @@ final class RunProgress: @unchecked Sendable {
     all.wait()
     let unloaded = loadFailure.withLock { $0 }
     if case DeviceError.outOfMemory? = unloaded { return nil }
-    let (models, failure) = outcomes.withLock { $0 }
+    let (trained, failure) = outcomes.withLock { $0 }
     if let failure = unloaded ?? failure { throw failure }
-    return kinds.compactMap { models[$0] }.filter { $0.model.outcome != .interrupted }
+    return models.compactMap { trained[$0] }.filter { $0.model.outcome != .interrupted }
   }
 }
 

@@ -101,7 +101,7 @@ public struct RunReport: Sendable, Codable {
     if device.precision != .fp32 {
       skippedSteps = Dictionary(
         uniqueKeysWithValues: models.map { model in
-          (model.kind.rawValue, model.history.reduce(0) { $0 + $1.skippedSteps })
+          (model.name, model.history.reduce(0) { $0 + $1.skippedSteps })
         })
     }
     recipe = settings.recipe.pipeline
@@ -113,13 +113,13 @@ public struct RunReport: Sendable, Codable {
     ensembleWeights =
       settings.ensembleWeightsByModel
       ?? Dictionary(
-        settings.models.map { ($0.rawValue, 1) }, uniquingKeysWith: { first, _ in first })
+        settings.models.map { ($0.name, 1) }, uniquingKeysWith: { first, _ in first })
     self.origin = origin
     classWeights = settings.classWeights(byGesture: test.ensemble.perClass.map(\.gesture))
-    bestEpoch = Dictionary(uniqueKeysWithValues: models.map { ($0.kind.rawValue, $0.bestEpoch) })
+    bestEpoch = Dictionary(uniqueKeysWithValues: models.map { ($0.name, $0.bestEpoch) })
     outcome = Dictionary(
       uniqueKeysWithValues: models.map {
-        ($0.kind.rawValue, $0.outcome == .outOfTime ? "out_of_time" : $0.outcome.rawValue)
+        ($0.name, $0.outcome == .outOfTime ? "out_of_time" : $0.outcome.rawValue)
       })
   }
 }

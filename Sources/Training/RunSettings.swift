@@ -3,7 +3,8 @@ import Networks
 
 /// Settings of a whole run.
 public struct RunSettings: Sendable {
-  public var models: [ModelKind]
+  /// Each under a name of its own.
+  public var models: [NetworkModel]
   public var recipe: TrainingRecipe
   /// Of the dilated convolutions, or nil for the recipe's.
   public var padding: Padding?
@@ -16,7 +17,7 @@ public struct RunSettings: Sendable {
   public var trainsAtOnce: Bool?
 
   public init(
-    models: [ModelKind] = ModelKind.allCases, recipe: TrainingRecipe = .standard,
+    models: [NetworkModel] = NetworkModel.builtIn, recipe: TrainingRecipe = .standard,
     padding: Padding? = nil, classWeights: [Float]? = nil, ensembleWeights: [Double]? = nil,
     maximumMinutes: Double? = nil, trainsAtOnce: Bool? = nil
   ) {
@@ -57,23 +58,18 @@ public struct RunSettings: Sendable {
   /// A model's weight in the ensemble, by its name; nil for equal ones.
   public var ensembleWeightsByModel: [String: Double]? {
     ensembleWeights.map {
-      Dictionary(zip(models.map(\.rawValue), $0), uniquingKeysWith: { first, _ in first })
+      Dictionary(zip(models.map(\.name), $0), uniquingKeysWith: { first, _ in first })
     }
   }
 
-  /// The networks of this run, for windows of a length.
+  /// A network of this run, for windows of a length.
   ///
   /// - Throws: `NetworkError` where a network cannot be made for such windows.
   public func network(
-    _ kind: ModelKind, windowLength: Int, channels: Int, classes: Int
+    _ model: NetworkModel, windowLength: Int, channels: Int, classes: Int
   ) throws(NetworkError) -> Network {
-    switch kind {
-    case .inceptionSE:
-      try Network.inceptionSE(
-        time: windowLength, channels: channels, classes: classes,
-        padding: dilatedPadding)
-    case .semgNet:
-      try Network.semgNet(time: windowLength, channels: channels, classes: classes)
-    }
+    try model.network(
+      for: NetworkModel.Purpose(
+        time: windowLength, channels: channels, classes: classes, padding: dilatedPadding))
   }
 }

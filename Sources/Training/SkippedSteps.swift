@@ -19,7 +19,7 @@ struct SkippedSteps: Sendable, Codable, Equatable {
   ///   - losses: one per step, in their order.
   ///   - scaling: after the last of them.
   /// - Returns: the step, by its place in `losses`, at which training should end, if any; and whether
-  ///   that is because many were left out. Otherwise an update was made by a loss that is no number.
+  ///   that is because many were left out. Otherwise an update was made by a loss that is NaN or infinite.
   mutating func add(
     losses: [Float], scaling: LossScaling
   ) -> (offset: Int, isOverflow: Bool)? {

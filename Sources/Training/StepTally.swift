@@ -5,7 +5,7 @@ struct StepTally {
   let sampleCount: Int
   let capacity: Int
   let start: ContinuousClock.Instant
-  /// Whether a loss that is no number is that of a step which was left out.
+  /// Whether a loss that is NaN or infinite is that of a step which was left out.
   let leavesOut: Bool
   var lastRead: ContinuousClock.Instant
   var steps = 0

@@ -6,7 +6,8 @@ public struct TrainedModel: Sendable {
     case completed, outOfTime, interrupted
   }
 
-  public var kind: ModelKind
+  /// In files, reports and the ensemble.
+  public var name: String
   public var network: Network
   public var weights: NetworkWeights
   public var optimizer: OptimizerState

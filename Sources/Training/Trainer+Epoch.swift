@@ -20,7 +20,7 @@ extension Trainer {
     try check(validation, epoch: epoch, first: first, skipped: skipped)
     let best = history.last { $0.isBest }?.validationAccuracy ?? -1
     let record = EpochRecord(
-      model: kind, epoch: epoch + 1, loss: trained.loss, accuracy: trained.accuracy,
+      model: name, epoch: epoch + 1, loss: trained.loss, accuracy: trained.accuracy,
       validationLoss: validation.loss, validationAccuracy: validation.accuracy,
       learningRate: lastLearningRate, seconds: start.duration(to: clock.now).seconds,
       samplesPerSecond: Double(trained.samples) / max(seconds, 1e-9),
@@ -63,7 +63,7 @@ extension Trainer {
     return (tally.meanLoss, tally.accuracy, tally.samples, ended)
   }
 
-  /// Reads the results of finished steps, looks for a loss that is no number, reports progress.
+  /// Reads the results of finished steps, looks for a loss that is NaN or infinite, reports progress.
   ///
   /// - Parameter end: steps of the epoch that were run, all of which are read.
   private func collect(_ tally: inout StepTally, upTo end: Int, epoch: Int) throws {
@@ -84,14 +84,14 @@ extension Trainer {
     report(
       .progress(
         StepProgress(
-          model: kind, epoch: epoch + 1, epochs: settings.recipe.epochs, step: end,
+          model: name, epoch: epoch + 1, epochs: settings.recipe.epochs, step: end,
           steps: stepCount, loss: tally.meanLoss, accuracy: tally.accuracy, samplesPerSecond: speed,
           secondsLeft: secondsLeft)))
   }
 
   /// Whether training can go on after these steps, from `first` on in their epoch.
   ///
-  /// - Throws: `TrainingError.diverged` at the first loss that is no number; in half precision, where
+  /// - Throws: `TrainingError.diverged` at the first loss that is NaN or infinite; in half precision, where
   ///   such a step is left out, `overflowed` after many of them.
   private func check(_ results: [StepResult], first: Int, epoch: Int) throws {
     let losses = results.map { $0.loss + $0.penalty }
@@ -106,10 +106,10 @@ extension Trainer {
     let step = first + fault.offset + 1
     if fault.isOverflow {
       throw TrainingError.overflowed(
-        model: kind.rawValue, epoch: epoch + 1, step: step, skipped: SkippedSteps.most)
+        model: name, epoch: epoch + 1, step: step, skipped: SkippedSteps.most)
     }
     throw TrainingError.diverged(
-      model: kind.rawValue, epoch: epoch + 1, step: step,
+      model: name, epoch: epoch + 1, step: step,
       learningRate: schedule[max(0, iterations - losses.count + fault.offset)],
       loss: losses[fault.offset])
   }
@@ -119,7 +119,7 @@ extension Trainer {
   /// - Parameters:
   ///   - first: the epoch's first step.
   ///   - skipped: steps of the epoch that were left out.
-  /// - Throws: `TrainingError.diverged` where the loss is no number; in half precision, where that
+  /// - Throws: `TrainingError.diverged` where the loss is NaN or infinite; in half precision, where that
   ///   may pass as the moving statistics settle, `validationOverflowed` after some epochs.
   private func check(
     _ validation: (loss: Double, accuracy: Double), epoch: Int, first: Int, skipped: Int
@@ -130,14 +130,14 @@ extension Trainer {
     }
     guard self.skipped != nil else {
       throw TrainingError.diverged(
-        model: kind.rawValue, epoch: epoch + 1, step: steps - first,
+        model: name, epoch: epoch + 1, step: steps - first,
         learningRate: lastLearningRate, loss: Float(validation.loss))
     }
     // Where nothing was updated, the steps have their own bound.
     if skipped < steps - first { epochsWithoutValidation += 1 }
     if epochsWithoutValidation >= Self.mostEpochsWithoutValidation {
       throw TrainingError.validationOverflowed(
-        model: kind.rawValue, epochs: epochsWithoutValidation)
+        model: name, epochs: epochsWithoutValidation)
     }
   }
 

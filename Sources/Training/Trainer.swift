@@ -5,7 +5,8 @@ import Recordings
 /// Trains one network on a device: an epoch of steps, then validation, and the best epoch's weights
 /// kept (highest validation accuracy, the first one on a tie).
 public final class Trainer {
-  let kind: ModelKind
+  /// Of the model, in files and reports.
+  let name: String
   let settings: TrainerSettings
   let network: LoadedNetwork
   let tables: EpochTables
@@ -32,12 +33,14 @@ public final class Trainer {
   /// - Parameters:
   ///   - state: where an earlier training stood at the end of an epoch, to go on from; nil to begin,
   ///     with the weights of Keras's initializers.
+  ///   - initialWeights: what a training that begins takes in place of the initializers' values.
   ///   - report: told of every event, on the thread that trains.
   ///   - shouldStop: asked before every step; true ends the training at once.
   /// - Throws: `TrainingError`, `DeviceError`.
   public init(
-    kind: ModelKind, network: Network, device: any Device, data: PreparedRecordings,
+    name: String, network: Network, device: any Device, data: PreparedRecordings,
     settings: TrainerSettings, state: TrainerState? = nil,
+    initialWeights: NetworkWeights? = nil,
     report: @escaping (TrainingEvent) -> Void = { _ in },
     shouldStop: @escaping () -> Bool = { false }
   ) throws {
@@ -45,7 +48,7 @@ public final class Trainer {
     validationWindows = data.windows(of: .validation)
     guard !training.isEmpty else { throw TrainingError.noWindows(part: "training") }
     guard !validationWindows.isEmpty else { throw TrainingError.noWindows(part: "validation") }
-    self.kind = kind
+    self.name = name
     self.settings = settings
     self.report = report
     self.shouldStop = shouldStop
@@ -63,7 +66,8 @@ public final class Trainer {
     if let state {
       try resume(state)
     } else {
-      try self.network.write(NetworkWeights(initializing: network, seed: recipe.seed))
+      try self.network.write(
+        initialWeights ?? NetworkWeights(initializing: network, seed: recipe.seed))
     }
   }
 
@@ -107,7 +111,7 @@ public final class Trainer {
     improved: (TrainedModel) throws -> Void = { _ in }, ended: (Trainer) throws -> Void = { _ in }
   ) throws -> TrainedModel {
     report(
-      .started(kind, parameters: network.network.parameterCount, stepsPerEpoch: stepCount))
+      .started(name, parameters: network.network.parameterCount, stepsPerEpoch: stepCount))
     var outcome = TrainedModel.Outcome.completed
     for epoch in history.count..<settings.recipe.epochs {
       let (record, ending) = try trainEpoch(epoch)
@@ -129,10 +133,10 @@ public final class Trainer {
       }
     }
     if best == nil, outcome != .interrupted, !history.isEmpty {
-      throw TrainingError.validationOverflowed(model: kind.rawValue, epochs: history.count)
+      throw TrainingError.validationOverflowed(model: name, epochs: history.count)
     }
     let model = try model(outcome)
-    report(.finished(kind, outcome, bestEpoch: model.bestEpoch))
+    report(.finished(name, outcome, bestEpoch: model.bestEpoch))
     return model
   }
 
@@ -168,7 +172,7 @@ public final class Trainer {
   private func model(_ outcome: TrainedModel.Outcome) throws -> TrainedModel {
     let best = try best ?? TrainerState.Best(weights: network.weights(), optimizer: optimizer())
     return TrainedModel(
-      kind: kind, network: network.network, weights: best.weights, optimizer: best.optimizer,
+      name: name, network: network.network, weights: best.weights, optimizer: best.optimizer,
       bestEpoch: history.last { $0.isBest }?.epoch ?? history.last?.epoch ?? 0, history: history,
       outcome: outcome, recipe: settings.recipe, schedule: schedule)
   }

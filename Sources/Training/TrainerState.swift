@@ -5,7 +5,7 @@ import Networks
 /// had never stopped, to the same bits.
 ///
 /// Random draws count by the seed, the epoch and the step, so these are where the draws stand.
-/// Encodes to the bit in any encoder: weights and moments as little-endian bytes, what is no number
+/// Encodes to the bit in any encoder: weights and moments as little-endian bytes, what is not a number
 /// as text.
 public struct TrainerState: Sendable, Codable, Equatable {
   /// The epoch whose validation was the best so far.
@@ -14,7 +14,7 @@ public struct TrainerState: Sendable, Codable, Equatable {
     public var optimizer: OptimizerState
   }
 
-  public var kind: ModelKind
+  public var model: String
   public var recipe: TrainingRecipe
   /// The loss's weight of each class; none where all are equal.
   public var classWeights: [Float]
@@ -45,7 +45,7 @@ extension Trainer {
     precondition(
       steps == history.count * stepCount, "a state is that of the end of an epoch, all steps run")
     return TrainerState(
-      kind: kind, recipe: settings.recipe, classWeights: network.plan.options.classWeights,
+      model: name, recipe: settings.recipe, classWeights: network.plan.options.classWeights,
       trainingWindows: tables.augmentation.windows.count,
       validationWindows: validationWindows.count, steps: steps, weights: try network.weights(),
       optimizer: try optimizer(), lossScaling: try network.loaded.lossScaling(), skipped: skipped,
@@ -57,7 +57,7 @@ extension Trainer {
   /// - Throws: `TrainingError.otherTraining`, `DeviceError`.
   func resume(_ state: TrainerState) throws {
     if let (found, expected) = mismatch(state) {
-      throw TrainingError.otherTraining(model: kind.rawValue, found: found, expected: expected)
+      throw TrainingError.otherTraining(model: name, found: found, expected: expected)
     }
     try network.write(state.weights)
     try network.write(state.optimizer)
@@ -85,7 +85,7 @@ extension Trainer {
       Best(weights: state.weights, optimizer: state.optimizer), state.best,
     ].compactMap { $0 }.allSatisfy(fits)
     let facts: [(what: String, found: String, expected: String)] = [
-      ("model", state.kind.rawValue, kind.rawValue),
+      ("model", state.model, name),
       ("recipe", "\(state.recipe)", "\(settings.recipe)"),
       ("class weights", "\(state.classWeights)", "\(classWeights)"),
       ("training windows", "\(state.trainingWindows)", "\(tables.augmentation.windows.count)"),

@@ -1,10 +1,10 @@
 /// One line of a model's history.
 public struct EpochRecord: Sendable, Codable, Equatable {
-  public var model: ModelKind
+  public var model: String
   /// From 1.
   public var epoch: Int
   /// Mean of the batches' losses weighted by their size, L2 included; in half precision without the
-  /// steps whose loss is no number, and NaN where that is all of them, as the accuracy is.
+  /// steps whose loss is NaN or infinite, and NaN where that is all of them, as the accuracy is.
   @ExactNumber public var loss: Double
   /// By argmax of the targets, unweighted.
   @ExactNumber public var accuracy: Double
@@ -26,7 +26,7 @@ public struct EpochRecord: Sendable, Codable, Equatable {
 
 /// Where a training stands, for a progress line.
 public struct StepProgress: Sendable {
-  public var model: ModelKind
+  public var model: String
   /// From 1.
   public var epoch: Int
   public var epochs: Int
@@ -41,7 +41,7 @@ public struct StepProgress: Sendable {
   public var secondsLeft: Double
 
   public init(
-    model: ModelKind, epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double,
+    model: String, epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double,
     accuracy: Double, samplesPerSecond: Double, secondsLeft: Double
   ) {
     self.model = model
@@ -57,8 +57,8 @@ public struct StepProgress: Sendable {
 }
 
 public enum TrainingEvent: Sendable {
-  case started(ModelKind, parameters: Int, stepsPerEpoch: Int)
+  case started(String, parameters: Int, stepsPerEpoch: Int)
   case progress(StepProgress)
   case epoch(EpochRecord)
-  case finished(ModelKind, TrainedModel.Outcome, bestEpoch: Int)
+  case finished(String, TrainedModel.Outcome, bestEpoch: Int)
 }

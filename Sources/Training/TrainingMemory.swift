@@ -19,10 +19,10 @@ public struct TrainingMemory: Sendable {
       + 2 * data.labels.count * MemoryLayout<Int32>.size
     let options = Trainer.options(for: data, recipe: settings.recipe, classWeights: [])
     var parameters: [Int] = []
-    let models = settings.models.map { kind -> Int in
+    let models = settings.models.map { model -> Int in
       guard
         let network = try? settings.network(
-          kind, windowLength: data.windowLength, channels: data.channels,
+          model, windowLength: data.windowLength, channels: data.channels,
           classes: data.classes.count)
       else { return 0 }
       let layout = try? LoadedNetwork.layout(of: network, on: device, options: options)

@@ -65,7 +65,7 @@ public struct TrainingRun {
     var members: [Part: [(name: String, probabilities: [Float])]] = [:]
     for model in models {
       for (part, probabilities) in try model.answers.get() {
-        members[part, default: []].append((model.model.kind.rawValue, probabilities))
+        members[part, default: []].append((model.model.name, probabilities))
       }
     }
     guard EvaluatedModel.parts.allSatisfy({ members[$0]?.count == models.count }) else {
@@ -78,7 +78,7 @@ public struct TrainingRun {
     }
     var result = RunReport(
       test: try partReport(.test), validation: try partReport(.validation),
-      artifacts: settings.models.map { RunDirectory.artifactName(of: $0.rawValue) },
+      artifacts: settings.models.map { RunDirectory.artifactName(of: $0.name) },
       models: models.map(\.model), seconds: start.duration(to: clock.now).seconds, device: device,
       settings: settings, origin: origin)
     result.fingerprints = try directory().fingerprints(of: models.map(\.model))
@@ -106,19 +106,19 @@ public struct TrainingRun {
     var models: [EvaluatedModel] = []
     // Those that come later are loaded once before the first is trained: what a device cannot run,
     // it says now.
-    for kind in settings.models.dropFirst() {
+    for model in settings.models.dropFirst() {
       if progress.shouldStop() { return [] }
       try Trainer.checkLoading(
-        network(kind), device: device, data: data, settings: trainerSettings(deadline: nil))
+        network(model), device: device, data: data, settings: trainerSettings(deadline: nil))
     }
-    for (index, kind) in settings.models.enumerated() {
+    for (index, model) in settings.models.enumerated() {
       let share = Double(index + 1) / Double(settings.models.count)
-      let trainer = try trainer(of: kind, progress, deadline: deadline(share, from: start))
+      let trainer = try trainer(of: model, progress, deadline: deadline(share, from: start))
       _ = try directory()
-      let model = try trainer.train { progress.save($0) }
-      guard model.outcome != .interrupted else { break }
+      let trained = try trainer.train { progress.save($0) }
+      guard trained.outcome != .interrupted else { break }
       models.append(
-        EvaluatedModel(model, by: trainer, on: data, shouldStop: progress.shouldStop))
+        EvaluatedModel(trained, by: trainer, on: data, shouldStop: progress.shouldStop))
     }
     return models
   }
@@ -131,17 +131,18 @@ public struct TrainingRun {
   }
 
   private func trainer(
-    of kind: ModelKind, _ progress: RunProgress, deadline: ContinuousClock.Instant?
+    of model: NetworkModel, _ progress: RunProgress, deadline: ContinuousClock.Instant?
   ) throws -> Trainer {
     try Trainer(
-      kind: kind, network: try network(kind), device: device, data: data,
-      settings: trainerSettings(deadline: deadline), report: progress.report,
+      name: model.name, network: try network(model), device: device, data: data,
+      settings: trainerSettings(deadline: deadline), initialWeights: model.initialWeights,
+      report: progress.report,
       shouldStop: progress.shouldStop)
   }
 
-  private func network(_ kind: ModelKind) throws(NetworkError) -> Network {
+  private func network(_ model: NetworkModel) throws(NetworkError) -> Network {
     try settings.network(
-      kind, windowLength: data.windowLength, channels: data.channels, classes: data.classes.count)
+      model, windowLength: data.windowLength, channels: data.channels, classes: data.classes.count)
   }
 
   private func trainerSettings(deadline: ContinuousClock.Instant?) -> TrainerSettings {
@@ -198,7 +199,7 @@ extension EpochRecord {
   /// Its line of `history.csv`.
   var line: TrainingHistory.Epoch {
     TrainingHistory.Epoch(
-      model: model.rawValue, epoch: epoch, loss: loss, accuracy: accuracy,
+      model: model, epoch: epoch, loss: loss, accuracy: accuracy,
       validationLoss: validationLoss, validationAccuracy: validationAccuracy,
       learningRate: learningRate, seconds: seconds)
   }

@@ -54,7 +54,7 @@ struct DriverListTests {
 
   @Test func aDriverThatShowsNoDeviceIsNamedWithWhatToCheck() throws {
     let semgTrain = try SemgTrain()
-    // A library that loads and is no driver.
+    // A library that loads and is not a driver.
     let environment = try folder("libc.so.6\n", in: semgTrain.directory)
     for arguments in [["devices", "--verbose"], ["benchmark", "--device", "gpu"]] {
       let outcome = try semgTrain.run(arguments, environment: environment, shell: Self.bounded)

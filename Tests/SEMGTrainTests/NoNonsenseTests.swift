@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Nothing that is no number, or no recording, or no model, ends in an answer.
+/// Nothing that is not a number, or no recording, or no model, ends in an answer.
 struct NoNonsenseTests {
   @Test func valuesThatMakeNaNAreRefusedInWhateverFileTheyStand() throws {
     let semgTrain = try SemgTrain()

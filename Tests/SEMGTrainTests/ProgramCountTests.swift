@@ -39,7 +39,7 @@ struct ProgramCountTests {
     let builds = try #require(value["builds"] as? [String: Any])
     let programs = try #require(builds["programs"] as? [[String: Any]])
     #expect(programs.count == builds["count"] as? Int)
-    // What a profile measures the device's peaks with is no part of a training.
+    // What a profile measures the device's peaks with is not a part of a training.
     let count = programs.count { $0["files"] as? [String] != ["peaks"] }
     #expect((1...40).contains(count), "\(builds)")
   }

@@ -163,7 +163,7 @@ struct RunWeightTests {
     let byTraining = try confidence()
     #expect(try confidence("--ensemble-weights", "1,0") == byTraining)
     #expect(try confidence("--ensemble-weights", "1,1") != byTraining)
-    // One of the two is no ensemble.
+    // One of the two is not an ensemble.
     let alone = try semgTrain("evaluate", "run/best_semg_net.keras", "--data", "recordings")
     #expect(alone.status == 0, "\(alone.error)")
     let inspected = try semgTrain("inspect", "run", "--json")

@@ -21,15 +21,16 @@ struct UsageTests {
   }
 
   static let mistakes = [
-    Mistake("--epoch 3", 64, "--epoch is no option of train", "Did you mean --epochs?"),
-    Mistake("-epochs 3", 64, "-epochs is no option", "Did you mean --epochs?"),
-    Mistake("--bogus", 64, "--bogus is no option of train"),
+    Mistake("--epoch 3", 64, "--epoch is not an option of train", "Did you mean --epochs?"),
+    Mistake("-epochs 3", 64, "-epochs is not an option", "Did you mean --epochs?"),
+    Mistake("--bogus", 64, "--bogus is not an option of train"),
     Mistake("split --epochs 3", 64, "--epochs is an option of train, not of split"),
-    Mistake("trian", 64, "trian is no command", "Did you mean semg-train train?"),
-    Mistake("help evalute", 64, "evalute is no command", "Did you mean semg-train help evaluate?"),
+    Mistake("trian", 64, "trian is not a command", "Did you mean semg-train train?"),
+    Mistake(
+      "help evalute", 64, "evalute is not a command", "Did you mean semg-train help evaluate?"),
     Mistake("help export", 64, "export is planned but not built yet"),
     Mistake("--json split", 64, "the command comes first: semg-train split"),
-    Mistake("epochs 3", 64, "epochs is no command"),
+    Mistake("epochs 3", 64, "epochs is not a command"),
     Mistake("train epochs 3", 64, "Did you mean --epochs?"),
     Mistake("/tmp", 64, "semg-train --data /tmp"),
     Mistake("export", 64, "export is planned but not built yet"),

@@ -37,12 +37,12 @@ struct AtOnceTests {
       directory: RunDirectory(creating: directory.path)
     ).train(report: report, shouldStop: shouldStop)
     var left = Left(bestEpochs: result?.bestEpoch ?? [:], test: result?.test)
-    for kind in ModelKind.allCases {
-      let path = directory.appending(path: RunDirectory.artifactName(of: kind.rawValue)).path
+    for model in NetworkModel.builtIn {
+      let path = directory.appending(path: RunDirectory.artifactName(of: model.name)).path
       guard FileManager.default.fileExists(atPath: path) else { continue }
       let archive = try KerasArchive.read(path)
-      left.weights[kind.rawValue] = archive.weights
-      left.optimizers[kind.rawValue] = archive.optimizer
+      left.weights[model.name] = archive.weights
+      left.optimizers[model.name] = archive.optimizer
     }
     let text = try? String(contentsOf: directory.appending(path: "history.csv"), encoding: .utf8)
     left.history = (text ?? "").split(separator: "\n").map {
@@ -56,19 +56,19 @@ struct AtOnceTests {
     let device = CPUDevice(threads: 1)
     let inTurn = try Self.run(on: device, atOnce: false)
     let isTold = Mutex(false)
-    let started = Mutex<[ModelKind]>([])
+    let started = Mutex<[String]>([])
     let atOnce = try Self.run(on: device, atOnce: true) { event in
       isTold.withLock {
         #expect(!$0)
         $0 = true
       }
-      if case .started(let kind, _, _) = event { started.withLock { $0.append(kind) } }
+      if case .started(let model, _, _) = event { started.withLock { $0.append(model) } }
       isTold.withLock { $0 = false }
     }
     #expect(atOnce.left == inTurn.left)
     #expect(atOnce.left.weights.count == 2 && atOnce.left.optimizers.count == 2)
     #expect(atOnce.left.history.count == 5)
-    #expect(Set(started.withLock { $0 }) == Set(ModelKind.allCases))
+    #expect(Set(started.withLock { $0 }) == Set(NetworkModel.builtIn.map(\.name)))
   }
 
   /// As soon as each has an epoch behind it.

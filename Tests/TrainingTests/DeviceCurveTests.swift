@@ -110,11 +110,11 @@ extension OpenCLTests {
 
     @Test(
       .enabled(if: isWanted, "needs real recordings, an OpenCL device and an optimized build"),
-      arguments: ModelKind.allCases)
-    func aHundredStepsOnRealRecordingsFollowTheCPU(kind: ModelKind) throws {
+      arguments: NetworkModel.builtIn)
+    func aHundredStepsOnRealRecordingsFollowTheCPU(model: NetworkModel) throws {
       let data = try Self.recordings()
       let network: Network =
-        kind == .inceptionSE ? try .inceptionSE(padding: .causal) : try .semgNet()
+        model == .inceptionSE ? try .inceptionSE(padding: .causal) : try .semgNet()
       let description = try #require(Self.openCLDevices.first, "no OpenCL device on this machine")
       let two = try Trained(network, data, on: CPUDevice(threads: 2))
       let one = try Trained(network, data, on: CPUDevice(threads: 1))
@@ -122,7 +122,7 @@ extension OpenCLTests {
 
       let chance = Self.largestDifference(one.losses, two.losses)
       let difference = Self.largestDifference(device.losses, two.losses)
-      print("\(kind.rawValue): losses differ by \(difference), of two thread counts by \(chance)")
+      print("\(model.name): losses differ by \(difference), of two thread counts by \(chance)")
       #expect(difference <= max(1e-2, 3 * chance))
       #expect(two.losses.prefix(10).reduce(0, +) > two.losses.suffix(10).reduce(0, +))
 
@@ -133,7 +133,7 @@ extension OpenCLTests {
       let other = Self.gestures(try one.predict(data), classes: 5)
       let byChance = zip(other, expected).filter { $0 == $1 }.count
       print(
-        "\(kind.rawValue): \(alike) of \(expected.count) windows are classified alike, "
+        "\(model.name): \(alike) of \(expected.count) windows are classified alike, "
           + "by two thread counts \(byChance)")
       // As with the losses: where rounding alone turns more windows than one in a hundred, three
       // times what it turns.
@@ -142,7 +142,7 @@ extension OpenCLTests {
       // The same weights on the other backend.
       let carried = try two.predict(data, weights: try device.weights)
       let largest = zip(found, carried).reduce(Float(0)) { max($0, abs($1.0 - $1.1)) }
-      print("\(kind.rawValue): probabilities of the same weights differ by \(largest)")
+      print("\(model.name): probabilities of the same weights differ by \(largest)")
       #expect(largest <= 1e-5)
     }
 
@@ -156,11 +156,11 @@ extension OpenCLTests {
 
     @Test(
       .enabled(if: isWanted, "needs real recordings, an OpenCL device and an optimized build"),
-      arguments: ModelKind.allCases)
-    func aHundredStepsInHalfPrecisionFollowTheCPU(kind: ModelKind) throws {
+      arguments: NetworkModel.builtIn)
+    func aHundredStepsInHalfPrecisionFollowTheCPU(model: NetworkModel) throws {
       let data = try Self.recordings()
       let network: Network =
-        kind == .inceptionSE ? try .inceptionSE(padding: .causal) : try .semgNet()
+        model == .inceptionSE ? try .inceptionSE(padding: .causal) : try .semgNet()
       let description = try #require(Self.openCLDevices.first, "no OpenCL device on this machine")
       let single = try Trained(network, data, on: CPUDevice(threads: 2))
       let half = try Trained(
@@ -170,7 +170,7 @@ extension OpenCLTests {
       let largest = Self.largestDifference(half.losses, single.losses)
       let scaling = try #require(try half.network.loaded.lossScaling())
       print(
-        "\(kind.rawValue): losses in half precision differ by \(largest), "
+        "\(model.name): losses in half precision differ by \(largest), "
           + "their means of ten steps by \(difference), \(scaling)")
       // Means, since rounding moves a single step's loss of 16 windows by more: that of sEMG-Net by
       // 3.5e-2 between two thread counts of the CPU backend.

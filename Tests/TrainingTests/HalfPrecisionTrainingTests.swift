@@ -52,7 +52,7 @@ extension OpenCLTests {
       let device = try OpenCLTests.open(.fp16, lossScale: lossScale)
       func trainer(_ state: TrainerState? = nil) throws -> Trainer {
         try Trainer(
-          kind: .inceptionSE, network: network, device: device, data: toyWindows(first: first),
+          name: "inception-se", network: network, device: device, data: toyWindows(first: first),
           settings: TrainerSettings(
             recipe: TrainingRecipe(epochs: epochs, batchSize: batchSize, seed: 1)), state: state)
       }

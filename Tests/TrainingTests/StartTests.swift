@@ -2,6 +2,7 @@ import Artifacts
 import Compute
 import ComputeCPU
 import Foundation
+import Networks
 import Testing
 
 @testable import Training
@@ -29,7 +30,7 @@ struct StartTests {
   func aNetworkThatCannotBeLoadedOpensNoDirectory(name: String, atOnce: Bool) throws {
     let settings = RunSettings(
       recipe: TrainingRecipe(epochs: 1, batchSize: 16), trainsAtOnce: atOnce)
-    let names = try ModelKind.allCases.map {
+    let names = try NetworkModel.builtIn.map {
       try settings.network($0, windowLength: 12, channels: 2, classes: 2).name
     }
     #expect(names.contains(name), "\(names)")

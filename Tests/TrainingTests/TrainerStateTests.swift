@@ -24,16 +24,16 @@ struct TrainerStateTests {
   }
 
   private static func trainer(
-    _ kind: ModelKind, on device: any Device, pipeline: Recipe = .standard,
+    _ model: NetworkModel, on device: any Device, pipeline: Recipe = .standard,
     data: PreparedRecordings = toyWindows(), state: TrainerState? = nil,
     shouldStop: @escaping () -> Bool = { false }
   ) throws -> Trainer {
     let network =
-      kind == .semgNet
+      model == .semgNet
       ? try Network.semgNet(time: 12, channels: 2, classes: 2, width: 2)
       : try TrainerTests.network()
     return try Trainer(
-      kind: kind, network: network, device: device, data: data,
+      name: model.name, network: network, device: device, data: data,
       settings: TrainerSettings(
         recipe: TrainingRecipe(pipeline, epochs: 3, batchSize: 8, seed: 1),
         classWeights: [1, 1.5]),
@@ -56,32 +56,32 @@ struct TrainerStateTests {
   }
 
   static func expectTheSameBits(
-    _ kind: ModelKind, on device: any Device, pipeline: Recipe = .standard,
+    _ model: NetworkModel, on device: any Device, pipeline: Recipe = .standard,
     data: PreparedRecordings = toyWindows()
   ) throws -> TrainerState {
-    let whole = try train(trainer(kind, on: device, pipeline: pipeline, data: data))
+    let whole = try train(trainer(model, on: device, pipeline: pipeline, data: data))
     let data = data
     let saved = try stopped {
-      try trainer(kind, on: device, pipeline: pipeline, data: data, shouldStop: $0)
+      try trainer(model, on: device, pipeline: pipeline, data: data, shouldStop: $0)
     }
     let state = try JSONDecoder().decode(TrainerState.self, from: saved)
     #expect(state.history.count == 2 && state.steps == 10)
     let resumed = try train(
-      trainer(kind, on: device, pipeline: pipeline, data: data, state: state))
+      trainer(model, on: device, pipeline: pipeline, data: data, state: state))
     #expect(resumed == whole)
     #expect(resumed.model.history.count == 3)
     #expect(resumed.last.weights != state.weights)
     return state
   }
 
-  @Test(arguments: ModelKind.allCases, Recipe.allCases)
-  func aThirdEpochAfterAStopIsTheThirdOfOneTraining(kind: ModelKind, pipeline: Recipe) throws {
+  @Test(arguments: NetworkModel.builtIn, Recipe.allCases)
+  func aThirdEpochAfterAStopIsTheThirdOfOneTraining(model: NetworkModel, pipeline: Recipe) throws {
     let state = try Self.expectTheSameBits(
-      kind, on: CPUDevice(threads: 2), pipeline: pipeline)
+      model, on: CPUDevice(threads: 2), pipeline: pipeline)
     #expect(state.lossScaling == nil && state.optimizer.iterations == 10)
   }
 
-  /// Any encoder gives back what it was given, also what is no number.
+  /// Any encoder gives back what it was given, also what is not a number.
   @Test func aStateComesBackToTheBit() throws {
     var state = try Self.trainer(.semgNet, on: CPUDevice(threads: 1)).state()
     #expect(state.history.isEmpty && state.best == nil && state.steps == 0)
@@ -92,7 +92,7 @@ struct TrainerStateTests {
     state.lossScaling = LossScaling(scale: 32_768, goodSteps: 3, skippedSteps: 2)
     state.history = [
       EpochRecord(
-        model: .semgNet, epoch: 1, loss: 0.1 + 0.2, accuracy: 1.0 / 3, validationLoss: -.infinity,
+        model: "semg-net", epoch: 1, loss: 0.1 + 0.2, accuracy: 1.0 / 3, validationLoss: -.infinity,
         validationAccuracy: 1e-300, learningRate: 1e-3, seconds: 1, samplesPerSecond: 2,
         isBest: true, skippedSteps: 1)
     ]
@@ -113,7 +113,7 @@ struct TrainerStateTests {
     let device = CPUDevice(threads: 1)
     let state = try Self.trainer(.semgNet, on: device).state()
     let changes: [(String, (inout TrainerState) -> Void)] = [
-      ("model", { $0.kind = .inceptionSE }), ("recipe", { $0.recipe.seed = 2 }),
+      ("model", { $0.model = "inception-se" }), ("recipe", { $0.recipe.seed = 2 }),
       ("recipe", { $0.recipe.epochs = 4 }), ("recipe", { $0.recipe.constants.smoothing = 0 }),
       ("class weights", { $0.classWeights = [] }),
       ("training windows", { $0.trainingWindows += 1 }),
@@ -163,20 +163,20 @@ extension TrainerState {
 extension OpenCLTests {
   @Suite(.enabled(if: runsSlowTests, "long without optimization"))
   struct TrainerStateOnOneDeviceTests {
-    @Test(arguments: ModelKind.allCases)
-    func aThirdEpochAfterAStopIsTheThirdOfOneTraining(kind: ModelKind) throws {
-      _ = try TrainerStateTests.expectTheSameBits(kind, on: OpenCLTests.open(.fp32))
+    @Test(arguments: NetworkModel.builtIn)
+    func aThirdEpochAfterAStopIsTheThirdOfOneTraining(model: NetworkModel) throws {
+      _ = try TrainerStateTests.expectTheSameBits(model, on: OpenCLTests.open(.fp32))
     }
 
     /// Steps are left out before the stop: the loss scale, its counters, and the learning rates that
     /// steps later than their place take.
-    @Test(arguments: ModelKind.allCases)
-    func inHalfPrecisionToo(kind: ModelKind) throws {
+    @Test(arguments: NetworkModel.builtIn)
+    func inHalfPrecisionToo(model: NetworkModel) throws {
       let state = try TrainerStateTests.expectTheSameBits(
-        kind,
+        model,
         on: OpenCLTests.open(.fp16, lossScale: Float(sign: .plus, exponent: 24, significand: 1)))
       let scaling = try #require(state.lossScaling)
-      print("\(kind.rawValue): \(scaling)")
+      print("\(model.name): \(scaling)")
       #expect(scaling.skippedSteps > 0 && scaling.goodSteps > 0)
       #expect(state.optimizer.iterations == state.steps - scaling.skippedSteps)
     }

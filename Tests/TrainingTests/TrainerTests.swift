@@ -47,7 +47,7 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
     improved: (TrainedModel) throws -> Void = { _ in }
   ) throws -> TrainedModel {
     let trainer = try Trainer(
-      kind: .inceptionSE, network: try Self.network(), device: device,
+      name: "inception-se", network: try Self.network(), device: device,
       data: toyWindows(),
       settings: TrainerSettings(
         recipe: TrainingRecipe(epochs: epochs, batchSize: batchSize, seed: seed)),
@@ -74,7 +74,7 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
     let device: any Device = isReference ? ReferenceDevice() : CPUDevice(threads: 2)
     let trainers = try [36, 1000].map { batchSize in
       try Trainer(
-        kind: .inceptionSE, network: try Self.network(), device: device, data: toyWindows(),
+        name: "inception-se", network: try Self.network(), device: device, data: toyWindows(),
         settings: TrainerSettings(
           recipe: TrainingRecipe(epochs: 2, batchSize: batchSize, seed: 1)))
     }
@@ -130,26 +130,26 @@ func toyWindows(count: Int = 24, time: Int = 12, first: Float? = nil) -> Prepare
   }
 
   /// Whatever layers lie between the sample and the loss: ReLU passes NaN on, as Keras's does.
-  @Test(arguments: [ModelKind.inceptionSE, .semgNet], [true, false])
-  func aLossThatIsNoNumberNamesItsStep(kind: ModelKind, isReference: Bool) throws {
+  @Test(arguments: NetworkModel.builtIn, [true, false])
+  func aLossThatIsNoNumberNamesItsStep(model: NetworkModel, isReference: Bool) throws {
     let device: any Device = isReference ? ReferenceDevice() : CPUDevice(threads: 1)
     let network =
-      kind == .semgNet
+      model == .semgNet
       ? try Network.semgNet(time: 12, channels: 2, classes: 2, width: 2) : try Self.network()
     let trainer = try Trainer(
-      kind: kind, network: network, device: device, data: toyWindows(first: .infinity),
+      name: model.name, network: network, device: device, data: toyWindows(first: .infinity),
       settings: TrainerSettings(recipe: TrainingRecipe(epochs: 2, batchSize: 36)))
     let error = #expect(throws: TrainingError.self) { try trainer.train() }
-    guard case .diverged(let model, let epoch, let step, let learningRate, _)? = error else {
+    guard case .diverged(let found, let epoch, let step, let learningRate, _)? = error else {
       Issue.record("unexpected error \(String(describing: error))")
       return
     }
-    #expect(model == kind.rawValue && epoch == 1 && step == 1 && learningRate == 1e-3)
+    #expect(found == model.name && epoch == 1 && step == 1 && learningRate == 1e-3)
   }
 
   @Test func theDeadlineHoldsWhereAnEpochIsOneStep() throws {
     let trainer = try Trainer(
-      kind: .semgNet,
+      name: "semg-net",
       network: try Network.semgNet(time: 12, channels: 2, classes: 2, width: 2),
       device: ReferenceDevice(), data: toyWindows(),
       settings: TrainerSettings(
