@@ -8,7 +8,7 @@
 #include "reduce.cl"
 
 // Whether a batch's statistics move the moving ones: where halves overflow they are no numbers, and
-// would stay so. Floats are as they are: a training whose loss is no number ends.
+// would stay so. Floats are as they are: a training whose loss is NaN or infinite ends.
 #if HALF_STORAGE
 #define FINITE(x) ((as_uint(x) & 0x7F800000u) != 0x7F800000u)
 #define MOVES(mean, variance) (FINITE(mean) && FINITE(variance))

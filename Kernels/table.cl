@@ -22,7 +22,7 @@ struct loss_scale {
   float scale;
   uint good_steps;     // since the scale last changed
   uint skipped_steps;  // of all
-  uint overflow;       // this step: a gradient is no number
+  uint overflow;       // this step: a gradient is not a number
 };
 struct loss_scaling {
   struct loss_scale now;

@@ -102,7 +102,7 @@ def unknown_commands(
     if binary is None:
         return "no semg-train was built to ask"
     wrong = []
-    # A word that is no subcommand is taken for an argument of the default one: only the list tells.
+    # A word that is not a subcommand is taken for an argument of the default one: only the list tells.
     known = set(re.findall(r"^  ([a-z]+) ", help_text(binary).partition("SUBCOMMANDS:")[2], re.M))
     for name, options in commands:
         text = help_text(binary, name) if name in known else ""

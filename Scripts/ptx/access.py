@@ -13,7 +13,7 @@ from .parse import Address, Instruction, Kernel, Operand, Symbol, Unknown, Vecto
 def address(operand: Operand, kernel: Kernel) -> Callable[[object], np.ndarray]:
     """A thread's address, as a whole number with a sign."""
     if not isinstance(operand, Address):
-        raise Unknown(f"{operand} is no address")
+        raise Unknown(f"{operand} is not an address")
     base, offset = operand.base, operand.offset
     kind = "u64"
     if not isinstance(base, Symbol) and getattr(base, "type", "b64") in ("b32", "u32"):

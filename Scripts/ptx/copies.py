@@ -48,7 +48,7 @@ class Copies:
         odd = sources % BYTES != 0
         if odd.any():
             first = int(np.argmax(odd))
-            raise Fault(f"copies from byte {sources[first]} of global memory, which is no multiple"
+            raise Fault(f"copies from byte {sources[first]} of global memory, which is not a multiple"
                         f" of 16", int(lanes[first]))
         units = self.shared.units(places, BYTES, lanes)
         batch = Batch(lanes, units, sources, sizes, self.committed[lanes])

@@ -69,7 +69,7 @@ def number(operand: Number, wanted: np.dtype) -> np.generic:
 
 def writer(operand: Operand) -> Callable[[object, np.ndarray, np.ndarray | None], None]:
     if not isinstance(operand, Register):
-        raise Unknown(f"{operand} is no register to write to")
+        raise Unknown(f"{operand} is not a register to write to")
     wanted = dtype_of(operand.type)
     return lambda state, values, mask: state.write(operand, converted(values, wanted), mask)
 

@@ -176,7 +176,7 @@ class Body:
         if match[2]:
             register = self.operand(line, match[2])
             if not isinstance(register, Register) or register.type != "pred":
-                raise Unknown(f"line {line}: `{match[2]}` is no predicate")
+                raise Unknown(f"line {line}: `{match[2]}` is not a predicate")
             guard = (register, bool(match[1]))
         operands = [self.operand(line, each) for each in split_operands(match[4])]
         return Instruction(line, text, match[3].split("."), operands, guard)

@@ -5,7 +5,7 @@ import Networks
 public enum ArchiveError: Error, Equatable, CustomStringConvertible {
   /// The file is missing, cannot be opened, or not be read to its end.
   case read(FileReadError)
-  /// The file is no Keras archive, or a damaged or hostile one.
+  /// The file is not a Keras archive, or a damaged or hostile one.
   case badContent(path: String, part: String, found: String, expected: String)
   /// The file is whole, and something else than an archive of Keras 3; or it is one, of a model that
   /// is none of ours. `advice` says what to do about it.

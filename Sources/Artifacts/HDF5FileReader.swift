@@ -83,7 +83,7 @@ struct HDF5FileReader {
     let bytes = buffer[..<length].map { UInt8(bitPattern: $0) }
     guard let name = String(validating: bytes, as: UTF8.self), !name.contains("/" as Character)
     else {
-      throw HDF5Refusal(reason: "group /\(path) has a name that is no text")
+      throw HDF5Refusal(reason: "group /\(path) has a name that is not text")
     }
     return name
   }

@@ -11,7 +11,7 @@ public enum RunFile {
     do {
       data = try encoder.encode(value)
     } catch {
-      throw .cannotCreate(path: path, reason: "a value is no number (\(error))")
+      throw .cannotCreate(path: path, reason: "a value is not a number (\(error))")
     }
     data.append(UInt8(ascii: "\n"))
     try AtomicFile.write(data, to: path)

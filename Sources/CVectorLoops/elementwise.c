@@ -24,7 +24,7 @@ typedef struct {
     vl_for(threads, count, 64, name##_body, &m);                                        \
   }
 
-// NaN stays NaN, as in Keras: a loss that is no number must show.
+// NaN stays NaN, as in Keras: a loss that is NaN or infinite must show.
 VL_MAP(relu, a[i] < 0.f ? 0.f : a[i])
 VL_MAP(relu_gradient, a[i] > 0.f ? b[i] : 0.f)
 VL_MAP(sigmoid, vl_sigmoid(a[i]))

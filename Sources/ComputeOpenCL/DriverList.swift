@@ -53,7 +53,7 @@ public struct OpenCLDriverList: Sendable {
     if let names = try? FileManager.default.contentsOfDirectory(atPath: place) {
       return names.filter { $0.hasSuffix(".icd") }.sorted().map { "\(place)/\($0)" }
     }
-    // The loader looks for a file's bare name in its usual place, and takes what is no file for a
+    // The loader looks for a file's bare name in its usual place, and takes what is not a file for a
     // library.
     let isBare = !place.contains("/" as Character)
     for file in [place] + (isBare ? ["\(usualPlace)/\(place)"] : [])

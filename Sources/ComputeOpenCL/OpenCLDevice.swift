@@ -116,7 +116,7 @@ public struct OpenCLDevice: Device {
 
   var storage: StorageRule { StorageRule(precision: options.precision) }
 
-  /// What a device is used with: kernels are specialized on what is no CPU, and CLBlast is used unless
+  /// What a device is used with: kernels are specialized on what is not a CPU, and CLBlast is used unless
   /// `SEMG_OPENCL_WITHOUT_CLBLAST` is set.
   public static func usualOptions(
     for description: OpenCLDeviceDescription, _ arithmetic: Arithmetic

@@ -111,7 +111,9 @@ extension OpenCLDeviceDescription {
   /// running one product tells.
   public var tensorCoreObstacle: String? {
     guard !isCPU || computeCapability != nil else { return "a processor has none" }
-    guard let computeCapability else { return "they are NVIDIA's, and it is no device of NVIDIA's" }
+    guard let computeCapability else {
+      return "they are NVIDIA's, and it is not a device of NVIDIA's"
+    }
     guard computeCapability.major >= TensorCores.leastCapability else {
       return "its compute capability is \(computeCapability.major).\(computeCapability.minor), "
         + "the kernels need \(TensorCores.leastCapability).0"

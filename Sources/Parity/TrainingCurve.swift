@@ -198,6 +198,6 @@ extension TrainingCurve {
 }
 
 extension Double {
-  /// Orders what is no number above all that is one.
+  /// Orders what is not a number above all that is one.
   fileprivate var orInfinity: Double { isNaN ? .infinity : self }
 }

@@ -7,7 +7,7 @@ import Foundation
 final class FileText {
   /// Files beyond this are refused before their bytes are read.
   static let largestFile = 4 << 30
-  /// A line that is longer, or a file without a line end in so many bytes, is no recording.
+  /// A line that is longer, or a file without a line end in so many bytes, is not a recording.
   static let longestLine = 1 << 16
   /// Zero bytes behind the text, so that eight bytes can be loaded anywhere in it.
   private static let padding = 32

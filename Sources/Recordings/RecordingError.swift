@@ -191,7 +191,7 @@ extension RecordingError: CustomStringConvertible {
     case .utf16(let file):
       "\(file):1: found UTF-16 text, expected UTF-8 or ASCII; save it again as UTF-8"
     case .nulByte(let file, let line):
-      "\(file):\(line): found a NUL byte, expected text; the file is damaged or is no CSV"
+      "\(file):\(line): found a NUL byte, expected text; the file is damaged or is not a CSV"
     case .binary(let file, let line, let byte):
       "\(file):\(line): found binary content (byte 0x\(hex(byte))), expected numbers and commas"
     case .lfsPointer(let file):

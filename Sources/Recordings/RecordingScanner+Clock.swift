@@ -7,7 +7,7 @@ extension RecordingScanner {
     var rate: (column: Int, name: String)?
   }
 
-  /// A column is of times by its name. Where there are no names: one that is no channel and rises by
+  /// A column is of times by its name. Where there are no names: one that is not a channel and rises by
   /// equal steps, other than 1, in the first rows.
   func clockColumns(of table: Table) -> ClockColumns {
     guard let names = table.names else {

@@ -44,7 +44,7 @@ extension RecordingScanner {
       firstRow: line.start, firstRowLine: line.number, statedRate: rate)
   }
 
-  /// The first line that is no comment, the last comment above it, and the sampling rate that one of
+  /// The first line that is not a comment, the last comment above it, and the sampling rate that one of
   /// them tells.
   private func firstLineBelowComments(
     from start: UnsafePointer<UInt8>
@@ -84,7 +84,7 @@ extension RecordingScanner {
       && channels.allSatisfy { $1.isName || $0 == 1 && $1.isEmpty }
   }
 
-  /// Throws for a first line that is no header, where it mixes names and numbers.
+  /// Throws for a first line that is not a header, where it mixes names and numbers.
   private func checkFirstRow(_ line: TextLine, cells: [Cell]) throws(RecordingError) {
     let columns = options.channels.columns
     guard let name = columns.first(where: { cells[$0 - 1].isName }) else { return }

@@ -102,7 +102,7 @@ struct RecordingScanner {
     return TextLine(at: start, end: stop, number: 1)
   }
 
-  /// Refuses what is no text, and skips a byte-order mark.
+  /// Refuses what is not text, and skips a byte-order mark.
   func checkEncoding() throws(RecordingError) -> UnsafePointer<UInt8> {
     guard end > start else { throw .emptyFile(file: file) }
     let mark = (start[0], start[1], start[2])
@@ -209,7 +209,7 @@ struct RecordingScanner {
     return true
   }
 
-  /// Moves to the comma or line end behind a cell that is no channel.
+  /// Moves to the comma or line end behind a cell that is not a channel.
   private func skipCell(_ cursor: inout UnsafePointer<UInt8>) {
     while true {
       switch cursor.pointee {

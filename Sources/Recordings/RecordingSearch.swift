@@ -25,7 +25,7 @@ public struct RecordingSearch: Sendable {
   public private(set) var linksNotFollowed: [String] = []
   /// The directories that were listed, each once.
   private var listed: Set<DirectoryIdentity> = []
-  /// Links to directories, to be followed when all that is no link was listed.
+  /// Links to directories, to be followed when all that is not a link was listed.
   private var links: [(directory: String, relative: String)] = []
 
   /// Finds every `*.csv` (in any case) below `path`, or takes `path` itself where it is a file.

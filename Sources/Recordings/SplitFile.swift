@@ -140,7 +140,7 @@ public struct SplitFile: Sendable {
   /// A line per recording: far beyond any set.
   static let largestFile = 1 << 28
 
-  /// - Throws: `SplitFileProblems` where it cannot be read, or is no such file.
+  /// - Throws: `SplitFileProblems` where it cannot be read, or is not such a file.
   public init(_ file: String) throws(SplitFileProblems) {
     do throws(SplitFileError) {
       self.file = file

@@ -114,7 +114,7 @@ import Testing
     }
   }
 
-  /// Gradients of one step more, the scale's share in them; the last is no number where the step is
+  /// Gradients of one step more, the scale's share in them; the last is not a number where the step is
   /// to be left out.
   private func update(
     _ made: TestPlan, _ loaded: any LoadedPlan, _ round: Int, step: Int, overflows: Bool = false

@@ -69,7 +69,7 @@ struct ParityTests {
   /// Whichever operation it is.
   @Test(arguments: Set(SelfCheck.cases.flatMap { names(of: $0) }).sorted())
   func theSelfCheckNamesTheOperationThatIsWrong(_ operation: String) throws {
-    // The penalty is no tensor, and this wrapper changes tensors alone.
+    // The penalty is not a tensor, and this wrapper changes tensors alone.
     guard operation != "l2_penalty" else { return }
     let failures = SelfCheck.failures(of: AlteredDevice(.wrong(operation: operation)))
     #expect(!failures.isEmpty)

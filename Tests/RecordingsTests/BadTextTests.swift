@@ -109,7 +109,7 @@ import Testing
     #expect(
       try error(Self.row + "1,2,3,4,5,6,7,\(cell)\n")
         == .notFinite(file: file, line: 2, column: 8, found: "\"\(cell)\""))
-    // In the first line too: a line of them is no header.
+    // In the first line too: a line of them is not a header.
     let line = Array(repeating: cell, count: 8).joined(separator: ",") + "\n"
     #expect(
       try error(line + Self.row)
