@@ -135,6 +135,41 @@ def missing_links(root: pathlib.Path, files: list[str]) -> str | None:
     return f"links to nowhere: {', '.join(wrong)}" if wrong else None
 
 
+def unlisted_targets(root: pathlib.Path, readme: str) -> str | None:
+    """Folders of Sources that the README's map of folders leaves out."""
+    listed = set(re.findall(r"`(?:Sources/)?(\w+)`", readme))
+    wrong = sorted(folder.name for folder in (root / "Sources").iterdir()
+                   if folder.is_dir() and folder.name not in listed)
+    return f"the README's map of folders lacks: {', '.join(wrong)}" if wrong else None
+
+
+# Whose coding keys are fields of files of a run, or of what `--json` prints.
+DOCUMENTED = re.compile(
+    r"Sources/(SEMGTrain/.*|Training/(RunReport|PartReport|Metrics|RunOrigin|.*Report.*)"
+    r"|Artifacts/(Preprocessing|RecordingProfile))\.swift$")
+
+
+def coding_keys(source: str) -> set[str]:
+    """The names of the fields that the `CodingKeys` of a Swift file list."""
+    keys: set[str] = set()
+    for block in re.findall(r"enum CodingKeys\b[^{]*\{(.*?)\}", source, re.S):
+        for cases in re.findall(r"\bcase ([^\n]*)", block):
+            for part in cases.split(","):
+                name, _, text = part.partition("=")
+                keys.add(text.strip().strip('"') or name.strip())
+    return keys
+
+
+def undocumented_fields(root: pathlib.Path, files: list[str]) -> str | None:
+    pages = "".join(path.read_text() for path in sorted((root / "Documentation").glob("*.md")))
+    # `recordings.level`, `.balance` and `windows` alike.
+    known = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r"`([^`\n]+)`", pages))))
+    wrong = [
+        f"{key} ({name})" for name in files if DOCUMENTED.match(name) and (root / name).is_file()
+        for key in sorted(coding_keys((root / name).read_text()) - known)]
+    return f"fields that no page of Documentation names: {', '.join(wrong)}" if wrong else None
+
+
 def check(
     root: pathlib.Path, binary: pathlib.Path | None, objects: pathlib.Path | None = None
 ) -> list[tuple[str, str | None]]:
@@ -145,6 +180,7 @@ def check(
         ("the README's commands exist", unknown_commands(readme_commands(readme), binary)),
         ("the README's make targets exist",
          unknown_make_targets(readme, (root / "Makefile").read_text())),
+        ("the README's map lists every target", unlisted_targets(root, readme)),
     ]
     if objects is not None:
         cases.append(("no source needs ICU", needing_icu(root, objects)))
@@ -156,6 +192,7 @@ def check(
             ("no large file is committed", large_files(root, files)),
             ("no test cancels itself", cancelled_tests(root, files)),
             ("links in Markdown lead somewhere", missing_links(root, files)),
+            ("the fields of JSON are documented", undocumented_fields(root, files)),
         ]
     for name, problem in cases:
         if problem:

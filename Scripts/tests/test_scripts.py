@@ -92,6 +92,28 @@ class Repository(unittest.TestCase):
             ["$s10Foundation6NSLockCMa",
              "$sSy10FoundationE5range2of7optionsAB6localeSnySS5IndexVGSgqd__F"])
 
+    def test_fields_that_no_page_names_are_told(self):
+        source = """enum CodingKeys: String, CodingKey {
+            case device, models
+            case batchSize = "batch_size"
+          }
+          struct A { enum CodingKeys: CodingKey { case name } }"""
+        self.assertEqual(
+            check_repository.coding_keys(source), {"device", "models", "batch_size", "name"})
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            name = "Sources/SEMGTrain/Report.swift"
+            (root / "Sources/SEMGTrain").mkdir(parents=True)
+            (root / "Documentation").mkdir()
+            (root / name).write_text(source)
+            (root / "Documentation/a.md").write_text("`device`, `models`: `name`, size of a batch")
+            self.assertIn("batch_size (Sources/SEMGTrain/Report.swift)",
+                          check_repository.undocumented_fields(root, [name]))
+            self.assertIn("SEMGTrain", check_repository.unlisted_targets(root, "`Sources/Training`"))
+            (root / "Documentation/b.md").write_text("`batch_size`")
+            self.assertIsNone(check_repository.undocumented_fields(root, [name]))
+            self.assertIsNone(check_repository.unlisted_targets(root, "`Sources/SEMGTrain`"))
+
     def test_commands_of_the_readme_are_found(self):
         text = (
             "```sh\nsemg-train --data d \\\n  --seed 1  # why\nmake demo\n"
