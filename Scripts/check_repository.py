@@ -146,7 +146,7 @@ def unlisted_targets(root: pathlib.Path, readme: str) -> str | None:
 # Whose coding keys are fields of files of a run, or of what `--json` prints.
 DOCUMENTED = re.compile(
     r"Sources/(SEMGTrain/.*|Training/(RunReport|PartReport|Metrics|RunOrigin|.*Report.*)"
-    r"|Artifacts/(Preprocessing|RecordingProfile))\.swift$")
+    r"|Artifacts/Run/(Preprocessing|RecordingProfile))\.swift$")
 
 
 def coding_keys(source: str) -> set[str]:
