@@ -42,7 +42,7 @@ let package = Package(
       name: "SEMGLibraries",
       targets: [
         "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "ComputeOpenCL", "Networks",
-        "Training", "Artifacts",
+        "SignalPreparation", "Training", "Artifacts",
       ]),
     // For tests of the OpenCL device alone: the loader opens it by its path.
     .library(name: "semg-opencl-layer", type: .dynamic, targets: ["OpenCLLayer"]),
@@ -72,13 +72,16 @@ let package = Package(
     target("Networks", ["Compute"]),
     target("Artifacts", ["Compute", "Networks", "CHDF5", "CZip", "CConfinement"]),
     target(
+      "SignalPreparation",
+      ["Compute", "Recordings", "SignalProcessing", "Artifacts", "CVectorLoops"]),
+    target(
       "Training",
-      ["Networks", "Compute", "Recordings", "SignalProcessing", "Artifacts", "CVectorLoops"]),
+      ["Networks", "Compute", "Recordings", "SignalPreparation", "Artifacts"]),
     target(
       "Parity",
       [
         "Compute", "ComputeCases", "ComputeReference", "ComputeCPU", "Networks", "Training",
-        "Recordings", "SignalProcessing",
+        "Recordings", "SignalProcessing", "SignalPreparation",
       ]),
     .executableTarget(
       name: "semg-hdf5-reader", dependencies: ["Artifacts"], path: "Sources/HDF5Reader",
@@ -87,7 +90,8 @@ let package = Package(
       name: "SEMGTrain",
       dependencies: [
         "Recordings", "SignalProcessing", "Compute", "ComputeCPU", "ComputeOpenCL", "Networks",
-        "Artifacts", "Training", "Parity", "COneDNN", "COpenCL", "CHDF5", "CLastResort", "CZip",
+        "Artifacts", "SignalPreparation", "Training", "Parity", "COneDNN", "COpenCL", "CHDF5",
+        "CLastResort", "CZip",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -113,7 +117,9 @@ let package = Package(
     tests(
       "NetworksTests",
       ["Networks", "Compute", "ComputeCases", "ComputeReference", "ComputeCPU"]),
-    tests("TrainingTests", ["Training", "ComputeReference", "ComputeCPU", "ComputeOpenCL"]),
+    tests(
+      "TrainingTests",
+      ["SignalPreparation", "Training", "ComputeReference", "ComputeCPU", "ComputeOpenCL"]),
     tests(
       "ArtifactsTests",
       [

@@ -1,3 +1,5 @@
+import SignalPreparation
+
 extension PreparedRecordings {
   /// Measures probabilities `[windows, classes]` of the given windows against their labels.
   public func metrics(of windows: [Int32], probabilities: [Float]) -> Metrics {

@@ -1,3 +1,5 @@
+import SignalPreparation
+
 /// Figures of one part of the recordings: what `evaluate` prints as JSON.
 public struct PartReport: Sendable, Codable, Equatable {
   /// `test`, `validation`, `train` or `all`.

@@ -1,6 +1,7 @@
 import Compute
 import Networks
 import Recordings
+import SignalPreparation
 
 /// Trains one network on a device: an epoch of steps, then validation, and the best epoch's weights
 /// kept (highest validation accuracy, the first one on a tie).

@@ -1,5 +1,6 @@
 import Compute
 import Networks
+import SignalPreparation
 
 /// Memory that the models of a run take, and whether they train at the same time.
 public struct TrainingMemory: Sendable {

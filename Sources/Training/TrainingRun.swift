@@ -2,6 +2,7 @@ import Artifacts
 import Compute
 import Networks
 import Recordings
+import SignalPreparation
 import Synchronization
 
 /// Trains the models of an ensemble, at the same time where the device gains by it, else one after

@@ -1,5 +1,6 @@
 import Compute
 import Networks
+import SignalPreparation
 
 /// The windows of many recordings, one after another, through trained networks: however many there
 /// are, one batch is in memory at a time, and batches are filled across recordings.

@@ -7,6 +7,7 @@ import Recordings
 import TestSupport
 import Testing
 
+@testable import SignalPreparation
 @testable import Training
 
 extension OpenCLTests {

@@ -1,5 +1,6 @@
 import Foundation
 import Recordings
+import SignalPreparation
 import SignalProcessing
 import TestSupport
 import Testing

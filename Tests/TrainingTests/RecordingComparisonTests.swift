@@ -5,6 +5,7 @@ import SignalProcessing
 import TestSupport
 import Testing
 
+@testable import SignalPreparation
 @testable import Training
 
 /// Recordings beside those that a model was trained on: what is not alike is refused or warned of,

@@ -6,6 +6,7 @@ import Networks
 import TestSupport
 import Testing
 
+@testable import SignalPreparation
 @testable import Training
 
 /// A training that is stopped at the end of an epoch and goes on elsewhere.

@@ -6,6 +6,7 @@ import Recordings
 import SignalProcessing
 import Testing
 
+@testable import SignalPreparation
 @testable import Training
 
 /// Two gestures told apart by the channel that is loud: learnt within a few epochs.

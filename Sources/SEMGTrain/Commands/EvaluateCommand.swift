@@ -3,6 +3,7 @@ import Artifacts
 import Foundation
 import Networks
 import Recordings
+import SignalPreparation
 import Training
 
 struct EvaluateCommand: ParsableCommand {

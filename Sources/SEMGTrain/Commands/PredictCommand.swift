@@ -4,6 +4,7 @@ import Compute
 import ComputeOpenCL
 import Foundation
 import Recordings
+import SignalPreparation
 import SignalProcessing
 import Training
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Recordings
+import SignalPreparation
 import Training
 
 struct SynthesizeCommand: ParsableCommand {

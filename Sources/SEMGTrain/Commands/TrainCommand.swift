@@ -3,6 +3,7 @@ import Artifacts
 import Compute
 import Foundation
 import Recordings
+import SignalPreparation
 import Training
 
 struct TrainCommand: ParsableCommand {

@@ -3,6 +3,7 @@ import Compute
 import Foundation
 import Networks
 import Recordings
+import SignalPreparation
 import Training
 
 /// The networks of an ensemble, read from their archives.

@@ -1,6 +1,7 @@
 import Artifacts
 import Foundation
 import Recordings
+import SignalPreparation
 import SignalProcessing
 import Training
 

@@ -2,6 +2,7 @@ import Compute
 import ComputeOpenCL
 import Foundation
 import Recordings
+import SignalPreparation
 import Training
 
 extension TrainSettings {

@@ -1,5 +1,6 @@
 import Foundation
 import Recordings
+import SignalPreparation
 import Training
 
 /// What the ensemble says about one recording, as its windows come: a line of JSON, or text.

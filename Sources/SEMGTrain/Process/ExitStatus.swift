@@ -2,6 +2,7 @@ import Artifacts
 import Compute
 import Networks
 import Recordings
+import SignalPreparation
 import SignalProcessing
 import Training
 

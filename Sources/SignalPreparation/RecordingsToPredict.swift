@@ -30,7 +30,8 @@ public struct RecordingsToPredict: Sendable {
   public let entries: [Entry]
   /// What was wrong with the recordings that were left out.
   public let skipped: [RecordingError]
-  let preparation: Preparation
+  /// How they are prepared.
+  public let preparation: Preparation
   let standardization: Standardization
 
   /// How many windows all recordings have together.
