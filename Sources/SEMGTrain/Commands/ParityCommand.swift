@@ -22,7 +22,7 @@ struct ParityCommand: ParsableCommand {
   var device: DeviceChoice?
   @Option(
     help: .init("fp32 or fp16. (default: fp32)", valueName: "precision"),
-    completion: .list(PrecisionChoice.names), transform: PrecisionChoice.parse)
+    completion: .list(PrecisionChoice.names), transform: OptionValue.choice)
   var precision: PrecisionChoice?
   @Option(
     help: .init(

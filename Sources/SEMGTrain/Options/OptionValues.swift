@@ -173,13 +173,6 @@ enum DeviceChoice: Equatable, Sendable {
 /// The arithmetic that `--precision` asks for.
 enum PrecisionChoice: String, CaseIterable, Sendable {
   case auto, fp32, fp16
-
-  @Sendable static func parse(_ text: String) throws -> PrecisionChoice {
-    if text == "bf16" {
-      throw ValidationError("bf16 is planned but not built yet; expected auto, fp32 or fp16")
-    }
-    return try OptionValue.choice(text)
-  }
 }
 
 /// The frequency that `--notch` takes out.

@@ -99,7 +99,7 @@ struct DeviceOptions: ParsableArguments {
   var device: DeviceChoice?
   @Option(
     help: .init("auto, fp32 or fp16. (default: auto)", valueName: "precision"),
-    completion: .list(PrecisionChoice.names), transform: PrecisionChoice.parse)
+    completion: .list(PrecisionChoice.names), transform: OptionValue.choice)
   var precision: PrecisionChoice?
   @Option(
     help: .init("Threads. (default: one per core)", valueName: "number"),

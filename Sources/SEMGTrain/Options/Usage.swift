@@ -30,10 +30,6 @@ struct UsageDiagnosis {
     root = try JSONDecoder().decode(Tool.self, from: description).command
   }
 
-  /// Planned, refused until built, not listed in the help.
-  static let laterCommands = ["export", "download", "report", "crossval"]
-  static let laterOptions = ["resume", "config"]
-
   /// A sentence that says more than the parser's own, or nil.
   func sentence(for arguments: [String]) -> String? {
     let command = command(of: arguments)
@@ -91,7 +87,6 @@ struct UsageDiagnosis {
         !$0.hasPrefix("-")
       }), word != "help", command(of: [word]) == nil
     else { return nil }
-    if Self.laterCommands.contains(word) { return sentence(forUnknownCommand: word) }
     let near = Suggestions.nearest(to: word, among: commandNames)
     return "\(word) is not a command; commands are \(commandNames.joined(separator: ", "))"
       + didYouMean(near.map { "semg-train help \($0)" })
@@ -144,10 +139,6 @@ struct UsageDiagnosis {
   }
 
   private func sentence(forUnknownCommand word: String) -> String {
-    if Self.laterCommands.contains(word) {
-      return "the command \(word) is planned but not built yet; "
-        + "commands are \(commandNames.joined(separator: ", "))"
-    }
     if FileManager.default.fileExists(atPath: word) {
       return "found \(word) where a command belongs; to train on the recordings below it: "
         + "semg-train --data \(word)"
@@ -162,7 +153,6 @@ struct UsageDiagnosis {
     of command: Command?
   ) -> String {
     let typed = "--" + name
-    if Self.laterOptions.contains(name) { return "\(typed) is planned but not built yet" }
     let target = (command ?? defaultCommand).commandName
     // "-epochs": the option is there, one dash short.
     if known[name] != nil {
