@@ -26,7 +26,7 @@ extension Device {
       return try ArenaLayout(
         plan: plan, programs: options.programs, reusesActivations: !options.keepsActivations)
     } catch {
-      throw .unsupported(device: name, what: "plan \(plan.name): \(error)")
+      throw .misused(device: name, what: "plan \(plan.name): \(error)")
     }
   }
 }
@@ -119,7 +119,7 @@ extension LoadedPlan {
   public func storage(of tensor: TensorID) -> ElementType { plan[tensor].elementType }
   public func lossScaling() throws(DeviceError) -> LossScaling? { nil }
   public func write(_ scaling: LossScaling) throws(DeviceError) {
-    throw .unsupported(device: "a device of single precision", what: "a loss that is scaled")
+    throw .misused(device: "a device of single precision", what: "a loss that is scaled")
   }
 }
 
@@ -128,7 +128,10 @@ public enum DeviceError: Error, Equatable, CustomStringConvertible {
   case unavailable(device: String, reason: String)
   case outOfMemory(device: String, bytes: Int, advice: String)
   case callFailed(device: String, call: String, code: String)
+  /// The device has not what this needs.
   case unsupported(device: String, what: String)
+  /// Whoever called it has asked for what makes no sense: a defect of ours, on whatever device.
+  case misused(device: String, what: String)
   /// What it was given comes back wrong, or what it computes of it is.
   case computesWrongly(device: String, what: String)
 
@@ -142,6 +145,8 @@ public enum DeviceError: Error, Equatable, CustomStringConvertible {
       "\(device): \(call) failed with \(code)"
     case .unsupported(let device, let what):
       "\(device) cannot run \(what)"
+    case .misused(let device, let what):
+      "\(device) was asked for \(what)"
     case .computesWrongly(let device, let what):
       "\(device) computes wrongly: \(what)"
     }

@@ -62,7 +62,7 @@ public final class CPULoadedPlan: ProfiledPlan {
         guardBytes: options.keepsActivations ? guardBytes : 0,
         touched: schedules.mapValues(\.touched))
     } catch {
-      throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
+      throw .misused(device: device.name, what: "plan \(plan.name): \(error)")
     }
   }
 
@@ -94,7 +94,7 @@ public final class CPULoadedPlan: ProfiledPlan {
 
   private func address(_ tensor: TensorID) throws(DeviceError) -> UnsafeMutableRawPointer {
     guard let address = arenas.address(tensor) else {
-      throw .unsupported(
+      throw .misused(
         device: device.name, what: "access to \(plan[tensor].name): no loaded program keeps it")
     }
     return address
@@ -154,16 +154,16 @@ public final class CPULoadedPlan: ProfiledPlan {
 
   public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
     guard let state = tables[program], let loaded = plan.programs[program] else {
-      throw .unsupported(device: device.name, what: "a table for \(program.rawValue): not loaded")
+      throw .misused(device: device.name, what: "a table for \(program.rawValue): not loaded")
     }
     let dataset =
       datasets.indices.contains(table.dataset.index) ? datasets[table.dataset.index] : nil
     if let dataset {
       if let fault = firstFault(of: table, for: loaded, in: dataset) {
-        throw .unsupported(device: device.name, what: "this table: \(fault)")
+        throw .misused(device: device.name, what: "this table: \(fault)")
       }
     } else if loaded.operations.contains(where: { $0.kind == .gatherWindows }) {
-      throw .unsupported(
+      throw .misused(
         device: device.name, what: "a table of dataset \(table.dataset.index): not uploaded")
     }
     let steps = max(
@@ -224,7 +224,7 @@ public final class CPULoadedPlan: ProfiledPlan {
   ) throws(DeviceError) -> ([CPULaunch], StepContext) {
     guard let list = launches[program], let table = tables[program],
       let capacity = plan.programs[program]?.capacity
-    else { throw .unsupported(device: device.name, what: "\(program.rawValue): not loaded") }
+    else { throw .misused(device: device.name, what: "\(program.rawValue): not loaded") }
     precondition(
       live >= 1 && live <= capacity, "\(live) samples do not fit \(program.rawValue): \(capacity)")
     vl_set_threads(Int32(device.threads))
@@ -237,7 +237,7 @@ public final class CPULoadedPlan: ProfiledPlan {
     guard let table = tables[program], steps.lowerBound >= 0,
       steps.upperBound <= table.results.count
     else {
-      throw .unsupported(
+      throw .misused(
         device: device.name, what: "results of steps \(steps) of \(program.rawValue)")
     }
     return Array(table.results[steps])

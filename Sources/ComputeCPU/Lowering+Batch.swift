@@ -23,12 +23,12 @@ extension Lowering {
       let table = context.table
       guard let dataset = table.dataset, let entries = UnsafePointer(table.entries.baseAddress)
       else {
-        throw .unsupported(
+        throw .misused(
           device: device, what: "gather_windows of \(program) before a table was uploaded")
       }
       let first = context.step * capacity
       guard first >= 0, first + context.live <= table.entries.count else {
-        throw .unsupported(
+        throw .misused(
           device: device,
           what: "step \(context.step) with \(context.live) samples of \(program): its table has "
             + "\(table.entries.count) samples")
@@ -158,7 +158,7 @@ extension Lowering {
     let (beta1, beta2) = (op.settings.beta1.decimalValue, op.settings.beta2.decimalValue)
     return { (context) throws(DeviceError) in
       guard context.table.learningRates.indices.contains(context.step) else {
-        throw .unsupported(
+        throw .misused(
           device: device,
           what: "adam at step \(context.step): its table has "
             + "\(context.table.learningRates.count) learning rates")

@@ -55,7 +55,7 @@ final class Lowering {
 
   func address(_ id: TensorID) throws(DeviceError) -> UnsafeMutableRawPointer {
     guard let address = arenas.address(id) else {
-      throw .unsupported(device: device.name, what: "an operation on \(plan[id].name): no memory")
+      throw .misused(device: device.name, what: "an operation on \(plan[id].name): no memory")
     }
     return address
   }

@@ -212,7 +212,7 @@ extension ReferencePlan {
     gradients: [TensorID], firstMoments: [TensorID], secondMoments: [TensorID]
   ) throws(DeviceError) {
     guard let rates = context.table?.learningRates, rates.indices.contains(context.step) else {
-      throw .unsupported(
+      throw .misused(
         device: "reference", what: "step \(context.step): the table has no learning rate for it")
     }
     for (index, parameter) in parameters.enumerated() {

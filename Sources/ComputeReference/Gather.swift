@@ -58,7 +58,7 @@ extension ReferencePlan {
   ) throws(DeviceError) {
     let first = context.step * context.capacity
     guard let table = context.table, first + context.live <= table.samples.count else {
-      throw .unsupported(
+      throw .misused(
         device: "reference",
         what: "step \(context.step) of \(context.live) samples: the table ends before it")
     }

@@ -80,7 +80,7 @@ public final class ReferencePlan: LoadedPlan {
 
   private func accessible(_ id: TensorID) throws(DeviceError) -> TensorStorage {
     guard let tensor = storage[id.index] else {
-      throw .unsupported(
+      throw .misused(
         device: "reference", what: "tensor \(plan[id].name), which no loaded program uses")
     }
     return tensor
@@ -99,7 +99,7 @@ public final class ReferencePlan: LoadedPlan {
     let dataset = dataset(table.dataset)
     for case .gatherWindows(let op) in plan.programs[program]?.operations ?? [] {
       if let fault = table.firstFault(shape: op.shape, dataset: DatasetOutline(dataset)) {
-        throw .unsupported(device: "reference", what: "this table: \(fault)")
+        throw .misused(device: "reference", what: "this table: \(fault)")
       }
     }
     for member in program.tableSharers {
@@ -133,7 +133,7 @@ public final class ReferencePlan: LoadedPlan {
     _ id: ProgramID, step: Int, live: Int
   ) throws(DeviceError) -> ([Operation], RunContext) {
     guard let program = plan.programs[id], loaded.contains(id) else {
-      throw .unsupported(device: "reference", what: "program \(id.rawValue), which is not loaded")
+      throw .misused(device: "reference", what: "program \(id.rawValue), which is not loaded")
     }
     precondition(
       (1...program.capacity).contains(live),
@@ -163,7 +163,7 @@ public final class ReferencePlan: LoadedPlan {
     var rows: [PreciseResult] = []
     for step in steps {
       guard let row = results[program]?[step] else {
-        throw .unsupported(device: "reference", what: "the result of step \(step): it has not run")
+        throw .misused(device: "reference", what: "the result of step \(step): it has not run")
       }
       rows.append(row)
     }

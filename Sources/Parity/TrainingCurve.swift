@@ -170,7 +170,8 @@ extension TrainingCurve {
       let found = try samples(on: device)
       let expected = try samples(on: reference)
       guard !expected.isEmpty, found.map(\.count) == expected.map(\.count) else {
-        throw DeviceError.unsupported(device: device.name, what: "a batch gathered by itself")
+        throw DeviceError.computesWrongly(
+          device: device.name, what: "a batch gathered by itself has another size")
       }
       let errors = zip(found, expected).map(Self.relativeError)
       let worst = errors.indices.max { errors[$0].orInfinity < errors[$1].orInfinity } ?? 0

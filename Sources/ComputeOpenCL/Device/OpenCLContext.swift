@@ -133,7 +133,7 @@ final class OpenCLContext: @unchecked Sendable {
   ) throws(DeviceError) -> Program {
     guard let source = KernelSource.text(of: files, options: defines) else {
       let names = files.map { "\($0).cl" }.joined(separator: ", ")
-      throw .unsupported(
+      throw .misused(
         device: name, what: "kernel file \(names): it or one that it includes is missing")
     }
     let key = cacheKey(source: source, options: options)

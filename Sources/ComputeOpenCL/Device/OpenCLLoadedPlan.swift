@@ -135,7 +135,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
         guardBytes: options.keepsActivations ? guardBytes : 0,
         touched: schedules.mapValues(\.touched), elementType: device.storage.type)
     } catch {
-      throw .unsupported(device: device.name, what: "plan \(plan.name): \(error)")
+      throw .misused(device: device.name, what: "plan \(plan.name): \(error)")
     }
   }
 
@@ -151,7 +151,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   private func place(_ tensor: TensorID) throws(DeviceError) -> (buffer: Buffer, offset: Int) {
     guard let place = arenas.place(of: tensor) else {
-      throw .unsupported(
+      throw .misused(
         device: device.name, what: "access to \(plan[tensor].name): no loaded program keeps it")
     }
     return place
@@ -206,7 +206,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   public func write(_ scaling: LossScaling) throws(DeviceError) {
     guard let scaler else {
-      throw .unsupported(device: device.name, what: "a scaled loss in single precision")
+      throw .misused(device: device.name, what: "a scaled loss in single precision")
     }
     try scaler.write(scaling, memory: memory)
   }
@@ -233,17 +233,17 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
 
   public func upload(_ table: EpochTable, for program: ProgramID) throws(DeviceError) {
     guard let state = tables[program], let loaded = plan.programs[program] else {
-      throw .unsupported(device: device.name, what: "a table for \(program.rawValue): not loaded")
+      throw .misused(device: device.name, what: "a table for \(program.rawValue): not loaded")
     }
     let dataset =
       datasets.indices.contains(table.dataset.index) ? datasets[table.dataset.index] : nil
     for case .gatherWindows(let op) in loaded.operations {
       guard let dataset else {
-        throw .unsupported(
+        throw .misused(
           device: device.name, what: "a table of dataset \(table.dataset.index): not uploaded")
       }
       if let fault = table.firstFault(shape: op.shape, dataset: dataset.dataset) {
-        throw .unsupported(device: device.name, what: "this table: \(fault)")
+        throw .misused(device: device.name, what: "this table: \(fault)")
       }
     }
     try state.replace(
@@ -317,16 +317,16 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
   ) throws(DeviceError) -> [OpenCLLaunch] {
     guard let list = launches[program], let table = tables[program],
       let needs = needs[program]
-    else { throw .unsupported(device: device.name, what: "\(program.rawValue): not loaded") }
+    else { throw .misused(device: device.name, what: "\(program.rawValue): not loaded") }
     precondition(
       live >= 1 && live <= needs.capacity,
       "\(live) samples do not fit \(program.rawValue): \(needs.capacity)")
     if needs.gathers, step * needs.capacity + live > table.entryCount {
-      throw .unsupported(
+      throw .misused(
         device: device.name, what: "step \(step) of \(live) samples: the table ends before it")
     }
     if needs.trains, step >= table.rateCount {
-      throw .unsupported(
+      throw .misused(
         device: device.name,
         what: "adam at step \(step): its table has \(table.rateCount) learning rates")
     }
@@ -347,7 +347,7 @@ public final class OpenCLLoadedPlan: ProfiledPlan {
     guard let table = tables[program], steps.lowerBound >= 0,
       steps.upperBound <= table.stepCount
     else {
-      throw .unsupported(
+      throw .misused(
         device: device.name, what: "results of steps \(steps) of \(program.rawValue)")
     }
     var rows = Array(

@@ -16,7 +16,7 @@ extension Lowering {
         let b = CLBlastProduct.Place(product.b.of(head)),
         let c = CLBlastProduct.Place(product.c.of(head))
       else {
-        throw .unsupported(device: device.name, what: "a product of what is not a matrix")
+        throw .misused(device: device.name, what: "a product of what is not a matrix")
       }
       let device = device.name
       return .library(

@@ -97,7 +97,7 @@ extension Lowering {
     guard !product.isBatched, let a = CLBlastProduct.Place(product.a),
       let b = CLBlastProduct.Place(product.b), let c = CLBlastProduct.Place(product.c)
     else {
-      throw .unsupported(device: device.name, what: "products a sample or head by CLBlast")
+      throw .misused(device: device.name, what: "products a sample or head by CLBlast")
     }
     var commands: [Command] = []
     if let bias = product.bias {

@@ -66,7 +66,7 @@ final class Lowering {
   /// Buffer of a tensor and the element at which it begins.
   func place(of id: TensorID) throws(DeviceError) -> (buffer: Buffer, offset: Int) {
     guard let place = arenas.place(of: id) else {
-      throw .unsupported(
+      throw .misused(
         device: device.name, what: "\(plan[id].name): the layout has no place for it")
     }
     return (place.buffer, place.offset / device.storage.type(of: plan[id]).byteCount)

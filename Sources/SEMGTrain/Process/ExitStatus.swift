@@ -51,7 +51,12 @@ extension CommandFailure: ExitStatusProviding {
 }
 
 extension DeviceError: ExitStatusProviding {
-  var exitStatus: ExitStatus { .unavailable }
+  var exitStatus: ExitStatus {
+    switch self {
+    case .misused: .defect
+    case .unavailable, .outOfMemory, .callFailed, .unsupported, .computesWrongly: .unavailable
+    }
+  }
 }
 
 extension SignalProcessingError: ExitStatusProviding {
