@@ -105,6 +105,7 @@ struct OwnNetworkTests {
       ("shorter.keras", 78, "takes windows of 100 samples of 8 channels"),
       ("three.keras", 78, "tells 3 gestures apart"),
       ("recurrent.keras", 65, "LSTM"),
+      ("frozen.keras", 65, "trainable=False"),
       ("absent.keras", 66, "absent.keras"),
       ("semg-net,semg_net.keras", 78, "would both be called semg-net"),
       ("pooled.keras,pooled.keras", 64, "each at most once"),

@@ -27,6 +27,8 @@ public struct ArchiveInfo: Sendable, Equatable {
   /// Classes of initializers that the layers name besides Keras's usual ones, which are all that we
   /// draw by.
   public var otherInitializers: [String] = []
+  /// Layers that are not to be trained (`trainable=False`), models within the model among them.
+  public var frozenLayers: [String] = []
   /// Sentences for the user about what was left out in reading.
   public var notes: [String]
 }

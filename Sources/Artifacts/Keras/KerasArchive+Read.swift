@@ -38,6 +38,7 @@ extension KerasArchive {
       dateSaved: metadata["date_saved"]?.string,
       dtypePolicy: model.dtypePolicy, training: nil, notes: [])
     info.otherInitializers = Self.otherInitializers(in: root["config"] ?? .null).sorted()
+    info.frozenLayers = Self.frozenLayers(in: root["config"] ?? .null).sorted()
     let compiled = CompileConfigReader(root["compile_config"])
     info.training = compiled.training
     info.notes += compiled.notes
@@ -83,6 +84,21 @@ extension KerasArchive {
       path: path, found: "weights in another format, \(other)", expected: "model.weights.h5",
       advice: "Load it in Keras with keras.models.load_model(), and save it with "
         + "model.save(\"NAME.keras\").")
+  }
+
+  /// Names of the layers and models below a value that say `trainable: false`.
+  private static func frozenLayers(in value: JSONValue) -> Set<String> {
+    if let list = value.array {
+      return list.reduce(into: []) { $0.formUnion(frozenLayers(in: $1)) }
+    }
+    let settings = value.object ?? [:]
+    var found = settings.values.reduce(into: Set<String>()) {
+      $0.formUnion(frozenLayers(in: $1))
+    }
+    if settings["trainable"] == .bool(false), let name = settings["name"]?.string {
+      found.insert(name)
+    }
+    return found
   }
 
   /// Those of layers' settings such as `kernel_initializer`, anywhere below a value.

@@ -225,6 +225,7 @@ extension TrainingOptions {
         .contradiction, "--reinitialize is for .keras files, and --models names none; drop it")
     }
     let chosen = try ChosenModel.all(choices, reinitializes: reinitialize)
+    try chosen.forEach { try $0.checkTrainable() }
     let models = chosen.map(\.model)
     if let weights = ensembleWeights, weights.count != models.count {
       throw CommandFailure(

@@ -96,6 +96,19 @@ struct ChosenModel {
       for: NetworkModel.Purpose(time: 204, channels: 8, classes: 5, padding: padding ?? .causal))
   }
 
+  /// Finds layers that somebody froze, which we would train.
+  ///
+  /// - Throws: `CommandFailure` (65).
+  func checkTrainable() throws {
+    guard let archive, let first = archive.info.frozenLayers.first else { return }
+    let others = archive.info.frozenLayers.count - 1
+    throw CommandFailure(
+      .badData,
+      "\(archive.file): layer \(first)\(others > 0 ? " and \(others) more" : "") has "
+        + "trainable=False, expected layers that are all to be trained; set trainable=True in Keras "
+        + "and save it again")
+  }
+
   /// Finds what keeps it from taking the windows and telling the gestures apart.
   ///
   /// - Throws: `CommandFailure` (78).

@@ -59,12 +59,18 @@ def recurrent():
     return finished(source, x)
 
 
+def frozen():
+    model = pooled()
+    model.layers[1].trainable = False
+    return model
+
+
 def draw(folder):
     keras.utils.set_random_seed(7)
     drawn = {
         "pooled": pooled(), "branched": branched(), "attended_net": attended(),
         "shorter": pooled(time=100), "three": pooled(gestures=3), "recurrent": recurrent(),
-        "he": pooled(initializer="he_normal")}
+        "he": pooled(initializer="he_normal"), "frozen": frozen()}
     for name, model in drawn.items():
         model.save(os.path.join(folder, f"{name}.keras"))
 
