@@ -49,9 +49,10 @@ struct OwnNetworkTests {
 
   @Test func theyTrainAloneAndInTheEnsembleAndKerasOpensThem() throws {
     let training = try train(
-      "pooled.keras,branched.keras,attended_net.keras,semg-net", "--ensemble-weights", "1,2,1,1")
+      "pooled.keras,branched.keras,attended_net.keras,nested.keras,semg-net",
+      "--ensemble-weights", "1,2,1,1,1")
     #expect(training.status == 0, "\(training.error)")
-    let names = ["pooled", "branched", "attended-net", "semg-net"]
+    let names = ["pooled", "branched", "attended-net", "nested", "semg-net"]
     for name in names { #expect(training.error.contains("\n\(name) epoch 2  loss ")) }
     for name in names {
       let opened = try kerasOpens("run/best_\(name.replacing("-", with: "_")).keras")
@@ -71,6 +72,12 @@ struct OwnNetworkTests {
       "cpu")
     #expect(one.status == 0, "\(one.error)")
     #expect(one.output.contains("attended-net") && !one.output.contains("pooled"))
+    // Weights go by the order in which the models are named, not by that of the files.
+    let weighted = try semgTrain(
+      "evaluate", "run", "--data", SmallRecordings.name, "--device", "cpu",
+      "--models", "pooled,best_branched.keras", "--ensemble-weights", "3,4")
+    #expect(weighted.status == 0, "\(weighted.error)")
+    #expect(weighted.error.contains("ensemble weights: pooled 3, branched 4"), "\(weighted.error)")
     let none = try semgTrain(
       "evaluate", "run", "--data", SmallRecordings.name, "--models", "attended")
     #expect(none.status == 78)
@@ -99,8 +106,12 @@ struct OwnNetworkTests {
   }
 
   @Test func whatCannotBeTrainedIsRefusedBeforeAnythingIsWritten() throws {
-    try FileManager.default.copyItem(
-      atPath: place.file("pooled.keras"), toPath: place.file("semg_net.keras"))
+    for name in [
+      "semg_net", "ensemble", "", "a,b", "two\nlines", String(repeating: "n", count: 240),
+    ] {
+      try FileManager.default.copyItem(
+        atPath: place.file("pooled.keras"), toPath: place.file("\(name).keras"))
+    }
     for (models, status, said) in [
       ("shorter.keras", 78, "takes windows of 100 samples of 8 channels"),
       ("three.keras", 78, "tells 3 gestures apart"),
@@ -109,6 +120,11 @@ struct OwnNetworkTests {
       ("absent.keras", 66, "absent.keras"),
       ("semg-net,semg_net.keras", 78, "would both be called semg-net"),
       ("pooled.keras,pooled.keras", 64, "each at most once"),
+      ("ensemble.keras", 78, "the name that all models together have"),
+      (".keras", 78, "no name before .keras"),
+      ("a,b.keras", 64, "commas stand between models"),
+      ("two\nlines.keras", 78, "a control character"),
+      (String(repeating: "n", count: 240) + ".keras", 78, "more than a file's name has room for"),
       ("pooled", 64, "a .keras file"),
     ] as [(String, Int32, String)] {
       let outcome = try train(models)

@@ -59,7 +59,7 @@ public enum ArchiveError: Error, Equatable, CustomStringConvertible {
 
   /// What to do about an intact model that is none of ours.
   public static let ownLayersAlone =
-    "Only networks made of semg-train's own layers can be read; evaluate others in Keras."
+    "Only networks of the layers that semg-train knows can be read; use others in Keras."
 
   public var description: String {
     switch self {

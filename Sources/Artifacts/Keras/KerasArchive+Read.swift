@@ -39,6 +39,7 @@ extension KerasArchive {
       dtypePolicy: model.dtypePolicy, training: nil, notes: [])
     info.otherInitializers = Self.otherInitializers(in: root["config"] ?? .null).sorted()
     info.frozenLayers = Self.frozenLayers(in: root["config"] ?? .null).sorted()
+    info.notes += info.frozenLayers.map { "\($0) has trainable=False, which is not counted here" }
     let compiled = CompileConfigReader(root["compile_config"])
     info.training = compiled.training
     info.notes += compiled.notes

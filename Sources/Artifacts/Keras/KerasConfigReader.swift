@@ -250,8 +250,9 @@ struct KerasConfigReader {
   private func notOurs(_ found: String) -> ArchiveError {
     .foreign(
       path: path, found: found,
-      expected: "one chain of known layers from one input to one softmax, such as "
-        + "\(Layers.classNames.joined(separator: ", "))",
+      expected:
+        "one input of [samples, channels], layers that are known, and a Dense layer with softmax at "
+        + "the end, of which every output is read",
       advice: ArchiveError.ownLayersAlone)
   }
 

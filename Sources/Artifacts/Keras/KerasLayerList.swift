@@ -101,7 +101,7 @@ struct KerasLayerList {
     }
     let group = layer.className == "Sequential" ? "sequential" : "functional"
     let container = counter.path(of: group, in: layer.container) + "/layers"
-    let place = Place(scope: layer.name + "/", container: container, source: layer.inputs[0])
+    let place = Place(scope: layer.name + "_", container: container, source: layer.inputs[0])
     return try append(item, at: place) ?? layer.inputs[0]
   }
 

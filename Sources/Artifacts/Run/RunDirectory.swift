@@ -57,7 +57,7 @@ public final class RunDirectory: Sendable {
   /// The model whose artifact has a name; for any other name what it would be.
   public static func model(ofArtifact name: String) -> String {
     var name = name[...]
-    if name.hasSuffix(".keras") { name = name.dropLast(6) }
+    if name.lowercased().hasSuffix(".keras") { name = name.dropLast(6) }
     if name.hasPrefix("best_"), name.count > 5 { name = name.dropFirst(5) }
     return String(name).replacing("_", with: "-")
   }

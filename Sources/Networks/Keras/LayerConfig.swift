@@ -71,13 +71,20 @@ public struct LayerConfig: Sendable {
   }
 
   /// `linear`, `relu`, …: a name, or Keras's record of a function with that name.
-  func activation() throws(LayerConfigError) -> Activation {
+  ///
+  /// - Parameter allowed: those that the layer can have.
+  func activation(
+    _ allowed: [Activation] = [.linear, .relu, .sigmoid, .softmax]
+  ) throws(LayerConfigError) -> Activation {
     guard let value = settings["activation"], value != .null else { return .linear }
     let isKerasFunction = value["class_name"] == "function" && value.isOfKeras
     let name = value.string ?? (isKerasFunction ? value["config"]?.string : nil)
-    guard let name, let activation = Activation(rawValue: name) else {
+    guard let name, let activation = Activation(rawValue: name), allowed.contains(activation)
+    else {
+      let names = allowed.map(\.rawValue)
       throw unsupported(
-        "activation", found: value.brief, expected: "linear, relu, sigmoid or softmax")
+        "activation", found: name ?? value.brief,
+        expected: names.dropLast().joined(separator: ", ") + " or " + (names.last ?? ""))
     }
     return activation
   }

@@ -96,13 +96,8 @@ extension Layers {
         filters: try config.int("filters"), kernelSize: try config.single("kernel_size"),
         dilation: try config.single("dilation_rate"), padding: padding,
         l2: try config.kernelL2())
-      switch try config.activation() {
-      case .linear: return .layers([layer])
-      case .relu: return .layers([layer, ReLU()])
-      case let other:
-        throw config.unsupported(
-          "activation", found: other.rawValue, expected: "linear or relu")
-      }
+      let isRectified = try config.activation([.linear, .relu]) == .relu
+      return .layers(isRectified ? [layer, ReLU()] : [layer])
     }
 
     public func settings(_ inputs: [[Int]]) -> [String: JSONValue] {

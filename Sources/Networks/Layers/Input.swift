@@ -40,7 +40,7 @@ extension Layers {
       else {
         throw config.unsupported(
           "batch_shape", found: shape?.brief ?? "missing",
-          expected: "[null, samples, channels]")
+          expected: "[null, samples, channels] of fixed sizes, such as [null,204,8]")
       }
       return .layers([Input(time: time, channels: channels)])
     }

@@ -33,11 +33,11 @@ extension Layers {
     ) throws(LayerConfigError) -> LayerReading {
       try config.refuseUnknown(besides: ["target_shape"])
       let channels = shapes.first?.count == 1 ? shapes[0][0] : 0
-      try config.expect("target_shape", [1, .integer(channels)], [1, -1])
       guard config.settings["target_shape"] != nil, channels > 0 else {
         throw config.unsupported(
           "input", found: "\(shapes.first ?? [])", expected: "one vector [C], reshaped to [1, C]")
       }
+      try config.expect("target_shape", [1, .integer(channels)], [1, -1])
       return .layers([Reshape()])
     }
 

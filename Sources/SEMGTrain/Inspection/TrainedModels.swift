@@ -115,6 +115,10 @@ struct TrainedModels {
       try archive.network.checkTrained(archive.weights, file: file)
     }
     let models = zip(files, contents).map { ChosenModel.name(of: $1.network, in: $0) }
+    // By the name of its file, too.
+    let chosen = chosen?.map {
+      $0.lowercased().hasSuffix(".keras") ? RunDirectory.model(ofArtifact: $0) : $0
+    }
     for name in chosen ?? [] where !models.contains(name) {
       let found = zip(models, files).map { "\($0) (\($1))" }.joined(separator: ", ")
       throw CommandFailure(
@@ -122,7 +126,11 @@ struct TrainedModels {
         "--models \(name): found no such model, only \(found)"
           + didYouMean(Suggestions.nearest(to: name, among: models)))
     }
-    return files.indices.filter { chosen?.contains(models[$0]) ?? true }.map { index in
+    // In the order in which they were chosen: that of the weights.
+    let indices =
+      chosen?.flatMap { name in files.indices.filter { models[$0] == name } }
+      ?? Array(files.indices)
+    return indices.map { index in
       let isAlone = models.count { $0 == models[index] } == 1
       return Member(
         name: isAlone ? models[index] : files[index], model: models[index], file: files[index],
@@ -193,7 +201,11 @@ struct TrainedModels {
   /// equal ones.
   func weights(asked: [Double]?, console: Console) throws -> [Double]? {
     try check(ensembleWeights: asked)
-    if let asked { return asked }
+    if let asked {
+      let list = zip(members, asked).map { "\($0.name) \(Figure.plain($1))" }
+      if members.count > 1 { console.note("ensemble weights: " + list.joined(separator: ", ")) }
+      return asked
+    }
     guard let trained = preprocessing?.ensembleWeights else { return nil }
     let models = members.map(\.model)
     let ours = NetworkModel.builtIn.map(\.name)

@@ -16,7 +16,11 @@ enum ModelChoice: Hashable {
       if let model = NetworkModel.builtIn.first(where: { $0.name == item }) {
         return .builtIn(model)
       }
-      guard item.hasSuffix(".keras") else {
+      guard item.lowercased().hasSuffix(".keras") else {
+        if FileManager.default.fileExists(atPath: text) {
+          throw ValidationError(
+            "commas stand between models, expected a file name without one; rename the file")
+        }
         let names = NetworkModel.builtIn.map(\.name)
         throw ValidationError(
           "expected \(names.joined(separator: ", ")) or a .keras file"
@@ -55,6 +59,8 @@ struct ChosenModel {
     case .builtIn(let model): (self.model, archive) = (model, nil)
     case .archive(let file):
       try InputPath.check(file)
+      try Self.checkName(
+        RunDirectory.model(ofArtifact: URL(filePath: file).lastPathComponent), file)
       let contents = try KerasArchive.read(file)
       archive = (file, contents.network, contents.info)
       model = NetworkModel(
@@ -76,6 +82,28 @@ struct ChosenModel {
           + "file another name")
     }
     return all
+  }
+
+  /// Finds names that cannot be a model's: in tables, in files' names, beside the ensemble.
+  ///
+  /// - Throws: `CommandFailure` (78).
+  private static func checkName(_ name: String, _ file: String) throws {
+    let fault: String? =
+      if name.isEmpty {
+        "no name before .keras"
+      } else if name == "ensemble" {
+        "the name that all models together have"
+      } else if name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
+        "a control character in its name"
+      } else if RunDirectory.artifactName(of: name).utf8.count > 200 {
+        "a name of \(name.utf8.count) bytes, more than a file's name has room for"
+      } else {
+        nil
+      }
+    guard let fault else { return }
+    throw CommandFailure(
+      .contradiction,
+      "\(file): found \(fault), expected a file that a model can be named by; rename it")
   }
 
   private var text: String { archive?.file ?? model.name }

@@ -59,6 +59,14 @@ def recurrent():
     return finished(source, x)
 
 
+def nested():
+    source = keras.Input((TIME, CHANNELS))
+    inner = keras.Sequential(
+        [layers.Conv1D(8, 3, padding="same", activation="relu"), layers.AveragePooling1D(4)],
+        name="features")
+    return finished(source, inner(source))
+
+
 def frozen():
     model = pooled()
     model.layers[1].trainable = False
@@ -70,7 +78,8 @@ def draw(folder):
     drawn = {
         "pooled": pooled(), "branched": branched(), "attended_net": attended(),
         "shorter": pooled(time=100), "three": pooled(gestures=3), "recurrent": recurrent(),
-        "he": pooled(initializer="he_normal"), "frozen": frozen()}
+        "he": pooled(initializer="he_normal"), "frozen": frozen(),
+        "nested": nested()}
     for name, model in drawn.items():
         model.save(os.path.join(folder, f"{name}.keras"))
 
