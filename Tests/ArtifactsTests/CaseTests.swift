@@ -134,7 +134,7 @@ struct CaseTests {
     root["config"] = .object(model)
     parts.config = .object(root)
     var text = refusal(parts)
-    #expect(text.contains("input_layers") && text.contains("own layers"), "\(text)")
+    #expect(text.contains("input_layers") && text.contains("layers that semg-train knows"), "\(text)")
     #expect(!text.contains("damaged"))
     root = whole
     root["class_name"] = "Recognizer"
@@ -143,7 +143,7 @@ struct CaseTests {
     parts.config = .object(root)
     text = refusal(parts)
     #expect(text.contains("the class emg>Recognizer, written as code"), "\(text)")
-    #expect(text.contains("own layers") && !text.contains("damaged"), "\(text)")
+    #expect(text.contains("layers that semg-train knows") && !text.contains("damaged"), "\(text)")
   }
 
   /// A linear layer between, that nothing but one of two readers sees.
