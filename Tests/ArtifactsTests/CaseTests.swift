@@ -134,7 +134,8 @@ struct CaseTests {
     root["config"] = .object(model)
     parts.config = .object(root)
     var text = refusal(parts)
-    #expect(text.contains("input_layers") && text.contains("layers that semg-train knows"), "\(text)")
+    #expect(
+      text.contains("input_layers") && text.contains("layers that semg-train knows"), "\(text)")
     #expect(!text.contains("damaged"))
     root = whole
     root["class_name"] = "Recognizer"
